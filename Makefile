@@ -1,0 +1,66 @@
+# make demo    train a small text VAE, measure it, sample from it: on a fresh machine, in minutes
+# make test    the test suite                 make check   lint, types, import contracts, documentation
+# make setup   only the environment           make clean   remove the environment and what tools left behind
+#
+# Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
+# DEMO_ARGS, PYTEST_ARGS.
+
+PYTHON      ?= python3
+VENV        ?= .venv
+DEMO_ARGS   ?=
+PYTEST_ARGS ?=
+
+BIN     := $(VENV)/bin
+INSTALL := $(BIN)/python scripts/install.py
+PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+.DELETE_ON_ERROR:
+.PHONY: setup demo test check lint types contracts docs clean
+
+setup: $(VENV)/.core
+
+demo: $(VENV)/.core
+	$(BIN)/latentia demo $(DEMO_ARGS)
+
+# Documentation is executed by `make check`.
+test: $(VENV)/.test
+	$(PYTEST) --ignore=tests/docs $(PYTEST_ARGS)
+
+check: lint types contracts docs
+
+lint: $(VENV)/.check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.check
+	$(BIN)/mypy
+
+contracts: $(VENV)/.check
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.check
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	$(PYTEST) tests/docs
+
+# Each stamp marks one finished step of the set-up: it is newer than what it was made from.
+$(VENV)/.torch: scripts/get-torch.sh constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "latentia needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	sh scripts/get-torch.sh $(BIN)/python
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.torch pyproject.toml scripts/install.py
+	$(INSTALL)
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(INSTALL) hf plots --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	$(INSTALL) hf plots --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,30 @@
+"""Latent spaces of sequences that are neither collapsed nor full of holes, and numbers that say so.
+
+``latentia.load(run)`` opens a trained run as a :class:`TextSpace`. Importing the package alone loads
+nothing heavy: the names below arrive on first use, so that ``latentia --help`` never waits for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latentia.operations.space import TextSpace, load
+
+__version__ = "0.1.0"
+__all__ = ["TextSpace", "__version__", "load"]
+
+_HOMES = {"TextSpace": "latentia.operations.space", "load": "latentia.operations.space"}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name where it lives, on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'latentia' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,59 @@
+"""An account of every line that was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+KINDS = {
+    "empty": "empty",
+    "invalid_utf8": "not valid UTF-8",
+    "nul": "with NUL bytes",
+    "malformed": "malformed, or with a text or label of another type",
+    "over_long": "longer than the limit",
+}
+"""Why a line is left out, and how to say it."""
+
+
+@dataclass
+class ReadReport:
+    """Lines read, used, and left out by reason: ``read = used + the sum of left_out``.
+
+    Attributes:
+        read: Lines (or rows) seen.
+        used: Lines that became sequences.
+        left_out: Number of lines by reason, one of :data:`KINDS`.
+        first: Where the first line of each reason stands, ``file:line``.
+        reserved_words: Used lines that hold ``<pad>``, ``<bos>`` or ``<eos>`` as text.
+        unknown_tokens: Tokens outside the vocabulary.
+        tokens: Tokens, end of sequence not counted.
+    """
+
+    read: int = 0
+    used: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    reserved_words: int = 0
+    unknown_tokens: int = 0
+    tokens: int = 0
+
+    def leave_out(self, kind: str, where: str) -> None:
+        """Count one line left out."""
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+        self.first.setdefault(kind, where)
+
+    def sentences(self) -> list[str]:
+        """Say what was read, a sentence a fact.
+
+        >>> ReadReport(read=3, used=2, left_out={"empty": 1}, first={"empty": "a.txt:2"}).sentences()
+        ['2 of 3 lines used', '1 line empty, left out (first a.txt:2)']
+        """
+        said = [f"{self.used:,} of {self.read:,} lines used"]
+        said += [
+            f"{count:,} line{'s' if count > 1 else ''} {KINDS[kind]}, left out (first {self.first[kind]})"
+            for kind, count in self.left_out.items()
+        ]
+        if self.reserved_words:
+            said.append(f"{self.reserved_words:,} lines hold <pad>, <bos> or <eos> as text; they are read as text")
+        if self.unknown_tokens:
+            said.append(f"{self.unknown_tokens / self.tokens:.2%} of the tokens are outside the vocabulary")
+        return said

@@ -1,0 +1,167 @@
+"""Tokenizers: four ways to cut text, all trained and run by the Rust library ``tokenizers``."""
+
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tokenizers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+from latentia.errors import RunError
+from latentia.shapes import EOS, PAD, SPECIAL_TOKENS, UNK, NonNegativeInt, PositiveInt
+
+RESERVED = "|".join(token for token in SPECIAL_TOKENS if token != SPECIAL_TOKENS[UNK])
+
+
+class Tokenizer:
+    """Text to token ids and back; ids of PAD, BOS and EOS never come out of text."""
+
+    def __init__(self, rust: tokenizers.Tokenizer) -> None:
+        """Wrap a Rust tokenizer; reserved words in text are ordinary characters to it."""
+        rust.encode_special_tokens = True
+        self.rust = rust
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens, the four special ones included."""
+        return self.rust.get_vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, without BOS and EOS."""
+        ids: list[int] = self.rust.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts."""
+        return [encoding.ids for encoding in self.rust.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids up to the first EOS; padding is left out."""
+        ids = list(ids)
+        end = ids.index(EOS) if EOS in ids else len(ids)
+        text: str = self.rust.decode([token for token in ids[:end] if token != PAD], skip_special_tokens=False)
+        return text
+
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json`` and the ``tokenizer_config.json`` that lets ``transformers`` load it."""
+        self.rust.save(str(folder / "tokenizer.json"))
+        pad, unknown, begin, end = SPECIAL_TOKENS
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "pad_token": pad,
+            "unk_token": unknown,
+            "bos_token": begin,
+            "eos_token": end,
+            "padding_side": "right",
+            "split_special_tokens": True,
+            "clean_up_tokenization_spaces": False,
+        }
+        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokenizer":
+        """Read ``tokenizer.json``.
+
+        Raises:
+            RunError: If the file is missing, is no tokenizer, or numbers the special tokens otherwise.
+        """
+        path = folder / "tokenizer.json"
+        try:
+            rust = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except Exception as error:  # noqa: BLE001 - the Rust library raises bare Exception
+            raise RunError(f"{path} is no tokenizer ({error})", "restore the file from the run it belongs to") from None
+        if [rust.token_to_id(token) for token in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
+            raise RunError(f"{path} does not number {' '.join(SPECIAL_TOKENS)} from 0", "use a tokenizer saved by latentia")
+        return cls(rust)
+
+
+class TokenizerKind(ABC):
+    """Settings of a tokenizer that is trained on a corpus."""
+
+    @abstractmethod
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Learn the vocabulary from a stream of texts."""
+
+
+class Word(TokenizerKind):
+    """Words between white space, the literature's convention; rare words become UNK.
+
+    Args:
+        size: Largest number of words, the most frequent first; 0 takes all.
+        minimum_count: Fewest occurrences of a word that is kept.
+    """
+
+    def __init__(self, size: NonNegativeInt = 20_000, minimum_count: PositiveInt = 1) -> None:
+        """Take the limits."""
+        self.size, self.minimum_count = size, minimum_count
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Count words; equal counts are ordered by spelling, so that the vocabulary does not depend on order."""
+        counts = Counter(word for text in texts for word in text.split() if word not in SPECIAL_TOKENS)
+        frequent = [word for word, count in _ranked(counts) if count >= self.minimum_count]
+        rust = tokenizers.Tokenizer(models.WordLevel(_numbered(frequent[: self.size or None]), unk_token=SPECIAL_TOKENS[UNK]))
+        rust.normalizer = normalizers.Replace(Regex(rf"(?<!\S)({RESERVED})(?!\S)"), SPECIAL_TOKENS[UNK])
+        rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        return Tokenizer(rust)
+
+
+class Char(TokenizerKind):
+    """Unicode characters; one never seen in training is spelt in bytes, so that every text round-trips."""
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Count characters."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        in_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
+        vocabulary = _numbered([*in_bytes, *(character for character, _ in _ranked(counts))])
+        rust = tokenizers.Tokenizer(models.BPE(vocabulary, [], unk_token=SPECIAL_TOKENS[UNK], byte_fallback=True))
+        rust.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+        return Tokenizer(rust)
+
+
+class Byte(TokenizerKind):
+    """The 256 bytes of UTF-8; needs no training and knows every text."""
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Return the tokenizer; the texts are not read."""
+        rust = tokenizers.Tokenizer(models.BPE(_numbered(_byte_alphabet()), [], unk_token=SPECIAL_TOKENS[UNK]))
+        rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        rust.decoder = decoders.ByteLevel()
+        return Tokenizer(rust)
+
+
+class BPE(TokenizerKind):
+    """Byte-pair encoding over bytes, trained on the corpus (Sennrich, Haddow and Birch, 2016)."""
+
+    def __init__(self, size: PositiveInt = 8_000) -> None:
+        """Take the size of the vocabulary, special tokens and bytes included."""
+        self.size = size
+
+    def train(self, texts: Iterable[str]) -> Tokenizer:
+        """Learn the merges."""
+        rust = tokenizers.Tokenizer(models.BPE())
+        rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        rust.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=max(self.size, 260),
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=_byte_alphabet(),
+            show_progress=False,
+        )
+        rust.train_from_iterator(iter(texts), trainer)
+        return Tokenizer(rust)
+
+
+def _byte_alphabet() -> list[str]:
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _numbered(tokens: Sequence[str]) -> dict[str, int]:
+    return {token: number for number, token in enumerate([*SPECIAL_TOKENS, *tokens])}

@@ -1,0 +1,99 @@
+"""A recurrent decoder that sees the latent code at every step."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from latentia.decoders.base import Decoder
+from latentia.nn import SequenceDropout, Vocabulary
+from latentia.records import Batch
+from latentia.shapes import PositiveInt
+
+
+class LSTMDecoder(Decoder):
+    r"""A one-layer LSTM over :math:`[e(x_{t-1}); z]`, started from ``z``.
+
+    .. math::
+        c_0 = W z, \quad h_0 = \tanh c_0, \quad h_t = \mathrm{LSTM}([e(x_{t-1}); z], h_{t-1}), \quad
+        p(x_t \mid x_{<t}, z) = \mathrm{softmax}(V o_t + b)
+
+    where :math:`o_t = h_t`, or a learned projection of :math:`[h_t; z]` to the size of an embedding when
+    ``skip`` or ``tied`` asks for one.
+
+    Args:
+        vocabulary_size: Tokens, ``V``.
+        latent_dim: Features of a code, ``D``.
+        dropout: Noise on decoder inputs and states while training.
+        embedding_dim: Features of an embedded token.
+        hidden_dim: Features of a state, ``H``.
+        tied: Use the embedding table as the output weights (Press and Wolf, 2017).
+        skip: Show ``z`` to the output projection too (Dieng et al., Avoiding Latent Variable Collapse, 2019).
+
+    Source: Bowman et al., 2016, section 2, in the form of He et al., Lagging Inference Networks, 2019.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: PositiveInt,
+        latent_dim: PositiveInt,
+        dropout: SequenceDropout,
+        embedding_dim: PositiveInt = 256,
+        hidden_dim: PositiveInt = 256,
+        tied: bool = False,
+        skip: bool = False,
+    ) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.initial = nn.Linear(latent_dim, hidden_dim)
+        self.recurrence = nn.LSTM(embedding_dim + latent_dim, hidden_dim, batch_first=True)
+        self.dropout, self.skip = dropout, skip
+        projects = tied or skip
+        width = hidden_dim + latent_dim if skip else hidden_dim
+        self.project = nn.Linear(width, embedding_dim) if projects else nn.Identity()
+        self.vocabulary = Vocabulary(embedding_dim if projects else hidden_dim, vocabulary_size)
+        if tied:
+            self.vocabulary.weight = self.embedding.weight
+
+    def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
+        """Log-probability of each token given those before it, in nats, 0 at padding."""
+        samples, rows = latent.shape[:2]
+        states = self._states(latent, self.dropout.drop_words(batch.decoder_inputs))
+        targets = batch.tokens.expand(samples, -1, -1)
+        if batch.equal_length:
+            return self.vocabulary.log_prob(states.flatten(0, 1), targets.flatten()).view(samples, rows, -1)
+        real = batch.mask.expand(samples, -1, -1)
+        scores = torch.zeros(real.shape, dtype=torch.float32, device=latent.device)
+        return scores.masked_scatter(real, self.vocabulary.log_prob(states[real.flatten(0, 1)], targets[real]))
+
+    def start(self, latent: Float[Tensor, "N D"]) -> tuple[Tensor, ...]:
+        """State before the first token: code, hidden state, cell."""
+        cell = self.initial(latent)
+        return latent, cell.tanh(), cell
+
+    def advance(
+        self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"]
+    ) -> tuple[Float[Tensor, "N V"], tuple[Tensor, ...]]:
+        """Read one token a row; return the log-probabilities of the next, and the state."""
+        latent, hidden, cell = state
+        inputs = torch.cat([self.embedding(tokens), latent], dim=-1)[:, None]
+        output, (hidden, cell) = self.recurrence(inputs, (hidden[None].contiguous(), cell[None].contiguous()))
+        log_probabilities: Tensor = self.vocabulary(self._output(output, latent)[:, 0])
+        return log_probabilities, (latent, hidden[0], cell[0])
+
+    def _states(self, latent: Tensor, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "N T E"]:
+        """What the vocabulary reads, for ``N = S * B`` rows."""
+        samples = latent.shape[0]
+        codes, hidden, cell = self.start(latent.flatten(0, 1))
+        embedded = self.dropout.drop_embeddings(self.embedding(inputs)).repeat(samples, 1, 1)
+        each_step = codes[:, None].expand(-1, inputs.shape[1], -1)
+        outputs, _ = self.recurrence(torch.cat([embedded, each_step], dim=-1), (hidden[None], cell[None]))
+        return self._output(self.dropout.drop_states(outputs), codes)
+
+    def _output(self, outputs: Float[Tensor, "N T H"], codes: Float[Tensor, "N D"]) -> Float[Tensor, "N T E"]:
+        """Project the outputs, with the code beside them if it skips the recurrence."""
+        if self.skip:
+            outputs = torch.cat([outputs, codes[:, None].expand(-1, outputs.shape[1], -1)], dim=-1)
+        projected: Tensor = self.project(outputs)
+        return projected

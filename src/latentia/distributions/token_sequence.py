@@ -1,0 +1,72 @@
+"""The distribution over token sequences that an autoregressive network defines, given a latent code."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from latentia.records import Batch
+from latentia.shapes import BOS
+
+DecodingState = tuple[Tensor, ...]
+
+
+class AutoregressiveNetwork(Protocol):
+    """What a network must do to define a :class:`TokenSequence`."""
+
+    def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
+        """Log-probability of each token given the ones before it, 0 at padding."""
+        ...
+
+    def start(self, latent: Float[Tensor, "N D"]) -> DecodingState:
+        """State before the first token; the first axis of every tensor is the row."""
+        ...
+
+    def advance(
+        self, state: DecodingState, tokens: Int[Tensor, " N"]
+    ) -> tuple[Float[Tensor, "N V"], DecodingState]:
+        """Log-probabilities of the next token after reading one more, and the state after it."""
+        ...
+
+
+class TokenSequence(Distribution):
+    r"""Sequences closed by EOS, :math:`p(x|z) = \prod_{t=1}^{T} p(x_t \mid x_{<t}, z)`.
+
+    Nothing is computed until a probability is asked for: scoring reads a whole batch with teacher
+    forcing, decoding advances one token at a time with a cached state.
+
+    Args:
+        network: Holds the weights.
+        latent: Codes, shape ``[S, B, D]``.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.dependent(is_discrete=True, event_dim=0)
+
+    def __init__(self, network: AutoregressiveNetwork, latent: Float[Tensor, "S B D"]) -> None:
+        """Keep the network and the codes."""
+        self.network = network
+        self.latent = latent
+        super().__init__(latent.shape[:-1], torch.Size(), validate_args=False)
+
+    def log_prob(self, value: Batch) -> Float[Tensor, "S B"]:
+        """Log-probability of each sequence, EOS included, in nats."""
+        return self.token_log_prob(value).sum(dim=-1)
+
+    def token_log_prob(self, value: Batch) -> Float[Tensor, "S B T"]:
+        """Log-probability of each token in nats, 0 at padding."""
+        return self.network.score(self.latent, value)
+
+    def start(self) -> tuple[Float[Tensor, "N V"], DecodingState]:
+        """Log-probabilities of the first token and the state after BOS, for ``N = S * B`` rows."""
+        codes = self.latent.flatten(0, 1)
+        first = torch.full((len(codes),), BOS, device=codes.device)
+        return self.step(self.network.start(codes), first)
+
+    def step(self, state: DecodingState, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], DecodingState]:
+        """Read one more token a row."""
+        return self.network.advance(state, tokens)

@@ -1,0 +1,53 @@
+"""A recurrent encoder."""
+
+from torch import nn
+
+from latentia.distributions import DiagonalGaussian
+from latentia.encoders.base import Encoder
+from latentia.nn import Pooling, PosteriorHead, SequenceDropout
+from latentia.records import Batch
+from latentia.shapes import PositiveInt
+
+
+class LSTMEncoder(Encoder):
+    r"""A one-layer LSTM read left to right, pooled to one vector, mapped to a posterior.
+
+    .. math:: h_t = \mathrm{LSTM}(e(x_t), h_{t-1}), \quad q(z|x) = \mathrm{head}(\mathrm{pool}(h_1 .. h_T))
+
+    The network is causal, so that padding on the right cannot reach the states of real tokens, and the
+    fused kernel runs without packing.
+
+    Args:
+        vocabulary_size: Tokens, ``V``.
+        embedding_dim: Features of an embedded token.
+        hidden_dim: Features of a state, ``H``.
+        pooling: From the states to one vector.
+        posterior: From that vector to the posterior.
+        dropout: Noise on the embedded tokens while training; its ``words`` rate should stay 0 here, since the
+            encoder reads clean text in the published models.
+
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 2.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: PositiveInt,
+        pooling: Pooling,
+        posterior: PosteriorHead,
+        dropout: SequenceDropout,
+        embedding_dim: PositiveInt = 256,
+        hidden_dim: PositiveInt = 256,
+    ) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.recurrence = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+        self.pooling, self.posterior, self.dropout = pooling, posterior, dropout
+
+    def forward(self, batch: Batch) -> DiagonalGaussian:
+        """Return the posterior of each sequence."""
+        embedded = self.embedding(self.dropout.drop_words(batch.tokens))
+        states, _ = self.recurrence(self.dropout.drop_embeddings(embedded))
+        posterior: DiagonalGaussian = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
+        return posterior

@@ -1,0 +1,5 @@
+"""Graphical models, assembled from encoders, decoders and priors."""
+
+from latentia.models.text_vae import TextVAE
+
+__all__ = ["TextVAE"]

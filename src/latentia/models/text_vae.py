@@ -1,0 +1,61 @@
+"""One latent code a sequence."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latentia.decoders import Decoder
+from latentia.encoders import Encoder
+from latentia.errors import RecipeError
+from latentia.priors import Prior
+from latentia.records import Batch, Latent, ModelRun
+from latentia.shapes import PositiveInt
+
+
+class TextVAE(nn.Module):
+    r"""A variational autoencoder of sequences, :math:`p(x) = \int p(x|z) p(z) \, dz`.
+
+    Args:
+        vocabulary_size: Tokens, ``V``.
+        encoder: Recognition network ``q(z|x)``.
+        decoder: Likelihood ``p(x|z)``.
+        prior: ``p(z)``.
+        latent_dim: Dimensions of the code, ``D``.
+        share_embedding: Let encoder and decoder use one embedding table.
+
+    Raises:
+        RecipeError: If tables of different size are to be shared.
+
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: PositiveInt,
+        encoder: Encoder,
+        decoder: Decoder,
+        prior: Prior,
+        latent_dim: PositiveInt = 32,
+        share_embedding: bool = False,
+    ) -> None:
+        """Assemble the parts."""
+        super().__init__()
+        self.vocabulary_size, self.latent_dim = vocabulary_size, latent_dim
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        if share_embedding:
+            self._share_embedding()
+
+    def forward(self, batch: Batch, samples: int = 1) -> ModelRun:
+        """Infer, draw ``samples`` codes an example, and score the batch under each."""
+        posterior = self.encoder(batch)
+        codes: Float[Tensor, "S B D"] = posterior.rsample((samples,))
+        log_likelihood = self.decoder(codes).log_prob(batch)
+        return ModelRun(batch, (Latent("z", codes, posterior, self.prior()),), log_likelihood)
+
+    def _share_embedding(self) -> None:
+        ours, theirs = self.encoder.embedding.weight.shape, self.decoder.embedding.weight.shape
+        if ours != theirs:
+            raise RecipeError(
+                f"encoder and decoder embeddings of shapes {tuple(ours)} and {tuple(theirs)} cannot be shared",
+                "give both the same embedding_dim, or set model.share_embedding=false",
+            )
+        self.encoder.embedding = self.decoder.embedding

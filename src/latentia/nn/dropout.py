@@ -1,0 +1,55 @@
+"""The noise that a decoder sees while it is trained."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from latentia.functional.sequence import drop_words
+from latentia.shapes import ShareBelowOne, Share
+
+
+class SequenceDropout(nn.Module):
+    """Word dropout on the tokens read, and dropout on their embeddings and on the recurrent states.
+
+    Word dropout replaces a token by UNK before the embedding; embedding dropout zeroes features of the
+    embedded token. They are different things. Nothing is dropped in evaluation mode.
+
+    Args:
+        words: Share of decoder inputs replaced by UNK; BOS never is. At 1 the decoder is inputless.
+        embeddings: Share of embedding features set to zero.
+        states: Share of recurrent output features set to zero.
+        per_sequence: Draw one mask a sequence and keep it over time (Gal and Ghahramani, 2016), not one a token.
+
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 3.1 (words).
+    """
+
+    def __init__(
+        self,
+        words: Share = 0.0,
+        embeddings: ShareBelowOne = 0.0,
+        states: ShareBelowOne = 0.0,
+        per_sequence: bool = False,
+    ) -> None:
+        """Take the rates."""
+        super().__init__()
+        self.words, self.embeddings, self.states, self.per_sequence = words, embeddings, states, per_sequence
+
+    def drop_words(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """Apply word dropout while training."""
+        return drop_words(tokens, self.words) if self.training and self.words > 0 else tokens
+
+    def drop_embeddings(self, embedded: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
+        """Apply embedding dropout while training."""
+        return self._drop(embedded, self.embeddings)
+
+    def drop_states(self, states: Float[Tensor, "B T H"]) -> Float[Tensor, "B T H"]:
+        """Apply dropout to recurrent outputs while training."""
+        return self._drop(states, self.states)
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        if not self.training or rate == 0:
+            return values
+        if not self.per_sequence:
+            return nn.functional.dropout(values, rate)
+        keep = torch.empty_like(values[:, :1]).bernoulli_(1 - rate).div_(1 - rate)
+        return values * keep

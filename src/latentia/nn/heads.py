@@ -1,0 +1,78 @@
+"""From features of an observation to the parameters of its posterior."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latentia.distributions import DiagonalGaussian
+from latentia.shapes import PositiveFloat, PositiveInt
+
+LOG_VARIANCE_LIMIT = 14.0
+
+
+class PosteriorHead(nn.Module, ABC):
+    """Features ``[B, H]`` to a posterior over ``[B, D]``."""
+
+    @abstractmethod
+    def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
+        """Return the posterior of each example."""
+
+
+class GaussianHead(PosteriorHead):
+    r"""A diagonal Gaussian with :math:`[\mu; \log \sigma^2] = W h + b`.
+
+    The log-variance is held within ±14, where float32 still resolves the density.
+
+    Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014, appendix C.2.
+    """
+
+    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt) -> None:
+        """Take the number of features and of latent dimensions."""
+        super().__init__()
+        self.parameters_of = nn.Linear(hidden_dim, 2 * latent_dim)
+
+    def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
+        """Return the posterior of each example."""
+        mean, log_variance = self.parameters_of(features).float().chunk(2, dim=-1)
+        return DiagonalGaussian(mean, _bounded(log_variance))
+
+
+class BatchNormalisedHead(PosteriorHead):
+    r"""A diagonal Gaussian whose means are normalised over the batch, so that the KL cannot vanish.
+
+    .. math::
+        \mu_i = \gamma \frac{\hat\mu_i - m_i}{s_i} + \beta_i, \qquad
+        \mathbb E_x[\mathrm{KL}] \ge \tfrac12 \sum_i (\gamma^2 + \beta_i^2)
+
+    ``gamma`` is fixed, ``beta`` is learned, the log-variance is untouched. Running statistics replace the
+    batch's in evaluation mode.
+
+    Source: Zhu et al., A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020, section 4.
+    """
+
+    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt, gamma: PositiveFloat = 0.6) -> None:
+        """Take the sizes and the fixed scale of the means."""
+        super().__init__()
+        self.gamma = gamma
+        self.parameters_of = nn.Linear(hidden_dim, 2 * latent_dim)
+        self.normalise = nn.BatchNorm1d(latent_dim, affine=False)
+        self.shift = nn.Parameter(torch.zeros(latent_dim))
+
+    def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
+        """Return the posterior of each example."""
+        mean, log_variance = self.parameters_of(features).float().chunk(2, dim=-1)
+        return DiagonalGaussian(self.gamma * self._normalised(mean) + self.shift, _bounded(log_variance))
+
+    def _normalised(self, mean: Tensor) -> Tensor:
+        """Normalise by the batch; a batch of one has no spread, so that running statistics serve it."""
+        if self.training and mean.shape[0] == 1:
+            scale = (self.normalise.running_var + self.normalise.eps).rsqrt()
+            return (mean - self.normalise.running_mean) * scale
+        normalised: Tensor = self.normalise(mean)
+        return normalised
+
+
+def _bounded(log_variance: Tensor) -> Tensor:
+    return log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)

@@ -1,0 +1,125 @@
+"""The projection onto the vocabulary, fused with its cross-entropy."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from latentia.shapes import PositiveInt
+
+LOGITS_AT_A_TIME = 5 * 2**20
+"""Logits held at once: 20 MB in float32, about half a server's last-level cache."""
+
+
+class Vocabulary(nn.Module):
+    """Scores of the tokens, ``W h + b``, and the log-probability of given tokens without storing the scores.
+
+    Args:
+        features: Features of a state.
+        vocabulary_size: Tokens.
+    """
+
+    def __init__(self, features: PositiveInt, vocabulary_size: PositiveInt) -> None:
+        """Draw the weights as an embedding table would, so that they can be tied to one."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary_size, features).uniform_(-0.1, 0.1))
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, states: Float[Tensor, "N E"]) -> Float[Tensor, "N V"]:
+        """Log-probabilities of all tokens, in float32."""
+        return torch.log_softmax(nn.functional.linear(states, self.weight, self.bias).float(), dim=-1)
+
+    def log_prob(self, states: Float[Tensor, "N E"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """Log-probability of one token a row, in nats; the logits are made in blocks and dropped."""
+        return token_log_prob(states, self.weight, self.bias, tokens)
+
+
+def token_log_prob(
+    states: Float[Tensor, "N E"],
+    weight: Float[Tensor, "V E"],
+    bias: Float[Tensor, " V"],
+    tokens: Int[Tensor, " N"],
+    logits_at_a_time: int = LOGITS_AT_A_TIME,
+) -> Float[Tensor, " N"]:
+    r""":math:`\log \mathrm{softmax}(W h + b)_x` of one token a row, in nats, with bounded memory.
+
+    >>> token_log_prob(torch.zeros(1, 2), torch.zeros(4, 2), torch.zeros(4), torch.tensor([3]))
+    tensor([-1.3863])
+    """
+    result: Tensor = _TokenLogProb.apply(states, weight, bias, tokens, max(1, logits_at_a_time // weight.shape[0]))
+    return result
+
+
+class _TokenLogProb(torch.autograd.Function):
+    """Cross-entropy whose gradients are made beside the logits, block by block.
+
+    The gradient of row ``n`` is ``g_n (onehot - softmax)``. The forward pass makes it for ``g = 1`` while the
+    logits are in the cache. When all ``g_n`` turn out equal, as under any mean of per-sequence costs, that is
+    the answer up to a factor, and no logits are made twice; otherwise they are made again with their ``g_n``.
+    """
+
+    @staticmethod
+    def forward(ctx, states, weight, bias, tokens, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
+        compute = weight.to(states.dtype)
+        ctx.rows, ctx.gathered = rows, ()
+        ctx.save_for_backward(states, weight, bias, tokens)
+        if not any(ctx.needs_input_grad):
+            return _sweep(states, compute, bias, tokens, rows)
+        ones = torch.ones(len(tokens), dtype=torch.float32, device=states.device)
+        # Asking a GPU whether the gradient is uniform would stall it, so that there it is made in the backward pass.
+        if states.device.type != "cpu":
+            return _sweep(states, compute, bias, tokens, rows)
+        result, ctx.gathered = _sweep_with_gradient(states, compute, bias, tokens, ones, rows)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
+        states, weight, bias, tokens = ctx.saved_tensors
+        if ctx.gathered and bool((gradient == gradient[0]).all()):
+            to_states, to_weight, to_bias = (part * gradient[0] for part in ctx.gathered)
+        else:
+            compute = weight.to(states.dtype)
+            _, gathered = _sweep_with_gradient(states, compute, bias, tokens, gradient, ctx.rows)
+            to_states, to_weight, to_bias = gathered
+        return to_states.to(states.dtype), to_weight.to(weight.dtype), to_bias.to(bias.dtype), None, None
+
+
+def _log_softmax(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Log-probabilities of a block in float32, whatever the precision of the product."""
+    return torch.log_softmax(torch.addmm(bias.to(states.dtype), states, weight.T).float(), dim=-1)
+
+
+def _sweep(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, rows: int) -> Tensor:
+    """Log-probability of each row's token, block by block."""
+    blocks = zip(states.split(rows), tokens.split(rows), strict=True)
+    return torch.cat([_log_softmax(h, weight, bias).gather(1, x[:, None])[:, 0] for h, x in blocks])
+
+
+def _sweep_with_gradient(
+    states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, factor: Tensor, rows: int
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Log-probabilities, and their gradients times each row's factor, accumulated in float32."""
+    result = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
+    to_states = torch.empty_like(states)
+    to_weight, to_bias = torch.zeros_like(weight, dtype=torch.float32), torch.zeros_like(bias, dtype=torch.float32)
+    for start in range(0, len(tokens), rows):
+        block = slice(start, start + rows)
+        target = tokens[block, None]
+        log_probability = _log_softmax(states[block], weight, bias)
+        result[block] = log_probability.gather(1, target)[:, 0]
+        residual = log_probability.exp_().mul_(-factor[block, None])
+        residual.scatter_add_(1, target, factor[block, None])
+        to_bias += residual.sum(dim=0)
+        residual = residual.to(states.dtype)
+        torch.mm(residual, weight, out=to_states[block])
+        _add_product(to_weight, residual, states[block])
+    return result, (to_states, to_weight, to_bias)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add ``left^T right`` to a float32 total."""
+    if left.dtype == total.dtype:
+        total.addmm_(left.T, right)
+    else:
+        total += (left.T @ right).float()

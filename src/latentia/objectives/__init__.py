@@ -1,0 +1,8 @@
+"""Costs of a model's pass, per example and in nats."""
+
+from latentia.objectives.base import Objective
+from latentia.objectives.density_gap import DensityGap
+from latentia.objectives.elbo import ELBO
+from latentia.objectives.free_bits import FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+
+__all__ = ["ELBO", "DensityGap", "FreeBitsDimension", "FreeBitsExample", "FreeBitsTotal", "Objective"]

@@ -1,0 +1,54 @@
+"""What every objective does."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from latentia.functional.schedule import Schedule
+from latentia.records import ModelRun, Terms
+
+
+class Objective(ABC):
+    r"""A reconstruction cost plus a weighted regulariser of the posterior.
+
+    .. math:: \text{loss} = -\log p(x|z) + w(s) \, R, \qquad \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
+
+    The bound is the negative ELBO with the true KL at weight 1, whatever is trained.
+
+    An objective is written by naming its ``regulariser`` and saying whether the loss at weight 1 is an upper
+    bound of ``-log p(x)`` (``is_bound``).
+    """
+
+    is_bound: bool
+    name: str
+
+    def __init__(self, weight: Schedule) -> None:
+        """Take the weight of the regulariser at each step."""
+        self.weight = weight
+
+    @abstractmethod
+    def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, "..."]:
+        """Return the cost ``[B]`` or ``[S, B]`` that stands in for the KL, in nats; ``kl`` is the true one."""
+
+    def __call__(self, run: ModelRun, step: int) -> Terms:
+        """Return the costs of a pass at an optimiser step."""
+        kl = sum_of_kl(run)
+        reconstruction = -run.log_likelihood
+        regulariser, weight = self.regulariser(run, kl), self.weight(step)
+        return Terms(
+            loss=reconstruction + weight * regulariser,
+            bound=reconstruction + kl,
+            parts={"reconstruction": reconstruction, "kl": kl, self.name: regulariser},
+            weights={"reconstruction": 1.0, self.name: weight},
+        )
+
+
+def sum_of_kl(run: ModelRun) -> Float[Tensor, " B"]:
+    """True KL of each example, summed over the latent variables, in nats."""
+    total: Tensor = sum(
+        (kl_divergence(latent.posterior, latent.prior) for latent in run.latents),
+        start=run.log_likelihood.new_zeros(len(run.batch)),
+    )
+    return total

@@ -1,0 +1,6 @@
+"""Priors over the latent space; each says whether its density is exact or a lower bound."""
+
+from latentia.priors.base import Prior
+from latentia.priors.standard_normal import StandardNormal
+
+__all__ = ["Prior", "StandardNormal"]

@@ -1,0 +1,109 @@
+"""What goes into a model and what one pass leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.distributions import Distribution
+
+from latentia.shapes import BOS, EOS, PAD
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A group of sequences, each closed by EOS and padded on the right.
+
+    Attributes:
+        tokens: What the decoder predicts, ``x_1 .. x_T`` with ``x_T = EOS``, then PAD.
+        lengths: Predicted tokens of each sequence, EOS counted.
+        equal_length: True when no row is padded.
+        token_count: Sum of the lengths, known without reading them back from a device.
+        index: Row of each sequence in its corpus.
+        labels: Class of each sequence, empty when the corpus has none.
+    """
+
+    tokens: Int[Tensor, "B T"]
+    lengths: Int[Tensor, " B"]
+    equal_length: bool
+    token_count: int
+    index: Int[Tensor, " B"]
+    labels: Int[Tensor, " labels"]
+
+    @classmethod
+    def collate(cls, sequences: Sequence[Sequence[int]]) -> Batch:
+        """Close each sequence with EOS and pad to the longest.
+
+        >>> Batch.collate([[5, 6], [7]]).tokens
+        tensor([[5, 6, 3],
+                [7, 3, 0]])
+        """
+        lengths = [len(sequence) + 1 for sequence in sequences]
+        width = max(lengths)
+        rows = [[*sequence, EOS] + [PAD] * (width - length) for sequence, length in zip(sequences, lengths, strict=True)]
+        return cls(
+            tokens=torch.tensor(rows),
+            lengths=torch.tensor(lengths),
+            equal_length=min(lengths) == width,
+            token_count=sum(lengths),
+            index=torch.arange(len(rows)),
+            labels=torch.empty(0, dtype=torch.long),
+        )
+
+    def __len__(self) -> int:
+        """Count the sequences."""
+        return self.tokens.shape[0]
+
+    @property
+    def mask(self) -> Bool[Tensor, "B T"]:
+        """True where a token is predicted, False at padding."""
+        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
+
+    @property
+    def decoder_inputs(self) -> Int[Tensor, "B T"]:
+        """What the decoder reads: BOS and then every token but the last."""
+        return torch.nn.functional.pad(self.tokens[:, :-1], (1, 0), value=BOS)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Copy the tensors to a device."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("tokens", "lengths", "index", "labels")}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """One latent variable of a pass: draws from its posterior, the posterior and the prior."""
+
+    name: str
+    sample: Float[Tensor, "S B D"]
+    posterior: Distribution
+    prior: Distribution
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """One pass: the batch, its latent variables, and ``log p(x|z)`` in nats a sequence."""
+
+    batch: Batch
+    latents: tuple[Latent, ...]
+    log_likelihood: Float[Tensor, "S B"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an objective makes of a pass, in nats a sequence.
+
+    Attributes:
+        loss: The cost that is trained.
+        bound: The reported negative ELBO, every term at weight 1.
+        parts: The unweighted terms by name; ``reconstruction`` and ``kl`` are always among them.
+        weights: The weight that each term had in ``loss``.
+    """
+
+    loss: Float[Tensor, "S B"]
+    bound: Float[Tensor, "S B"]
+    parts: Mapping[str, Float[Tensor, "..."]]
+    weights: Mapping[str, float]

@@ -1,0 +1,20 @@
+"""The letters of every shape annotation, the special tokens, and the ranges of settings.
+
+Letters: ``S`` posterior samples, ``B`` examples of a batch, ``T`` tokens of the longest example
+(end of sequence counted), ``V`` vocabulary, ``D`` latent dimensions, ``H`` hidden features,
+``K`` components of a mixture, ``N`` rows where the leading axes do not matter.
+"""
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0.0)]
+NonNegativeFloat = Annotated[float, Ge(0.0)]
+Share = Annotated[float, Ge(0.0), Le(1.0)]
+ShareBelowOne = Annotated[float, Ge(0.0), Lt(1.0)]

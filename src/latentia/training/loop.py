@@ -1,0 +1,226 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from latentia.data.loader import Loader
+from latentia.errors import NumericalError
+from latentia.objectives import Objective
+from latentia.records import Batch, Terms
+from latentia.training.checkpoint import Checkpoints, Progress, save_weights
+from latentia.training.settings import Training
+from latentia.training.validation import validate
+
+LOG_EVERY = 50
+"""Steps between training records; their values are read back from the device together."""
+
+
+class Observer(Protocol):
+    """Who watches a run: a progress bar, a log, a tracker."""
+
+    def step(self, record: dict[str, float]) -> None:
+        """Receive the averages since the last record."""
+        ...
+
+    def validation(self, record: dict[str, float]) -> None:
+        """Receive a validation record."""
+        ...
+
+    def advance(self, progress: Progress) -> None:
+        """Hear that a step was done."""
+        ...
+
+
+class Trainer:
+    """Trains one model into one run folder.
+
+    All noise of a step comes from ``(seed, step)`` and all order from ``(seed, epoch)``, so that a run that was
+    stopped and resumed takes the very steps of one that was not.
+
+    Args:
+        model: The model; its best weights are written to ``model.safetensors``.
+        objective: The cost.
+        settings: The recipe's ``training``.
+        folder: The run folder.
+        seed: Root of all randomness.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, settings: Training, folder: Path, seed: int) -> None:
+        """Prepare model and optimiser for the device and the precision."""
+        self.objective, self.settings, self.folder, self.seed = objective, settings, folder, seed
+        self.accelerator = Accelerator(mixed_precision="bf16" if wants_bfloat16(settings.precision) else "no")
+        optimizer = settings.optimizer.build(model.parameters())
+        self.plain_model = model
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.checkpoints = Checkpoints(folder)
+        self.progress = Progress()
+        self.window = _Window()
+
+    def resume(self) -> None:
+        """Take up the newest whole checkpoint."""
+        self.progress = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
+
+    def fit(self, loader: Loader, validation: Callable[[], Iterable[Batch]], observer: Observer) -> bool:
+        """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.
+
+        Raises:
+            NumericalError: When a loss is not finite; the weights are then those before it.
+        """
+        total = self.total_steps(loader)
+        self.model.train()
+        with _interruptible() as interrupted:
+            for batch in self._batches(loader, total):
+                self._step(batch, total, observer)
+                if interrupted.is_set():
+                    self._save()
+                    return False
+                if self.progress.position == 0 or self.progress.step == total:
+                    self._validate(validation, observer)
+                elif self.progress.step % self.settings.checkpoint_every == 0:
+                    self._save()
+        self.progress.finished = True
+        self._save()
+        return True
+
+    def total_steps(self, loader: Loader) -> int:
+        """Steps of the whole run, unless it stops early."""
+        steps = sum(loader.steps(epoch) for epoch in range(self.settings.epochs))
+        return min(steps, self.settings.max_steps) if self.settings.max_steps else steps
+
+    def _batches(self, loader: Loader, total: int) -> Iterator[Batch]:
+        """Yield batches from where the run stands; move the position on before each is trained."""
+        progress = self.progress
+        while progress.step < total and not progress.finished:
+            steps = loader.steps(progress.epoch)
+            for batch in loader.epoch(progress.epoch, start=progress.position):
+                progress.step += 1
+                progress.position += 1
+                if progress.position == steps:
+                    progress.epoch, progress.position = progress.epoch + 1, 0
+                yield batch
+                if progress.finished or progress.step == total:
+                    return
+
+    def _step(self, batch: Batch, total: int, observer: Observer) -> None:
+        """Take one optimiser step."""
+        step = self.progress.step - 1
+        torch.manual_seed(_mix(self.seed, step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.optimizer.learning_rate * self.settings.optimizer.rate.factor(step, total)
+        terms = self.objective(self.model(batch.to(self.accelerator.device)), step)
+        loss = terms.loss.mean()
+        self._require_finite(loss, step)
+        self.accelerator.backward(loss)
+        if self.settings.clip_norm:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._record(batch, terms, step, total, observer)
+
+    def _require_finite(self, loss: Tensor, step: int) -> None:
+        """Stop before the weights change; on a GPU, where asking stalls the queue, only now and then."""
+        if (loss.device.type == "cpu" or step % LOG_EVERY == 0) and not bool(torch.isfinite(loss)):
+            raise NumericalError(
+                f"the loss of step {step} is {loss.item()}",
+                "lower training.optimizer.learning_rate or training.clip_norm; the last checkpoint is intact",
+            )
+
+    def _record(self, batch: Batch, terms: Terms, step: int, total: int, observer: Observer) -> None:
+        """Keep the terms on the device; read them back once in a while."""
+        self.window.add(batch, terms)
+        observer.advance(self.progress)
+        if self.progress.step % LOG_EVERY == 0 or self.progress.step == total:
+            observer.step({"step": self.progress.step, "epoch": self.progress.epoch, **self.window.averages()})
+            self.window = _Window()
+
+    def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
+        """Measure, keep the best weights, and decide whether to go on."""
+        rule, progress = self.settings.stopping, self.progress
+        batches = (batch.to(self.accelerator.device) for batch in validation())
+        record = validate(self.model, self.objective, batches, progress.step, self.seed)
+        self.window = _Window()
+        if progress.step >= rule.after_step:
+            progress.waited += 1
+            if record[rule.metric] < progress.best:
+                progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
+        if progress.best_step in (0, progress.step):
+            save_weights(self.plain_model, self.folder / "model.safetensors")
+        progress.finished = bool(rule.patience) and progress.waited >= rule.patience
+        observer.validation({"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step, **record})
+        self._save()
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
+
+
+class _Window:
+    """Sums of the terms since the last record."""
+
+    def __init__(self) -> None:
+        self.start, self.tokens, self.steps = time.perf_counter(), 0, 0
+        self.totals: dict[str, Tensor] = {}
+        self.weights: dict[str, float] = {}
+
+    def add(self, batch: Batch, terms: Terms) -> None:
+        """Add a step without reading anything back."""
+        costs = {"loss": terms.loss, "negative_elbo": terms.bound, **terms.parts}
+        for name, cost in costs.items():
+            mean = cost.detach().mean()
+            self.totals[name] = self.totals[name] + mean if name in self.totals else mean
+        self.weights = dict(terms.weights)
+        self.tokens += batch.token_count
+        self.steps += 1
+
+    def averages(self) -> dict[str, float]:
+        """Averages a sequence, the weights last used, and tokens a second."""
+        values = torch.stack(list(self.totals.values())).div(self.steps).tolist()
+        weights = {f"weight_{name}": weight for name, weight in self.weights.items()}
+        speed = self.tokens / (time.perf_counter() - self.start)
+        return {**dict(zip(self.totals, values, strict=True)), **weights, "tokens_per_second": speed}
+
+
+def wants_bfloat16(precision: str) -> bool:
+    """Tell whether to compute in bfloat16: where asked for, or where the processor multiplies it natively."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
+
+
+def _mix(seed: int, step: int) -> int:
+    """One 63-bit number from two, so that neighbouring seeds and steps share no noise."""
+    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    return (value ^ (value >> 31)) & (2**63 - 1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into a flag that is read after each step; only the main thread may."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

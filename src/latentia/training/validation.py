@@ -1,0 +1,48 @@
+"""What a validation pass measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from latentia.objectives import Objective
+from latentia.records import Batch
+
+ACTIVE_VARIANCE = 0.01
+
+
+@torch.no_grad()
+def validate(model: nn.Module, objective: Objective, batches: Iterable[Batch], step: int, seed: int) -> dict[str, float]:
+    """Average the costs over a corpus in evaluation mode, in nats a sequence, with noise of its own.
+
+    ``negative_elbo`` has the KL at weight 1 whatever is trained; ``active_units`` counts the dimensions whose
+    posterior mean has a variance of at least 0.01 over the corpus (Burda et al., 2016).
+    """
+    was_training = model.training
+    model.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        record = _average(model, objective, batches, step)
+    model.train(was_training)
+    return record
+
+
+def _average(model: nn.Module, objective: Objective, batches: Iterable[Batch], step: int) -> dict[str, float]:
+    totals: dict[str, float] = {}
+    means: list[Tensor] = []
+    count = 0
+    for batch in batches:
+        run = model(batch)
+        terms = objective(run, step)
+        costs = {"loss": terms.loss, "negative_elbo": terms.bound, **terms.parts}
+        for name, cost in costs.items():
+            totals[name] = totals.get(name, 0.0) + cost.expand_as(terms.bound).mean(dim=0).double().sum().item()
+        means.append(run.latents[0].posterior.mean)
+        count += len(batch)
+    averages = {name: total / count for name, total in totals.items()}
+    spread = torch.cat(means).var(dim=0) if count > 1 else torch.zeros(1)
+    return {**averages, "active_units": float((spread >= ACTIVE_VARIANCE).sum())}
+
+

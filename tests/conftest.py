@@ -1,0 +1,21 @@
+"""Shared test setting: one thread, one seed.
+
+The package must not be imported here: its annotations are checked by an import hook that pytest
+installs after this file is read (`--jaxtyping-packages` in pyproject.toml).
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("latentia", deadline=None, derandomize=True)
+settings.load_profile("latentia")
+# Workers share the processor; and a sum over threads is not the same sum in every run.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
