@@ -36,7 +36,7 @@ types: $(VENV)/.check
 	$(BIN)/mypy
 
 contracts: $(VENV)/.check
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.check
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentia.data.rows import Columns, Row, require_columns
-from latentia.data.sources import HUB_PREFIX, Source, readable, seekable
+from latentia.data.sources import HUB_PREFIX, Source, seekable
 from latentia.errors import DataError
 
 _ROWS = 4096
+_SPLITS = ("train", "validation", "valid", "dev", "test")
 
 
 def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[Row]:
@@ -24,14 +26,18 @@ def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[R
         names = [columns.text, columns.label] if columns.label else [columns.text]
         line = 0
         for batch in table.iter_batches(batch_size=_ROWS, columns=names):
-            for row in _batch_rows(batch, columns, line):
-                yield row
+            yield from _batch_rows(batch, columns, line)
             line += batch.num_rows
 
 
-def _parquet(name: str) -> readable:
+@contextmanager
+def _parquet(name: str) -> Iterator[None]:
     """Name the file in what Arrow raises."""
-    return readable(name)
+    try:
+        yield
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{name} is not a readable Parquet file ({reason})", "write the file again") from error
 
 
 def _batch_rows(batch: pa.RecordBatch, columns: Columns, start: int) -> Iterator[Row]:
@@ -47,3 +53,72 @@ def _require_text_type(name: str, column: str, kind: pa.DataType) -> None:
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)):
         raise DataError(f"column {column!r} of {name} holds {kind}, not text", "name the column of text with --text COLUMN")
+
+
+class HubName(NamedTuple):
+    """A dataset of the Hugging Face Hub (or a folder of one), its configuration and its split."""
+
+    path: str
+    configuration: str
+    split: str
+
+
+def parse_hub_name(name: str) -> HubName:
+    """Read ``hf:NAME[:CONFIG][:SPLIT]``; a single part after the name is a split if it is called like one.
+
+    >>> parse_hub_name("hf:owner/name:test")
+    HubName(path='owner/name', configuration='', split='test')
+    >>> parse_hub_name("hf:owner/name:english")
+    HubName(path='owner/name', configuration='english', split='train')
+    >>> parse_hub_name("hf:owner/name::extra")
+    HubName(path='owner/name', configuration='', split='extra')
+    """
+    path, *rest = name.removeprefix(HUB_PREFIX).split(":")
+    if not path or len(rest) > 2:
+        raise DataError(f"{name!r} does not name a dataset", "write hf:NAME, hf:NAME:SPLIT or hf:NAME:CONFIG:SPLIT")
+    if len(rest) == 1 and rest[0] in _SPLITS:
+        rest.insert(0, "")
+    configuration, split = [*rest, "", ""][:2]
+    return HubName(path, configuration, split or "train")
+
+
+def read_hub(source: Source, columns: Columns, max_bytes: int) -> Iterator[Row]:
+    """Take the columns of a dataset of the Hugging Face Hub, streamed; rows count from 1."""
+    name = parse_hub_name(source.name)
+    stream = _load_stream(source.name, name)
+    names = _class_names(getattr(stream, "features", None) or {}, columns.label)
+    with _hub(source.name):
+        for line, row in enumerate(stream, start=1):
+            if line == 1:
+                require_columns(source.name, columns, list(row))
+            label = row.get(columns.label)
+            named = names[label] if isinstance(label, int) and 0 <= label < len(names) else label
+            yield Row(line, row.get(columns.text), named)
+
+
+def _load_stream(shown: str, name: HubName) -> Any:  # noqa: ANN401 - the library ships no types
+    """Open a dataset for streaming with the ``datasets`` library, which only this function needs."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError(f"{shown} needs the datasets library", "install it with: pip install 'latentia[hf]'") from error
+    with _hub(shown):
+        return datasets.load_dataset(name.path, name.configuration or None, split=name.split, streaming=True)
+
+
+@contextmanager
+def _hub(shown: str) -> Iterator[None]:
+    """Name the dataset in whatever the library raises: network, format and naming errors have no common class."""
+    try:
+        yield
+    except (DataError, GeneratorExit):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"the dataset {shown} cannot be read ({reason})", "check its name, configuration and split, or give a file") from error
+
+
+def _class_names(features: Mapping[str, Any], label: str) -> Sequence[str]:
+    """Return the names behind the integers of a class column; none for any other column."""
+    names: Sequence[str] = getattr(features.get(label), "names", ())
+    return names

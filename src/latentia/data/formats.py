@@ -107,7 +107,9 @@ class _Lines:
 
 def _table(name: str, columns: Columns, lines: _Lines, rows: Iterator[list[str]]) -> Iterator[Row]:
     """Take the columns of the rows below a header."""
-    header, _ = _next_row(rows)
+    header, fault = _next_row(rows)
+    if fault or lines.over_long:
+        raise DataError(f"the header of {name} (line 1) is {fault or 'over_long'}", "put the names of the columns on the first line")
     if header is None:
         raise empty_file(name)
     require_columns(name, columns, header)

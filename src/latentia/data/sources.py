@@ -24,7 +24,7 @@ EXPANSION_FREE = 256 * 2**20
 EXPANSION_RATIO = 200
 """Expanded bytes for a compressed one past which a gzip file is refused; prose has 2 to 5."""
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]*){0,2}")
 _PIECE = 2**20
 
 

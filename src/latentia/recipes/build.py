@@ -63,7 +63,8 @@ def json_schema(kind: type, shared: frozenset[str] = frozenset()) -> dict[str, A
 def _parameters(kind: type) -> dict[str, tuple[Any, Any]]:
     """Annotation and default of each constructor parameter."""
     signature = inspect.signature(kind.__init__, eval_str=True)
-    return {name: (p.annotation, p.default) for name, p in signature.parameters.items() if name != "self"}
+    named = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
+    return {p.name: (p.annotation, p.default) for p in named}
 
 
 @cache

@@ -1,0 +1,22 @@
+"""``latentia demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from latentia.cli.console import remarks, results
+
+
+def demo(
+    corpus: Annotated[Literal["grammar", "pydoc"], typer.Option(help="Sentences of a grammar, or the prose of Python's documentation.")] = "grammar",
+    out: Annotated[Path | None, typer.Option(help="Run folder to make; runs/demo-CORPUS-1, -2, ... without it.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 1,
+) -> None:
+    """Train on a built-in corpus and show what came of it; nothing is downloaded."""
+    from latentia.recipes.demonstration import demonstrate
+
+    folder = demonstrate(corpus, out, seed, results, remarks)
+    results.print(f"run folder: {folder}")

@@ -1,0 +1,34 @@
+"""``latentia evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latentia.cli.console import remarks, results
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[list[str] | None, typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False)] = None,
+    samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the estimators' noise.")] = 0,
+) -> None:
+    """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
+
+    Prints a table and writes RUN/evaluation.json.
+    """
+    from rich.table import Table
+
+    from latentia.evaluation.suite import rows_of_table
+    from latentia.recipes.measure import evaluate_run
+
+    result = evaluate_run(run, list(data or []), samples, seed, remarks)
+    table = Table(title=f"{run}: {result['sentences']:,} sequences", title_justify="left")
+    for name, justify in (("", "left"), ("value", "right"), ("", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in rows_of_table(result):
+        table.add_row(*row)
+    results.print(table)

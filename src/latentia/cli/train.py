@@ -1,0 +1,68 @@
+"""``latentia train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latentia.cli.console import remarks, results
+from latentia.errors import InputError, RunError
+
+INTERRUPTED = 130
+
+
+def train(
+    data: Annotated[list[str] | None, typer.Argument(help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False)] = None,
+    valid: Annotated[list[str] | None, typer.Option(help="Validation file; without one a share of DATA is held out.", show_default=False)] = None,
+    text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    label: Annotated[str, typer.Option(help="Column that holds a label.")] = "",
+    recipe: Annotated[str, typer.Option(help="Name of a recipe (see `latentia recipes`), or a .yaml file.")] = "default",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Replace a value of the recipe, KEY=VALUE.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to make; runs/RECIPE-1, -2, ... without it.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 1,
+    resume: Annotated[Path | None, typer.Option(help="Continue this run.", show_default=False)] = None,
+) -> None:
+    """Train a model on a corpus.
+
+    The run folder gets the recipe, the tokenizer, the best weights, the metrics and checkpoints. Ctrl-C saves and
+    stops; --resume continues as if nothing had happened.
+    """
+    from latentia.data import Columns
+    from latentia.recipes import load_recipe
+    from latentia.recipes.runs import Sources, resume_run, start_run
+
+    if (resume is None) == (not data):
+        raise InputError("train takes DATA or --resume RUN, one of them", "see `latentia train --help`")
+    if resume is not None:
+        folder, ended = resume, resume_run(resume, remarks)
+    else:
+        chosen = load_recipe(recipe).with_settings([_assignment(text_) for text_ in set_ or []])
+        folder = out or _next_folder(recipe)
+        sources = Sources(list(data or []), list(valid or []), Columns(text, label))
+        ended = start_run(sources, chosen, folder, seed, remarks)
+    if not ended:
+        remarks.print(f"interrupted and saved; continue with `latentia train --resume {folder}`")
+        raise typer.Exit(INTERRUPTED)
+    results.print(f"run folder: {folder}")
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """Split KEY=VALUE; the value is YAML."""
+    from latentia.recipes.library import parse_yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {text} is no KEY=VALUE", "write for instance --set training.epochs=5")
+    return key, parse_yaml(value, f"--set {key}")
+
+
+def _next_folder(recipe: str) -> Path:
+    """Name the first folder that is free."""
+    name = Path(recipe).stem
+    for number in range(1, 100_000):
+        folder = Path("runs") / f"{name}-{number}"
+        if not folder.exists():
+            return folder
+    raise RunError("runs/ is full", "name a folder with --out")

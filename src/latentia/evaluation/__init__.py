@@ -1,0 +1,16 @@
+"""Valid numbers about a model: every one names its estimator and carries a standard error."""
+
+from latentia.evaluation.aggregate import Aggregate, active_units, joint_gap, marginal_gap, mutual_information
+from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.evaluation.suite import evaluate
+
+__all__ = [
+    "Aggregate",
+    "Likelihood",
+    "active_units",
+    "evaluate",
+    "importance_weighted_likelihood",
+    "joint_gap",
+    "marginal_gap",
+    "mutual_information",
+]

@@ -1,0 +1,82 @@
+"""Bounds on the log-likelihood of each sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentia.functional.importance import log_mean_exp
+from latentia.models import TextVAE
+from latentia.objectives.base import sum_of_kl
+from latentia.records import Batch, ModelRun
+
+ROWS_AT_A_TIME = 2048
+"""Decoder rows, samples times examples, scored at once."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Per sequence, in nats, in the order of the batches.
+
+    Attributes:
+        reconstruction: ``-E_q log p(x|z)``, the mean over the samples.
+        kl: ``KL(q(z|x) || p(z))``, in closed form.
+        nll_iw: The importance-weighted estimate of ``-log p(x)`` with ``samples`` draws.
+        samples: ``K``.
+    """
+
+    reconstruction: Float[Tensor, " N"]
+    kl: Float[Tensor, " N"]
+    nll_iw: Float[Tensor, " N"]
+    samples: int
+
+    @property
+    def elbo(self) -> Float[Tensor, " N"]:
+        """The evidence lower bound."""
+        return -(self.reconstruction + self.kl)
+
+
+@torch.no_grad()
+def importance_weighted_likelihood(
+    model: TextVAE, batches: Iterable[Batch], samples: int, advance: Callable[[int], None] = lambda _: None
+) -> Likelihood:
+    r"""Estimate the likelihood bounds of a corpus.
+
+    .. math::
+        -\log \frac1K \sum_{k=1}^{K} \frac{p(x|z_k) \, p(z_k)}{q(z_k|x)}, \qquad z_k \sim q(z|x)
+
+    In expectation it is never below ``-log p(x)``, equals the negative ELBO at ``K = 1``, and does not grow with
+    ``K``. Samples are scored in chunks, so that memory does not grow with ``K``.
+
+    Args:
+        model: A model in evaluation mode.
+        batches: The corpus.
+        samples: ``K``.
+        advance: Called with the number of sequences done.
+
+    Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8.
+    """
+    parts = []
+    for batch in batches:
+        parts.append(_batch_likelihood(model, batch, samples))
+        advance(len(batch))
+    reconstruction, kl, nll = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Likelihood(reconstruction, kl, nll, samples)
+
+
+def _batch_likelihood(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+    chunk = max(1, ROWS_AT_A_TIME // len(batch))
+    runs = [model(batch, min(chunk, samples - done)) for done in range(0, samples, chunk)]
+    log_likelihood = torch.cat([run.log_likelihood for run in runs])
+    log_weights = torch.cat([importance_weights(run) for run in runs])
+    return -log_likelihood.mean(dim=0), sum_of_kl(runs[0]), -log_mean_exp(log_weights)
+
+
+def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:
+    r"""Log-weights :math:`\log p(x|z) + \log p(z) - \log q(z|x)` of the samples of a pass, in nats."""
+    log_ratio = [latent.prior.log_prob(latent.sample) - latent.posterior.log_prob(latent.sample) for latent in run.latents]
+    return run.log_likelihood + torch.stack(log_ratio).sum(dim=0)

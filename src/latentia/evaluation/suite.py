@@ -1,0 +1,126 @@
+"""The evaluation of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentia.errors import DataError
+from latentia.evaluation.aggregate import (
+    Aggregate,
+    active_units,
+    continuous_units,
+    joint_gap,
+    marginal_gap,
+    mutual_information,
+    variances_of_means,
+)
+from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.functional.importance import mean_and_standard_error
+from latentia.models import TextVAE
+from latentia.records import Batch
+
+PRIOR_DRAWS = 65_536
+POSTERIOR_DRAWS = 4
+
+
+def evaluate(
+    model: TextVAE,
+    batches: Callable[[], Iterable[Batch]],
+    words: int,
+    samples: int,
+    seed: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure a model on a corpus; every entry is in nats a sequence unless it says otherwise.
+
+    Args:
+        model: A model in evaluation mode.
+        batches: Yields the corpus anew at each call.
+        words: Words between white space in the corpus, the denominator of the perplexity a word.
+        samples: ``K`` of the importance-weighted estimate.
+        seed: Of all noise.
+        advance: Called with the number of sequences done.
+
+    Raises:
+        DataError: If the corpus has fewer than two sequences: nothing could be said about their spread.
+    """
+    sizes = [(len(batch), batch.token_count) for batch in batches()]
+    sentences, tokens = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    if sentences < 2:
+        raise DataError(f"the corpus has {sentences} sequences", "give at least two to evaluate on")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
+    counts = {"sentences": sentences, "words": words, "tokens_with_eos": tokens}
+    generator = torch.Generator().manual_seed(seed)
+    return {**counts, **_likelihoods(likelihood, counts), **_space(Aggregate.of(model, batches()), likelihood, generator)}
+
+
+def _likelihoods(likelihood: Likelihood, counts: dict[str, int]) -> dict[str, Any]:
+    nll = likelihood.nll_iw.double().sum().item()
+    bound = -likelihood.elbo.double().sum().item()
+    sentences, words, tokens = counts["sentences"], counts["words"], counts["tokens_with_eos"]
+    estimates = {name: _estimate(getattr(likelihood, name)) for name in ("elbo", "reconstruction", "kl")}
+    return {
+        **{name: estimate["value"] for name, estimate in estimates.items()},
+        "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
+        "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples},
+        "ppl_estimator": f"nll_iw({likelihood.samples})",
+        "ppl_word_with_eos": math.exp(nll / (words + sentences)),
+        "ppl_word_without_eos": math.exp(nll / words),
+        "ppl_token": math.exp(nll / tokens),
+        "ppl_word_with_eos_elbo": math.exp(bound / (words + sentences)),
+    }
+
+
+def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Generator) -> dict[str, Any]:
+    gaps = marginal_gap(aggregate)
+    information = mutual_information(aggregate, POSTERIOR_DRAWS, generator)
+    joint = joint_gap(aggregate, PRIOR_DRAWS, generator)
+    return {
+        "mutual_information": information,
+        "active_units": active_units(aggregate),
+        "latent_dim": aggregate.mean.shape[1],
+        "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
+        "continuous_units": continuous_units(gaps),
+        "marginal_gap": gaps.sum().item(),
+        "marginal_gap_per_dimension": gaps.tolist(),
+        "joint_gap": joint["value"],
+        "joint_gap_standard_error": joint["standard_error"],
+        "aggregate_kl": likelihood.kl.double().mean().item() - information["value"],
+    }
+
+
+def _estimate(values: Tensor) -> dict[str, float]:
+    value, error = mean_and_standard_error(values)
+    return {"value": value, "standard_error": error}
+
+
+def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
+    """Name, value and standard error of what is shown, each name with its estimator."""
+    samples, information, errors = result["nll_iw"]["K"], result["mutual_information"], result["standard_errors"]
+    units, thresholds = result["latent_dim"], result["continuous_units"]
+    return [
+        _row("reconstruction, nats a sequence", result["reconstruction"], errors["reconstruction"]),
+        _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
+        _row("negative ELBO", -result["elbo"], errors["elbo"]),
+        _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
+        ("perplexity a word, with EOS", f"{result['ppl_word_with_eos']:.2f}", f"{result['words'] + result['sentences']:,} words and EOS"),
+        ("perplexity a word, without EOS", f"{result['ppl_word_without_eos']:.2f}", f"{result['words']:,} words"),
+        ("perplexity a token", f"{result['ppl_token']:.2f}", f"{result['tokens_with_eos']:,} tokens"),
+        ("mutual information, full set", f"{information['value']:.3f}", f"± {information['standard_error']:.3f}, cap log N = {information['cap']:.2f}"),
+        ("active units (0.01)", f"{result['active_units']} of {units}", ""),
+        *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
+        ("marginal gap, sum of KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "quadrature"),
+        _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
+        ("KL(q(z) || p(z)) = KL - information", f"{result['aggregate_kl']:.3f}", ""),
+    ]
+
+
+def _row(name: str, value: float, error: float) -> tuple[str, str, str]:
+    return name, f"{value:.3f}", f"± {error:.3f}"

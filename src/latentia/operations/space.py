@@ -1,0 +1,100 @@
+"""A trained latent space of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from latentia.data import Corpus, Tokenizer, sequential
+from latentia.errors import InputError
+from latentia.models import TextVAE
+from latentia.operations.decoding import Ancestral, Beam, Greedy, Strategy, decode
+
+ROWS_AT_A_TIME = 512
+
+
+class TextSpace:
+    """A model and its tokenizer, with the operations on the space between them.
+
+    Args:
+        model: A model in evaluation mode.
+        tokenizer: Its tokenizer.
+        max_tokens: Longest text that is read or written, in tokens.
+    """
+
+    def __init__(self, model: TextVAE, tokenizer: Tokenizer, max_tokens: int) -> None:
+        """Keep the parts."""
+        self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
+
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
+        """Return the posterior mean of each text.
+
+        Raises:
+            InputError: For a text that is empty or longer than ``max_tokens``.
+        """
+        corpus = self._corpus(texts)
+        rows = torch.arange(len(texts)).numpy()
+        codes = torch.empty(len(texts), self.model.latent_dim)
+        with torch.no_grad():
+            for batch in sequential(corpus, rows, ROWS_AT_A_TIME):
+                codes[batch.index] = self.model.encoder(batch).mean
+        return codes
+
+    def decode(self, codes: Float[Tensor, "N D"], strategy: Strategy | None = None) -> list[str]:
+        """Return the text of each code; greedy unless another strategy is given."""
+        chosen = strategy or Greedy()
+        texts = []
+        for chunk in codes.split(ROWS_AT_A_TIME):
+            ids = decode(self.model.decoder(chunk[None]), chosen, self.max_tokens)
+            texts += [self.tokenizer.decode(sequence) for sequence in ids]
+        return texts
+
+    def sample(self, n: int = 10, seed: int = 0, strategy: Strategy | None = None) -> list[str]:
+        """Return the texts of ``n`` codes drawn from the prior; tokens are drawn too unless a strategy is given.
+
+        Raises:
+            InputError: For an ``n`` below 1.
+        """
+        if n < 1:
+            raise InputError(f"n is {n}", "ask for at least one text")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            codes = self.model.prior().sample(torch.Size([n]))
+            return self.decode(codes, strategy or Ancestral())
+
+    def reconstruct(self, texts: Sequence[str], strategy: Strategy | None = None) -> list[str]:
+        """Return the decoded posterior mean of each text; beam search unless another strategy is given."""
+        return self.decode(self.encode(texts), strategy or Beam())
+
+    def interpolate(self, a: str, b: str, steps: int = 7, strategy: Strategy | None = None) -> list[str]:
+        r"""Return the texts on the line between two posterior means, both ends included.
+
+        .. math:: z(t) = (1 - t) z_a + t z_b
+
+        Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
+
+        Raises:
+            InputError: For fewer than two steps.
+        """
+        if steps < 2:
+            raise InputError(f"steps is {steps}", "ask for at least 2, the two ends")
+        start, end = self.encode([a, b])
+        share = torch.linspace(0, 1, steps)[:, None]
+        return self.decode((1 - share) * start + share * end, strategy or Beam())
+
+    def _corpus(self, texts: Sequence[str]) -> Corpus:
+        """Tokenise texts, each of which must be usable."""
+        if not texts:
+            raise InputError("no text was given", "give at least one")
+        for number, text in enumerate(texts, start=1):
+            if not text.strip():
+                raise InputError(f"text {number} is empty", "give a text with at least one token")
+            tokens = len(self.tokenizer.encode(text))
+            if tokens > self.max_tokens:
+                raise InputError(
+                    f"text {number} has {tokens} tokens", f"shorten it to the model's {self.max_tokens}"
+                )
+        return Corpus.from_texts(texts, self.tokenizer)

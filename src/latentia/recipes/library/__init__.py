@@ -1,0 +1,87 @@
+"""The recipes that come with the package, and those in files."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from latentia.errors import RecipeError
+from latentia.recipes.recipe import Recipe
+
+DEFAULT = "default"
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which ``1e-3`` is a number, as it is in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d+$"), list("-+0123456789"))
+
+
+def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401 - YAML is any tree
+    """Parse YAML of plain values.
+
+    Raises:
+        RecipeError: If it is no YAML, or holds tags that would build objects.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{origin} is no valid YAML ({_first_line(error)})", "mend the line it names") from None
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in the package.
+
+    >>> "vae" in recipe_names()
+    True
+    """
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Load a recipe by its name in the package, or from a file whose name ends in ``.yaml``.
+
+    Raises:
+        RecipeError: If there is none, or it is not valid.
+    """
+    return Recipe(_tree(recipe_text(name), name))
+
+
+def recipe_text(name: str) -> str:
+    """Return the YAML of a recipe as it is written."""
+    if name in recipe_names():
+        return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{name} cannot be read ({error})", "check the path") from None
+    nearest = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.0)[0]
+    raise RecipeError(f"there is no recipe {name!r}", f"the nearest is {nearest}; `latentia recipes` lists all; a file ends in .yaml")
+
+
+def _tree(text: str, origin: str) -> dict[str, Any]:
+    tree = parse_yaml(text, origin)
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{origin} is no recipe", "a recipe has the sections about, data, model, objective, training")
+    return tree
+
+
+def _folder() -> Any:  # noqa: ANN401 - a Traversable, whose type moved between Python versions
+    return files("latentia.recipes.library") / "text"
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())[:120]

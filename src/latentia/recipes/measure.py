@@ -1,0 +1,45 @@
+"""Evaluation of a run folder."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from latentia.data import Columns, Corpus, ReadReport, build_corpus, sequential
+from latentia.evaluation import evaluate
+from latentia.models import TextVAE
+from latentia.recipes.runs import open_run, sources_of, validation_rows
+from latentia.training.checkpoint import write_atomically
+
+BATCH = 64
+
+
+def evaluate_run(folder: Path, files: list[str], samples: int, seed: int, console: Console) -> dict[str, Any]:
+    """Evaluate the best weights of a run and write ``evaluation.json`` into its folder."""
+    model, tokenizer, recipe = open_run(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        if files:
+            columns = Columns(sources_of(folder).columns.text)
+            corpus, report = build_corpus(files, columns, tokenizer, Path(scratch) / "data.arrow", recipe.data().max_tokens)
+            rows = np.arange(len(corpus))
+            console.print("; ".join(report.sentences()))
+        else:
+            (corpus, rows), report = validation_rows(folder), ReadReport()
+        result = _measure(model, corpus, rows, samples, seed, console)
+    result |= {"data": files or ["validation"], "seed": seed, "left_out": report.left_out}
+    write_atomically(folder / "evaluation.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def _measure(model: TextVAE, corpus: Corpus, rows: np.ndarray, samples: int, seed: int, console: Console) -> dict[str, Any]:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"nll_iw({samples})", total=len(rows))
+        batches = partial(sequential, corpus, rows, BATCH)
+        return evaluate(model, batches, int(corpus.words[rows].sum()), samples, seed, partial(bar.advance, task))

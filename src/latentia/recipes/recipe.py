@@ -1,0 +1,118 @@
+"""The whole of a recipe."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from latentia.data import TokenizerKind
+from latentia.errors import RecipeError
+from latentia.models import TextVAE
+from latentia.objectives import Objective
+from latentia.recipes.build import Settings, build, validate
+from latentia.shapes import PositiveInt
+from latentia.training import Training
+
+
+class About:
+    """What a recipe is for.
+
+    Args:
+        summary: One line.
+        source: Authors, year, title.
+        expected: What it measures where, with the command.
+    """
+
+    def __init__(self, summary: str, source: str = "", expected: str = "") -> None:
+        """Take the texts."""
+        self.summary, self.source, self.expected = summary, source, expected
+
+
+class Data:
+    """How text becomes sequences.
+
+    Args:
+        tokenizer: How text is cut.
+        max_tokens: Longer sequences are left out, and counted.
+        validation_share: Share held out by a hash of the text where no validation file is given.
+    """
+
+    def __init__(self, tokenizer: TokenizerKind, max_tokens: PositiveInt = 256, validation_share: float = 0.05) -> None:
+        """Take the settings."""
+        self.tokenizer, self.max_tokens, self.validation_share = tokenizer, max_tokens, validation_share
+
+
+class Recipe:
+    """Validated settings of a run; its parts are built when the vocabulary is known.
+
+    Args:
+        settings: The tree of a recipe file.
+
+    Raises:
+        RecipeError: For anything that the constructors named in it would not take.
+    """
+
+    SECTIONS: dict[str, type] = {"about": About, "data": Data, "model": TextVAE, "objective": Objective, "training": Training}  # noqa: RUF012
+
+    def __init__(self, settings: Settings) -> None:
+        """Validate every section."""
+        self.settings = _validated(settings)
+
+    def data(self) -> Data:
+        """Build the data settings."""
+        data: Data = build(Data, self.settings["data"], {})
+        return data
+
+    def model(self, vocabulary_size: int) -> TextVAE:
+        """Build the model, with fresh weights."""
+        model: TextVAE = build(TextVAE, self.settings["model"], {"vocabulary_size": vocabulary_size})
+        return model
+
+    def objective(self) -> Objective:
+        """Build the objective."""
+        objective: Objective = build(_Root, {"part": self.settings["objective"]}, {}).part
+        return objective
+
+    def training(self) -> Training:
+        """Build the training settings."""
+        training: Training = build(Training, self.settings["training"], {})
+        return training
+
+    def with_settings(self, assignments: Sequence[tuple[str, Any]]) -> "Recipe":
+        """Return the recipe with some values replaced, each named by its path, ``training.epochs``.
+
+        Raises:
+            RecipeError: If a path leads nowhere, or a value does not fit.
+        """
+        settings = self.settings
+        for path, value in assignments:
+            settings = _replaced(settings, path.split("."), value, path)
+        return Recipe(settings)
+
+
+class _Root:
+    """The place of a family's member that has no place in another class."""
+
+    def __init__(self, part: Objective) -> None:
+        self.part = part
+
+
+class _Whole:
+    """The sections, so that one validation sees all and names the nearest section."""
+
+    def __init__(self, about: About, data: Data, model: TextVAE, objective: Objective, training: Training) -> None:
+        raise NotImplementedError
+
+
+def _validated(settings: Settings) -> Settings:
+    return validate(_Whole, settings, frozenset({"vocabulary_size"}))
+
+
+def _replaced(node: Settings, keys: list[str], value: object, path: str) -> Settings:
+    """Return a copy of a tree with one value replaced; a new kind starts a fresh node."""
+    key, *below = keys
+    if not isinstance(node, dict):
+        raise RecipeError(f"unknown key {path}", f"{path.rsplit('.', 1)[0]} is a plain value")
+    if below:
+        return {**node, key: _replaced(node.get(key, {}), below, value, path)}
+    if key == "kind" and node.get("kind") != value:
+        return {"kind": value, **{name: kept for name, kept in node.items() if isinstance(kept, dict)}}
+    return {**node, key: value}

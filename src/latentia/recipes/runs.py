@@ -1,0 +1,209 @@
+"""Run folders: made by training, taken up again by ``--resume``, opened by everything else."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from rich.console import Console
+
+from latentia.data import Columns, Corpus, Loader, ReadReport, Tokenizer, build_corpus, read_texts, sequential
+from latentia.errors import RecipeError, RunError
+from latentia.models import TextVAE
+from latentia.operations import TextSpace
+from latentia.recipes.library import parse_yaml
+from latentia.recipes.recipe import Recipe
+from latentia.training.checkpoint import load_tensors, read_tensors, write_atomically
+from latentia.training.loop import Trainer, wants_bfloat16
+from latentia.training.observers import Watch
+
+EVALUATION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The data of a run: training and validation files, and the columns to read."""
+
+    train: list[str]
+    valid: list[str]
+    columns: Columns
+
+    def absolute(self) -> Sources:
+        """Resolve file names, so that a run can be resumed from another folder."""
+        return Sources(_resolved(self.train), _resolved(self.valid), self.columns)
+
+
+def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console: Console) -> bool:
+    """Train a new run; tell whether it ended of itself.
+
+    Raises:
+        RunError: If the folder is not empty.
+        DataError: If the data cannot be used.
+        RecipeError: If the KL schedule cannot finish within the run.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+    sources = sources.absolute()
+    data = recipe.data()
+    tokenizer = data.tokenizer.train(read_texts(sources.train, sources.columns))
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(folder)
+    _write_yaml(folder / "recipe.yaml", recipe.settings)
+    _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
+    _write_json(folder / "environment.json", environment())
+    return _train(folder, console, resume=False)
+
+
+def resume_run(folder: Path, console: Console) -> bool:
+    """Continue a run from its newest checkpoint; tell whether it ended of itself."""
+    _require_run(folder)
+    return _train(folder, console, resume=True)
+
+
+def open_run(folder: Path) -> tuple[TextVAE, Tokenizer, Recipe]:
+    """Open the best weights of a run, in evaluation mode.
+
+    Raises:
+        RunError: If the folder is no run, or a file of it is missing or altered.
+    """
+    _require_run(folder)
+    recipe = _recipe_of(folder)
+    tokenizer = Tokenizer.load(folder)
+    model = recipe.model(tokenizer.vocabulary_size)
+    path = folder / "model.safetensors"
+    load_tensors(model, read_tensors(path), path)
+    return model.eval(), tokenizer, recipe
+
+
+def load(folder: str | Path) -> TextSpace:
+    """Open a run as a space to sample, reconstruct and interpolate in.
+
+    >>> import latentia
+    >>> space = latentia.load("runs/default-1")  # doctest: +SKIP
+    >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
+    """
+    model, tokenizer, recipe = open_run(Path(folder))
+    return TextSpace(model, tokenizer, recipe.data().max_tokens)
+
+
+def sources_of(folder: Path) -> Sources:
+    """Return the data that a run was trained on."""
+    told = json.loads((folder / "run.json").read_text())["sources"]
+    return Sources(told["train"], told["valid"], Columns(**told["columns"]))
+
+
+def validation_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
+    """Return the validation corpus of a run and its rows."""
+    recipe = _recipe_of(folder)
+    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, lambda *_: None)
+    return corpora.valid, corpora.valid_rows
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a run may depend on."""
+    packages = ("latentia", "torch", "numpy", "tokenizers", "accelerate", "pyarrow")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor_has_bfloat16": wants_bfloat16("auto"),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+@dataclass(frozen=True)
+class _Corpora:
+    train: Corpus
+    train_rows: np.ndarray
+    valid: Corpus
+    valid_rows: np.ndarray
+
+
+def _train(folder: Path, console: Console, resume: bool) -> bool:
+    """Build everything from the run folder, so that a resumed run is built as the first one was."""
+    told = json.loads((folder / "run.json").read_text())
+    recipe, seed = _recipe_of(folder), told["seed"]
+    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, partial(_tell, console))
+    torch.manual_seed(seed)
+    model = recipe.model(Tokenizer.load(folder).vocabulary_size)
+    settings = recipe.training()
+    trainer = Trainer(model, recipe.objective(), settings, folder, seed)
+    loader = Loader(corpora.train, settings.batching, settings.batch_size, seed, corpora.train_rows)
+    total = trainer.total_steps(loader)
+    _require_schedule(recipe, total, console)
+    if resume:
+        trainer.resume()
+    with Watch(folder, console, total, trainer.progress) as watch:
+        return trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, EVALUATION_BATCH), watch)
+
+
+def _corpora(folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str, ReadReport], None]) -> _Corpora:
+    """Tokenise training and validation data into the run folder, or map what is there."""
+    data = recipe.data()
+
+    def corpus(name: str, files: list[str], minimum: int) -> Corpus:
+        path = folder / "data" / f"{name}.arrow"
+        if path.exists():
+            return Corpus.open(path)
+        built, report = build_corpus(files, sources.columns, tokenizer, path, data.max_tokens, minimum)
+        _write_json(path.with_suffix(".json"), asdict(report))
+        tell(name, report)
+        return built
+
+    train = corpus("train", sources.train, minimum=2)
+    if sources.valid:
+        valid = corpus("valid", sources.valid, minimum=1)
+        return _Corpora(train, np.arange(len(train)), valid, np.arange(len(valid)))
+    return _Corpora(train, *_interleave(train, data.validation_share))
+
+
+def _interleave(train: Corpus, share: float) -> tuple[np.ndarray, Corpus, np.ndarray]:
+    train_rows, valid_rows = train.split(share)
+    return train_rows, train, valid_rows
+
+
+def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
+    """Warn of a weight that the run ends before reaching: it would silently train another objective."""
+    settled = recipe.objective().weight.settled_at
+    if settled > total:
+        console.print(f"[yellow]the objective's weight settles at step {settled:,}, after the run's last step {total:,}[/]")
+
+
+def _tell(console: Console, name: str, report: ReadReport) -> None:
+    console.print(f"{name}: {'; '.join(report.sentences())}", highlight=False)
+
+
+def _recipe_of(folder: Path) -> Recipe:
+    path = folder / "recipe.yaml"
+    tree = parse_yaml(path.read_text(), str(path))
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path} is no recipe", "restore it")
+    return Recipe(tree)
+
+
+def _require_run(folder: Path) -> None:
+    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
+
+
+def _resolved(sources: Sequence[str]) -> list[str]:
+    return [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
+
+
+def _write_yaml(path: Path, tree: dict[str, Any]) -> None:
+    write_atomically(path, yaml.safe_dump(tree, sort_keys=False).encode())
+
+
+def _write_json(path: Path, tree: object) -> None:
+    write_atomically(path, json.dumps(tree, indent=1).encode())

@@ -1,0 +1,100 @@
+"""Who watches a run: the metrics file, TensorBoard, the progress bar."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from latentia.training.checkpoint import Progress as RunProgress
+
+
+class Metrics:
+    """Appends one JSON object a record to ``metrics.jsonl`` and the same numbers to TensorBoard."""
+
+    def __init__(self, folder: Path, from_step: int) -> None:
+        """Open both; records after the step that a run resumes from are dropped, for they will come again."""
+        from torch.utils.tensorboard import SummaryWriter  # imports half a second of protobuf
+
+        self.path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(self.path) if json.loads(line)["step"] <= from_step]
+        self.path.write_text("".join(f"{line}\n" for line in kept))
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
+
+    def write(self, split: str, record: dict[str, float]) -> None:
+        """Write a record of ``train`` or ``validation``."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"split": split, **record}) + "\n")
+        for name, value in record.items():
+            if name not in ("step", "epoch"):
+                self.board.add_scalar(f"{split}/{name}", value, int(record["step"]))
+
+    def close(self) -> None:
+        """Flush TensorBoard."""
+        self.board.close()
+
+
+class Watch:
+    """The observer of a run at a terminal: a bar on a terminal, a line a validation elsewhere.
+
+    Args:
+        folder: The run folder.
+        console: Where to show.
+        total: Steps of the whole run.
+        progress: Where the run stands.
+    """
+
+    def __init__(self, folder: Path, console: Console, total: int, progress: RunProgress) -> None:
+        """Set up the bar."""
+        self.console, self.metrics = console, Metrics(folder, progress.step)
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("train", total=total, completed=progress.step, epoch=progress.epoch, terms="")
+        self.active_units = ""
+
+    def __enter__(self) -> Watch:
+        """Show the bar."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Take the bar away, whatever happened."""
+        self.bar.stop()
+        self.metrics.close()
+
+    def advance(self, progress: RunProgress) -> None:
+        """Move the bar."""
+        self.bar.update(self.task, completed=progress.step, epoch=progress.epoch)
+
+    def step(self, record: dict[str, float]) -> None:
+        """Show and write a training record."""
+        self.metrics.write("train", record)
+        shown = f"{record['tokens_per_second']:,.0f} tokens/s  reconstruction {record['reconstruction']:.2f}  KL {record['kl']:.2f}"
+        self.bar.update(self.task, terms=shown + self.active_units)
+
+    def validation(self, record: dict[str, float]) -> None:
+        """Print and write a validation record."""
+        self.metrics.write("validation", record)
+        self.active_units = f"  active units {record['active_units']:.0f}"
+        best = "  best" if record["best_step"] == record["step"] else ""
+        self.console.print(
+            f"step {record['step']:>7,.0f}  validation  negative ELBO {record['negative_elbo']:8.3f}  "
+            f"reconstruction {record['reconstruction']:8.3f}  KL {record['kl']:7.3f}  "
+            f"active units {record['active_units']:3.0f}{best}",
+            highlight=False,
+        )
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
