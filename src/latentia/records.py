@@ -43,7 +43,9 @@ class Batch:
         """
         lengths = [len(sequence) + 1 for sequence in sequences]
         width = max(lengths)
-        rows = [[*sequence, EOS] + [PAD] * (width - length) for sequence, length in zip(sequences, lengths, strict=True)]
+        rows = [
+            [*sequence, EOS] + [PAD] * (width - length) for sequence, length in zip(sequences, lengths, strict=True)
+        ]
         return cls(
             tokens=torch.tensor(rows),
             lengths=torch.tensor(lengths),
@@ -69,7 +71,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """Copy the tensors to a device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("tokens", "lengths", "index", "labels")}
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True) for name in ("tokens", "lengths", "index", "labels")
+        }
         return replace(self, **moved)
 
 

@@ -11,8 +11,14 @@ from latentia.cli.console import remarks, results
 
 
 def demo(
-    corpus: Annotated[Literal["grammar", "pydoc"], typer.Option(help="Sentences of a grammar, or the prose of Python's documentation.")] = "grammar",
-    out: Annotated[Path | None, typer.Option(help="Run folder to make; runs/demo-CORPUS-1, -2, ... without it.", show_default=False)] = None,
+    corpus: Annotated[
+        Literal["grammar", "pydoc"],
+        typer.Option(help="Sentences of a grammar, or the prose of Python's documentation."),
+    ] = "grammar",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder to make; runs/demo-CORPUS-1, -2, ... without it.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 1,
 ) -> None:
     """Train on a built-in corpus and show what came of it; nothing is downloaded."""

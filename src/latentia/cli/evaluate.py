@@ -12,7 +12,10 @@ from latentia.cli.console import remarks, results
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    data: Annotated[list[str] | None, typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False)] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the estimators' noise.")] = 0,
 ) -> None:

@@ -10,7 +10,9 @@ from latentia.cli.console import results
 
 
 def recipes(
-    name: Annotated[str, typer.Argument(help="Recipe to print whole; all are listed without it.", show_default=False)] = "",
+    name: Annotated[
+        str, typer.Argument(help="Recipe to print whole; all are listed without it.", show_default=False)
+    ] = "",
 ) -> None:
     """List the recipes, or print one."""
     from rich.table import Table

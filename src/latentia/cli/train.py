@@ -14,13 +14,25 @@ INTERRUPTED = 130
 
 
 def train(
-    data: Annotated[list[str] | None, typer.Argument(help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False)] = None,
-    valid: Annotated[list[str] | None, typer.Option(help="Validation file; without one a share of DATA is held out.", show_default=False)] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False),
+    ] = None,
+    valid: Annotated[
+        list[str] | None,
+        typer.Option(help="Validation file; without one a share of DATA is held out.", show_default=False),
+    ] = None,
     text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     label: Annotated[str, typer.Option(help="Column that holds a label.")] = "",
-    recipe: Annotated[str, typer.Option(help="Name of a recipe (see `latentia recipes`), or a .yaml file.")] = "default",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Replace a value of the recipe, KEY=VALUE.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to make; runs/RECIPE-1, -2, ... without it.", show_default=False)] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Name of a recipe (see `latentia recipes`), or a .yaml file.")
+    ] = "default",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Replace a value of the recipe, KEY=VALUE.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder to make; runs/RECIPE-1, -2, ... without it.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 1,
     resume: Annotated[Path | None, typer.Option(help="Continue this run.", show_default=False)] = None,
 ) -> None:

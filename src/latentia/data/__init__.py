@@ -1,10 +1,13 @@
 """Corpora, tokenizers and batches."""
 
 from latentia.data.batches import Batching, EqualLength, TokenBudget
-from latentia.data.corpus import Corpus, build_corpus, read_texts
+from latentia.data.corpus import Corpus, build_corpus
+from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.loader import Loader, sequential
-from latentia.data.reading import Columns
+from latentia.data.pydoc import write_pydoc
+from latentia.data.reading import read_texts
 from latentia.data.report import ReadReport
+from latentia.data.rows import Columns
 from latentia.data.tokenizer import BPE, Byte, Char, Tokenizer, TokenizerKind, Word
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "Columns",
     "Corpus",
     "EqualLength",
+    "Grammar",
     "Loader",
     "ReadReport",
     "TokenBudget",
@@ -24,4 +28,6 @@ __all__ = [
     "build_corpus",
     "read_texts",
     "sequential",
+    "write_grammar",
+    "write_pydoc",
 ]

@@ -22,7 +22,8 @@ class EqualLength(Batching):
     """Batches of one length each, so that nothing is padded.
 
     The last batch of a length is smaller. Where many lengths are rare, ``minimum`` joins batches smaller than
-    itself with those of the next lengths, at the price of padding; 1 never does.
+    itself with those of the next lengths until they reach it, at the price of padding; 1 never does. No batch is
+    larger than the batch size, and at most one is smaller than the minimum.
     """
 
     def __init__(self, minimum: PositiveInt = 1) -> None:
@@ -67,16 +68,11 @@ def _cut(rows: Rows, size: int) -> list[Rows]:
 
 
 def _merged(batches: list[Rows], minimum: int) -> list[Rows]:
-    """Join a small batch with the next one; a small last batch joins the one before."""
-    merged: list[Rows] = []
-    for batch in batches:
-        if merged and len(merged[-1]) < minimum:
-            merged[-1] = np.concatenate([merged[-1], batch])
-        else:
-            merged.append(batch)
-    if len(merged) > 1 and len(merged[-1]) < minimum:
-        merged[-2:] = [np.concatenate(merged[-2:])]
-    return merged
+    """Lay the batches below the minimum end to end, shortest first, and cut them anew at the minimum."""
+    small = [batch for batch in batches if len(batch) < minimum]
+    if not small:
+        return batches
+    return [batch for batch in batches if len(batch) >= minimum] + _cut(np.concatenate(small), minimum)
 
 
 def _within(order: Rows, lengths: NDArray[np.int32], budget: int) -> list[Rows]:

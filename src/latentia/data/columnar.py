@@ -52,7 +52,9 @@ def _require_text_type(name: str, column: str, kind: pa.DataType) -> None:
     """Refuse a column that holds something other than strings."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)):
-        raise DataError(f"column {column!r} of {name} holds {kind}, not text", "name the column of text with --text COLUMN")
+        raise DataError(
+            f"column {column!r} of {name} holds {kind}, not text", "name the column of text with --text COLUMN"
+        )
 
 
 class HubName(NamedTuple):
@@ -115,7 +117,9 @@ def _hub(shown: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"the dataset {shown} cannot be read ({reason})", "check its name, configuration and split, or give a file") from error
+        raise DataError(
+            f"the dataset {shown} cannot be read ({reason})", "check its name, configuration and split, or give a file"
+        ) from error
 
 
 def _class_names(features: Mapping[str, Any], label: str) -> Sequence[str]:

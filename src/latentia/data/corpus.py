@@ -2,173 +2,164 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from latentia.data.reading import Columns, Record, read_records
+from latentia.data.batches import Rows
+from latentia.data.reading import Record, clean_text, read_records
 from latentia.data.report import ReadReport
+from latentia.data.rows import Columns
+from latentia.data.storage import Columnar, Limits, open_file, write_file, write_memory
 from latentia.data.tokenizer import Tokenizer
-from latentia.errors import DataError
+from latentia.errors import DataError, InputError
 from latentia.records import Batch
-from latentia.shapes import EOS, PAD, UNK
-
-CHUNK = 4096
-SCHEMA = pa.schema([("tokens", pa.large_list(pa.int32())), ("text", pa.large_string()), ("words", pa.int32()), ("label", pa.large_string())])
-Rows = NDArray[np.int64]
+from latentia.shapes import EOS, PAD
 
 
 class Corpus:
     """Token ids, text, words and label of each sequence; only the pages that are read are in memory.
 
+    Attributes:
+        lengths: Predicted tokens of each sequence, EOS counted.
+        words: Words between white space of each sequence, EOS not counted.
+        labels: Index of each sequence's label in ``label_names``; empty when there are none.
+        label_names: The labels in alphabetic order.
+
     Args:
-        table: An Arrow table of :data:`SCHEMA`.
+        columns: An opened file; use ``open``, ``from_texts`` or ``build_corpus``.
     """
 
-    def __init__(self, table: pa.Table) -> None:
-        """Take zero-copy views of the table."""
-        chunks = table.column("tokens").chunks
-        self._values = [chunk.values.to_numpy() for chunk in chunks]
-        sizes = [np.diff(chunk.offsets.to_numpy()) for chunk in chunks]
-        self._starts = np.concatenate([chunk.offsets.to_numpy()[:-1] for chunk in chunks])
-        self._chunk = np.repeat(np.arange(len(chunks)), [len(size) for size in sizes])
-        self.lengths: NDArray[np.int32] = (np.concatenate(sizes) + 1).astype(np.int32)
-        self.words: NDArray[np.int32] = table.column("words").to_numpy()
-        self._texts = table.column("text")
-        names = table.column("label").unique().to_pylist()
-        self.label_names: list[str] = sorted(names) if names != [""] else []
-        self._labels = table.column("label")
+    def __init__(self, columns: Columnar) -> None:
+        """Take the views of an opened file."""
+        self._columns = columns
+        self.lengths: NDArray[np.int32] = columns.sizes + np.int32(1)
+        self.words = columns.words
+        self.label_names: list[str] = sorted(columns.label_names)
+        self.labels: NDArray[np.int64] = _ranks(columns.label_names)[columns.labels[: self._labelled]]
+
+    @property
+    def _labelled(self) -> int:
+        """Rows with a label: all or none."""
+        return len(self.lengths) if self.label_names else 0
 
     def __len__(self) -> int:
         """Count the sequences."""
         return len(self.lengths)
 
-    def tokens(self, row: int) -> list[int]:
+    def tokens(self, row: SupportsIndex) -> list[int]:
         """Ids of a sequence, without EOS."""
-        start = self._starts[row]
-        ids: list[int] = self._values[self._chunk[row]][start : start + self.lengths[row] - 1].tolist()
+        start = self._columns.starts[row]
+        ids: list[int] = self._columns.ids[start : start + self._columns.sizes[row]].tolist()
         return ids
 
-    def text(self, row: int) -> str:
+    def text(self, row: SupportsIndex) -> str:
         """Text of a sequence."""
-        text: str = self._texts[row].as_py()
-        return text
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Index of each sequence's label in ``label_names``; empty when there are none."""
-        if not self.label_names:
-            return np.empty(0, dtype=np.int64)
-        return np.searchsorted(self.label_names, self._labels.to_numpy()).astype(np.int64)
+        return self._columns.text(row)
 
     def batch(self, rows: Rows) -> Batch:
         """Gather rows into a batch, each closed by EOS and padded to the longest."""
         lengths = self.lengths[rows].astype(np.int64)
-        tokens = np.full((len(rows), lengths.max()), PAD, dtype=np.int64)
-        for chunk in np.unique(self._chunk[rows]):
-            inside = np.flatnonzero(self._chunk[rows] == chunk)
-            self._fill(tokens, inside, rows[inside], self._values[chunk])
-        tokens[np.arange(len(rows)), lengths - 1] = EOS
-        labels = self.labels[rows] if self.label_names else np.empty(0, dtype=np.int64)
         return Batch(
-            tokens=torch.from_numpy(tokens),
+            tokens=torch.from_numpy(self._closed(rows, lengths)),
             lengths=torch.from_numpy(lengths),
             equal_length=bool((lengths == lengths[0]).all()),
             token_count=int(lengths.sum()),
-            index=torch.from_numpy(np.asarray(rows, dtype=np.int64)),
-            labels=torch.from_numpy(labels),
+            index=torch.from_numpy(np.array(rows, dtype=np.int64)),
+            labels=torch.from_numpy(self.labels[rows] if self.label_names else np.empty(0, dtype=np.int64)),
         )
 
-    def _fill(self, tokens: NDArray[np.int64], places: Rows, rows: Rows, values: NDArray[np.int32]) -> None:
-        """Copy the tokens of some rows, all from one chunk, to their places."""
-        counts = self.lengths[rows].astype(np.int64) - 1
-        column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        tokens[np.repeat(places, counts), column] = values[np.repeat(self._starts[rows], counts) + column]
+    def _closed(self, rows: Rows, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Gather tokens ``[B, T]`` in one indexing of the file, whatever chunks the rows are in."""
+        column = np.arange(lengths.max())
+        inside = column < lengths[:, None] - 1
+        # A place past the end of a row reads the row's first token instead, and is then overwritten.
+        places = self._columns.starts[rows][:, None] + np.where(inside, column, 0)
+        tokens = np.where(inside, self._columns.ids[places], PAD).astype(np.int64)
+        tokens[np.arange(len(rows)), lengths - 1] = EOS
+        return tokens
 
     def split(self, share: float) -> tuple[Rows, Rows]:
-        """Split into two sets of rows by a hash of the text, so that order does not matter and copies stay together.
+        """Split into rows to train on and rows held out, by a hash of the text.
+
+        The side of a text depends on the text alone, so order and additions do not matter and copies stay
+        together. Neither side is empty: the text of the lowest hash is held out, that of the highest is not.
+
+        Args:
+            share: Expected share of different texts that is held out.
 
         Raises:
-            DataError: If all texts fall on one side, as when there is only one.
+            InputError: If the share is not between 0 and 1.
+            DataError: If all texts are the same.
         """
-        keys = np.fromiter((_hash(text.as_py()) for text in self._texts), dtype=np.uint64, count=len(self))
-        threshold = max(np.quantile(np.unique(keys).astype(np.float64), share), float(keys.min()))
-        held_out = keys.astype(np.float64) <= threshold
-        if held_out.all():
+        if not 0.0 < share < 1.0:
+            raise InputError(f"a held-out share of {share} leaves one side empty", "use a share between 0 and 1")
+        keys = self._columns.keys
+        if len(np.unique(keys)) < 2:
             raise DataError("all sequences are the same text", "give at least two different ones, or a --valid file")
+        held_out = (keys / 2.0**64 < share) & (keys != keys.max()) | (keys == keys.min())
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     @classmethod
     def open(cls, path: Path) -> Corpus:
-        """Map a corpus file into memory."""
-        with pa.memory_map(str(path)) as source:
-            return cls(pa.ipc.open_file(source).read_all())
+        """Map a corpus file into memory.
+
+        Raises:
+            DataError: If the file is missing, damaged, or no corpus.
+        """
+        return cls(open_file(path))
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], tokenizer: Tokenizer) -> Corpus:
-        """Hold a few texts in memory."""
-        records = [Record(text, "", str(number)) for number, text in enumerate(texts)]
-        return cls(pa.Table.from_batches([_rows(records, tokenizer.encode_batch(texts))], schema=SCHEMA))
+        """Hold a few texts in memory, one row for each, in their order.
+
+        Raises:
+            InputError: If there is no text, or one is empty, holds NUL, or is not valid Unicode.
+        """
+        if not texts:
+            raise InputError("there is no text", "give at least one")
+        records = [Record(_usable(text, number), "", str(number)) for number, text in enumerate(texts, start=1)]
+        return cls(write_memory(records, tokenizer))
 
 
 def build_corpus(
-    sources: Sequence[str], columns: Columns, tokenizer: Tokenizer, path: Path, max_tokens: int, minimum: int = 1
+    sources: Sequence[str],
+    columns: Columns,
+    tokenizer: Tokenizer,
+    path: Path,
+    max_tokens: int,
+    minimum: int = 1,
+    *,
+    cut: bool = False,
 ) -> tuple[Corpus, ReadReport]:
     """Read, tokenise and write a corpus in chunks, and map it.
 
-    Sequences of more than ``max_tokens`` tokens (end of sequence not counted) are left out and counted.
+    Sequences of more than ``max_tokens`` tokens (end of sequence not counted) are left out, or cut; both are counted.
 
     Raises:
-        DataError: If fewer than ``minimum`` sequences are usable.
+        DataError: If fewer than ``minimum`` sequences are usable: 2 to train, 1 to evaluate.
     """
     report = ReadReport()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for chunk in _chunks(read_records(sources, columns, report)):
-            kept = _within(chunk, tokenizer, max_tokens, report)
-            if kept.num_rows:
-                writer.write_batch(kept)
-    if report.used < minimum:
-        path.unlink()
-        raise DataError(f"{', '.join(sources)}: {'; '.join(report.sentences())}", f"at least {minimum} are needed")
+    records = read_records(sources, columns, report)
+    write_file(records, tokenizer, path, Limits(max_tokens, cut), report, minimum)
     return Corpus.open(path), report
 
 
-def read_texts(sources: Sequence[str], columns: Columns) -> Iterator[str]:
-    """Yield the usable texts of all sources."""
-    return (record.text for record in read_records(sources, columns, ReadReport()))
+def _ranks(names: Sequence[str]) -> NDArray[np.int64]:
+    """Place of each name in alphabetic order."""
+    ranks = np.empty(len(names), dtype=np.int64)
+    ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return ranks
 
 
-def _chunks(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while chunk := list(islice(records, CHUNK)):
-        yield chunk
-
-
-def _within(records: list[Record], tokenizer: Tokenizer, max_tokens: int, report: ReadReport) -> pa.RecordBatch:
-    """Tokenise a chunk and leave out what is too long."""
-    kept: list[tuple[Record, list[int]]] = []
-    for record, ids in zip(records, tokenizer.encode_batch([record.text for record in records]), strict=True):
-        if len(ids) > max_tokens:
-            report.used -= 1
-            report.leave_out("over_long", record.where)
-            continue
-        report.tokens += len(ids)
-        report.unknown_tokens += ids.count(UNK)
-        kept.append((record, ids))
-    return _rows([record for record, _ in kept], [ids for _, ids in kept])
-
-
-def _rows(records: Sequence[Record], ids: Sequence[list[int]]) -> pa.RecordBatch:
-    texts = [record.text for record in records]
-    columns = [list(ids), texts, [len(text.split()) for text in texts], [record.label for record in records]]
-    return pa.record_batch([pa.array(column, type=kind.type) for column, kind in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+def _usable(text: str, number: int) -> str:
+    """Clean a text that must not be left out."""
+    cleaned, fault = clean_text(text)
+    if fault:
+        reason = {"nul": "holds NUL", "invalid_utf8": "is not valid Unicode", "over_long": "is too long"}
+        raise InputError(f"text {number} {reason.get(fault, 'is empty')}", "give a text of at least one word")
+    return cleaned

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 from latentia.data.rows import Columns, Row, require_columns
 from latentia.data.sources import Source, empty_file, opened
@@ -15,7 +16,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PIECE = 2**20
 
 
-def bounded_lines(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+def bounded_lines(stream: BufferedReader, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
     """Yield number and bytes of each line without its end; ``None`` for a line over the limit."""
     number = 0
     while data := stream.readline(max_bytes + 2):
@@ -28,7 +29,7 @@ def bounded_lines(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, bytes
         yield number, content.removeprefix(_BYTE_ORDER_MARK) if number == 1 else content
 
 
-def _skip_line(stream: BinaryIO) -> None:
+def _skip_line(stream: BufferedReader) -> None:
     """Read to the end of a line in pieces, keeping none."""
     while (piece := stream.readline(_PIECE)) and not piece.endswith(b"\n"):
         pass
@@ -90,26 +91,26 @@ def read_tsv(source: Source, columns: Columns, max_bytes: int) -> Iterator[Row]:
 class _Lines:
     """The lines of a table as text; undecodable bytes become surrogates, which a later check counts."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._lines = bounded_lines(stream, max_bytes)
         self.number, self.over_long = 0, list[int]()
 
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        for self.number, line in self._lines:
-            if line is not None:
-                return line.decode(errors="surrogateescape") + "\n"
-            self.over_long.append(self.number)
-        raise StopIteration
+    def __iter__(self) -> Iterator[str]:
+        for number, line in self._lines:
+            self.number = number
+            if line is None:
+                self.over_long.append(number)
+            else:
+                yield line.decode(errors="surrogateescape") + "\n"
 
 
 def _table(name: str, columns: Columns, lines: _Lines, rows: Iterator[list[str]]) -> Iterator[Row]:
     """Take the columns of the rows below a header."""
     header, fault = _next_row(rows)
     if fault or lines.over_long:
-        raise DataError(f"the header of {name} (line 1) is {fault or 'over_long'}", "put the names of the columns on the first line")
+        raise DataError(
+            f"the header of {name} (line 1) is {fault or 'over_long'}", "put the names of the columns on the first line"
+        )
     if header is None:
         raise empty_file(name)
     require_columns(name, columns, header)

@@ -9,6 +9,7 @@ import numpy as np
 
 from latentia.data.batches import Batching, EqualLength, Rows
 from latentia.data.corpus import Corpus
+from latentia.errors import InputError
 from latentia.records import Batch
 
 
@@ -30,14 +31,24 @@ class Loader:
         self._plan = lru_cache(maxsize=2)(lambda epoch: batching.epoch(lengths, batch_size, seed, epoch))
         self._steps = len(self._plan(0)) if isinstance(batching, EqualLength) else 0
 
-    def steps(self, epoch: int) -> int:
-        """Batches of an epoch; equal-length batches are as many in each."""
-        return self._steps or len(self._plan(epoch))
+    def steps(self, epoch: int, world_size: int = 1) -> int:
+        """Batches of an epoch that each rank takes; equal-length batches are as many in each."""
+        return -(-(self._steps or len(self._plan(epoch))) // world_size)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from the given one on; those before it are not built."""
-        for batch in self._plan(epoch)[start:]:
-            yield self.corpus.batch(self.rows[batch])
+    def epoch(self, epoch: int, start: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+        """Yield the batches of an epoch from the given one on; those before it are not built.
+
+        Ranks take turns. Where the last turn is not full, batches from the start of the epoch complete it, so that
+        every rank takes as many steps; with one rank nothing is repeated.
+
+        Raises:
+            InputError: If there is no such rank.
+        """
+        if not 0 <= rank < world_size:
+            raise InputError(f"rank {rank} is not one of {world_size}", "ranks count from 0")
+        plan = self._plan(epoch)
+        for turn in range(start, self.steps(epoch, world_size)):
+            yield self.corpus.batch(self.rows[plan[(turn * world_size + rank) % len(plan)]])
 
 
 def sequential(corpus: Corpus, rows: Rows, batch_size: int) -> Iterator[Batch]:

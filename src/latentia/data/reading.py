@@ -1,40 +1,48 @@
-"""Streams of texts and labels from files, in bounded memory."""
+"""Streams of texts and labels from files and datasets, in bounded memory.
+
+Neither a long file nor a long line takes more memory. Every line is used or counted; nothing is repaired:
+
+* only LF and CRLF end a line, and a byte-order mark at the start of a file is dropped;
+* white space around a text is dropped, line breaks in a cell become spaces; a text of nothing else is ``empty``;
+* a line that is not UTF-8 (or holds a lone surrogate), or holds NUL, is left out;
+* a line of more than a megabyte is ``over_long``, skipped to its end without being held;
+* ``.jsonl``: a line that is no JSON object with a text is ``malformed``;
+* ``.csv``: a row with more or fewer cells than the header, or with broken quotes, is ``malformed``; a cell of more
+  than 131,072 characters is ``over_long``;
+* ``.tsv``: a line is a row and quotes are characters, so that a stray one joins no rows;
+* ``.parquet`` and datasets: a null text is ``malformed``;
+* with a label column, a row without a label is ``malformed``.
+"""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import zlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, NoReturn
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from latentia.data.columnar import read_hub, read_parquet
+from latentia.data.formats import read_csv, read_jsonl, read_tsv, read_txt
 from latentia.data.report import ReadReport
-from latentia.errors import DataError
-from latentia.shapes import EOS, PAD, BOS, SPECIAL_TOKENS
+from latentia.data.rows import Columns, Row
+from latentia.data.sources import Source, empty_file, identify
+from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS
 
 MAX_LINE_BYTES = 2**20
 """A longer line is left out as over-long, and never held in memory."""
 
-NO_LABEL = ""
 RESERVED = tuple(SPECIAL_TOKENS[token] for token in (PAD, BOS, EOS))
 
+READERS: dict[str, Callable[[Source, Columns, int], Iterator[Row]]] = {
+    "txt": read_txt,
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "parquet": read_parquet,
+    "hub": read_hub,
+}
 
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns to read; an empty ``label`` reads none."""
 
-    text: str = "text"
-    label: str = NO_LABEL
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One usable line."""
 
@@ -47,202 +55,70 @@ def read_records(sources: Sequence[str], columns: Columns, report: ReadReport) -
     """Yield the usable lines of all sources, in order, and account for the others in the report.
 
     A source is a ``.txt`` (a sequence a line), ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet`` file, any of them
-    ``.gz``, or the name of a Hugging Face dataset, ``hf:NAME``, ``hf:NAME:CONFIG`` or ``hf:NAME:CONFIG:SPLIT``.
-
-    Empty lines, lines that are not UTF-8, lines with NUL bytes, malformed lines and lines longer than a
-    megabyte are left out and counted.
+    ``.gz``, or a Hugging Face dataset, ``hf:NAME``, ``hf:NAME:SPLIT`` or ``hf:NAME:CONFIG:SPLIT``.
 
     Raises:
-        DataError: If a source is missing, empty, of an unknown kind, broken, or lacks a column.
+        DataError: If a source is missing, empty, of an unknown format, damaged, or lacks a column, or if no line of
+            any is usable.
     """
-    for source in sources:
-        before = report.read
-        for record in _open(source)(source, columns, report):
-            report.used += 1
-            report.reserved_words += any(word in record.text for word in RESERVED)
-            yield record
-        if report.read == before:
-            raise DataError(f"{source} is empty", "give a file with one sequence a line or row")
+    for source in [identify(name) for name in sources]:
+        yield from _read_source(source, columns, report)
+    report.require(1, sources)
 
 
-Reader = Callable[[str, Columns, ReadReport], Iterator[Record]]
+def read_texts(sources: Sequence[str], columns: Columns) -> Iterator[str]:
+    """Yield the usable texts of all sources."""
+    return (record.text for record in read_records(sources, columns, ReadReport()))
 
 
-def _open(source: str) -> Reader:
-    """Choose the reader of a source by its name."""
-    if source.startswith("hf:"):
-        return _read_hub
-    path = Path(source)
-    if path.is_dir():
-        raise DataError(f"{source} is a folder", "name the files in it")
-    if not path.exists():
-        raise DataError(f"{source} does not exist", "check the path; a Hugging Face dataset is written hf:NAME")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    reader = READERS.get(suffixes[-1] if suffixes else "")
-    if reader is None:
-        raise DataError(f"{source} is of no known kind", f"name it {', '.join(sorted(READERS))}, with or without .gz")
-    return reader
-
-
-def _read_text(source: str, columns: Columns, report: ReadReport) -> Iterator[Record]:
-    if columns.label:
-        raise DataError(f"{source} has no column {columns.label!r}", "a .txt file holds texts alone; use .tsv, .csv, .jsonl or .parquet")
-    for where, line in _lines(source, report):
-        yield from _usable(line, NO_LABEL, where, report)
-
-
-def _read_json_lines(source: str, columns: Columns, report: ReadReport) -> Iterator[Record]:
-    for where, line in _lines(source, report):
-        if not line.strip():
-            report.leave_out("empty", where)
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            report.leave_out("malformed", where)
-            continue
-        _require(columns, list(row), where)
-        yield from _from_row(row, columns, where, report)
-
-
-def _read_delimited(source: str, columns: Columns, report: ReadReport) -> Iterator[Record]:
-    delimiter = "\t" if ".tsv" in Path(source).suffixes else ","
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    scratch = ReadReport()
-    lines = _lines(source, scratch)
-    places: list[str] = []
-
-    def texts() -> Iterator[str]:
-        for where, line in lines:
-            places[:] = [where]
-            yield line + "\n"
-
-    rows = csv.reader(texts(), delimiter=delimiter, quoting=quoting)
-    header = next(_checked(rows, source), [])
-    if header:
-        _require(columns, header, source)
-    for row in _checked(rows, source):
+def _read_source(source: Source, columns: Columns, report: ReadReport) -> Iterator[Record]:
+    """Judge the rows of one source."""
+    before = report.read
+    for row in READERS[source.format](source, columns, MAX_LINE_BYTES):
         report.read += 1
-        if len(row) != len(header):
-            report.leave_out("malformed" if row else "empty", places[0])
-        else:
-            yield from _from_row(dict(zip(header, row, strict=True)), columns, places[0], report)
-    for kind, count in scratch.left_out.items():
-        report.read += count
-        report.left_out[kind] = report.left_out.get(kind, 0) + count
-        report.first.setdefault(kind, scratch.first[kind])
+        text, label, fault = _judge(row, bool(columns.label))
+        where = f"{source.name}:{row.line}"
+        if fault:
+            report.leave_out(fault, where)
+            continue
+        report.used += 1
+        report.reserved_words += "<" in text and any(word in text for word in RESERVED)
+        yield Record(text, label, where)
+    if report.read == before:
+        raise empty_file(source.name)
 
 
-def _checked(rows: Iterator[list[str]], source: str) -> Iterator[list[str]]:
+def _judge(row: Row, labelled: bool) -> tuple[str, str, str]:
+    """Return the clean text and label of a row, or the kind of its fault."""
+    text, fault = clean_text(row.text) if not row.fault else ("", row.fault)
+    label = _label(row.label) if labelled and not fault else ""
+    return text, label, fault or ("malformed" if labelled and not label else "")
+
+
+def clean_text(raw: object) -> tuple[str, str]:
+    r"""Return a text without white space around it, or the kind of its fault.
+
+    >>> clean_text(b" so it goes "), clean_text("a\0b"), clean_text(b"\xff"), clean_text(7)
+    (('so it goes', ''), ('', 'nul'), ('', 'invalid_utf8'), ('', 'malformed'))
+    """
+    if isinstance(raw, str | bytes) and len(raw) > MAX_LINE_BYTES:
+        return "", "over_long"
     try:
-        yield from rows
-    except csv.Error as error:
-        raise DataError(f"{source} is not delimited text ({error})", "quote fields that hold the delimiter or a line break") from None
-
-
-def _read_parquet(source: str, columns: Columns, report: ReadReport) -> Iterator[Record]:
-    wanted = [name for name in (columns.text, columns.label) if name]
-    with _stream(source) as stream:
-        try:
-            table = pq.ParquetFile(stream if not source.endswith(".gz") else pa.BufferReader(stream.read()))
-            _require(columns, table.schema_arrow.names, source)
-            for rows in table.iter_batches(batch_size=4096, columns=wanted):
-                for row in rows.to_pylist():
-                    report.read += 1
-                    yield from _from_row(row, columns, f"{source}:{report.read}", report)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{source} is no Parquet file ({error})", "write it again, or export it as .jsonl") from None
-
-
-def _read_hub(source: str, columns: Columns, report: ReadReport) -> Iterator[Record]:
-    try:
-        from datasets import load_dataset  # an optional extra
-    except ImportError:
-        raise DataError(f"{source} needs the datasets library", "pip install 'latentia[hf]'") from None
-    name, config, split = [*source.removeprefix("hf:").split(":"), "", ""][:3]
-    try:
-        rows = load_dataset(name, config or None, split=split or "train", streaming=True)
-    except Exception as error:  # noqa: BLE001 - the library raises its own, and those of its transports
-        raise DataError(f"{source} cannot be loaded ({type(error).__name__}: {error})", "check name, configuration, split and network") from None
-    for number, row in enumerate(rows, start=1):
-        if number == 1:
-            _require(columns, list(row), source)
-        report.read += 1
-        yield from _from_row(row, columns, f"{source}:{number}", report)
-
-
-READERS: dict[str, Reader] = {
-    ".txt": _read_text,
-    ".jsonl": _read_json_lines,
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".parquet": _read_parquet,
-}
-
-
-def _from_row(row: dict[str, object], columns: Columns, where: str, report: ReadReport) -> Iterator[Record]:
-    """Yield the record of a row of named values."""
-    text, label = row.get(columns.text), row.get(columns.label, NO_LABEL)
-    if text is None or not isinstance(text, str) or isinstance(label, dict | list | None):
-        report.leave_out("empty" if text is None else "malformed", where)
-        return
-    yield from _usable(text.replace("\r", " ").replace("\n", " "), str(label), where, report)
-
-
-def _usable(text: str, label: str, where: str, report: ReadReport) -> Iterator[Record]:
-    """Yield a text that is neither empty nor holds NUL."""
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        if not isinstance(text, str):
+            return "", "malformed"
+        if not text.isascii():
+            text.encode()  # A lone surrogate, legal in JSON, is found here and nowhere later.
+    except UnicodeError:
+        return "", "invalid_utf8"
     if "\0" in text:
-        report.leave_out("nul", where)
-    elif not text.strip():
-        report.leave_out("empty", where)
-    else:
-        yield Record(text.strip(), label, where)
+        return "", "nul"
+    text = text.replace("\r", " ").replace("\n", " ").strip()
+    return text, "" if text else "empty"
 
 
-def _lines(source: str, report: ReadReport) -> Iterator[tuple[str, str]]:
-    """Yield place and text of each line that is UTF-8 and not too long; count the rest."""
-    with _stream(source) as stream:
-        for number, line in enumerate(_bounded_lines(stream, source), start=1):
-            report.read += 1
-            where = f"{source}:{number}"
-            if len(line) > MAX_LINE_BYTES:
-                report.leave_out("over_long", where)
-                continue
-            try:
-                yield where, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError:
-                report.leave_out("invalid_utf8", where)
-
-
-def _bounded_lines(stream: BinaryIO, source: str) -> Iterator[bytes]:
-    """Yield lines; of one that is too long only its beginning."""
-    try:
-        while line := stream.readline(MAX_LINE_BYTES + 1):
-            rest = line
-            while not rest.endswith(b"\n") and len(rest) > MAX_LINE_BYTES:
-                rest = stream.readline(MAX_LINE_BYTES + 1)
-            yield line
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        _broken(source, error)
-
-
-def _broken(source: str, error: Exception) -> NoReturn:
-    raise DataError(f"{source} is no whole gzip file ({error})", "compress it again") from None
-
-
-def _stream(source: str) -> BinaryIO:
-    """Open a file, through gzip where its name says so."""
-    try:
-        raw = open(source, "rb")  # noqa: SIM115 - the caller closes it
-    except OSError as error:
-        raise DataError(f"{source} cannot be opened ({error.strerror})", "check its permissions") from None
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if source.lower().endswith(".gz") else raw
-
-
-def _require(columns: Columns, found: Sequence[str], where: str) -> None:
-    """Check that the columns are there."""
-    for option, name in (("--text", columns.text), ("--label", columns.label)):
-        if name and name not in found:
-            raise DataError(f"{where} has no column {name!r}", f"name one with {option}; it has {', '.join(map(repr, found))}")
+def _label(raw: object) -> str:
+    """Name a class by a cell of text, truth value or finite number; empty when it is none of these."""
+    if isinstance(raw, bool | int) or (isinstance(raw, float) and math.isfinite(raw)):
+        return str(raw)
+    return clean_text(raw)[0]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from latentia.errors import DataError
 
 KINDS = {
     "empty": "empty",
     "invalid_utf8": "not valid UTF-8",
     "nul": "with NUL bytes",
-    "malformed": "malformed, or with a text or label of another type",
+    "malformed": "malformed, or with a text or label that is missing or of another type",
     "over_long": "longer than the limit",
 }
 """Why a line is left out, and how to say it."""
@@ -23,6 +26,7 @@ class ReadReport:
         used: Lines that became sequences.
         left_out: Number of lines by reason, one of :data:`KINDS`.
         first: Where the first line of each reason stands, ``file:line``.
+        cut: Used lines that lost what is beyond the limit of tokens.
         reserved_words: Used lines that hold ``<pad>``, ``<bos>`` or ``<eos>`` as text.
         unknown_tokens: Tokens outside the vocabulary.
         tokens: Tokens, end of sequence not counted.
@@ -32,6 +36,7 @@ class ReadReport:
     used: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
+    cut: int = 0
     reserved_words: int = 0
     unknown_tokens: int = 0
     tokens: int = 0
@@ -41,6 +46,22 @@ class ReadReport:
         self.left_out[kind] = self.left_out.get(kind, 0) + 1
         self.first.setdefault(kind, where)
 
+    def withdraw(self, kind: str, where: str) -> None:
+        """Leave out a line that was already counted as used."""
+        self.used -= 1
+        self.leave_out(kind, where)
+
+    def require(self, minimum: int, sources: Sequence[str]) -> None:
+        """Check that enough lines are used.
+
+        Raises:
+            DataError: If fewer than ``minimum`` are; the error holds the whole account.
+        """
+        if self.used >= minimum:
+            return
+        remedy = "give UTF-8 text with one sequence a line" if self.used == 0 else f"give at least {minimum} sequences"
+        raise DataError(f"{', '.join(sources)}: {'; '.join(self.sentences())}; at least {minimum} needed", remedy)
+
     def sentences(self) -> list[str]:
         """Say what was read, a sentence a fact.
 
@@ -49,11 +70,17 @@ class ReadReport:
         """
         said = [f"{self.used:,} of {self.read:,} lines used"]
         said += [
-            f"{count:,} line{'s' if count > 1 else ''} {KINDS[kind]}, left out (first {self.first[kind]})"
+            f"{_lines(count)} {KINDS[kind]}, left out (first {self.first[kind]})"
             for kind, count in self.left_out.items()
         ]
+        if self.cut:
+            said.append(f"{_lines(self.cut)} cut to the longest length")
         if self.reserved_words:
-            said.append(f"{self.reserved_words:,} lines hold <pad>, <bos> or <eos> as text; they are read as text")
+            said.append(f"{_lines(self.reserved_words)} with <pad>, <bos> or <eos>, read as text")
         if self.unknown_tokens:
             said.append(f"{self.unknown_tokens / self.tokens:.2%} of the tokens are outside the vocabulary")
         return said
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'s' if count > 1 else ''}"

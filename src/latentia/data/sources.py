@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from latentia.errors import DataError
 
@@ -90,11 +90,13 @@ def readable(name: str) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name} is a damaged gzip file ({error})", "copy or compress the file again") from error
     except OSError as error:
-        raise DataError(f"{name} cannot be read ({error.strerror or error})", "check the path and its permissions") from error
+        raise DataError(
+            f"{name} cannot be read ({error.strerror or error})", "check the path and its permissions"
+        ) from error
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[BinaryIO]:
+def opened(source: Source) -> Iterator[io.BufferedReader]:
     """Open the bytes of a file, expanded on the fly when it is compressed."""
     with readable(source.name), Path(source.name).open("rb") as raw:
         if not source.compressed:
@@ -105,7 +107,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def seekable(source: Source) -> Iterator[BinaryIO]:
+def seekable(source: Source) -> Iterator[IO[bytes]]:
     """Open a file for random access; a compressed one is first expanded to a temporary file."""
     with opened(source) as stream:
         if not source.compressed:
@@ -120,7 +122,7 @@ def seekable(source: Source) -> Iterator[BinaryIO]:
 class _Guarded(io.RawIOBase):
     """The expanded bytes of a gzip file, refused when they outgrow their compressed form."""
 
-    def __init__(self, expanded: gzip.GzipFile, raw: BinaryIO, name: str) -> None:
+    def __init__(self, expanded: gzip.GzipFile, raw: io.BufferedReader, name: str) -> None:
         super().__init__()
         self._expanded, self._raw, self._name, self._count = expanded, raw, name, 0
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
-from latentia.errors import RunError
-from latentia.shapes import EOS, PAD, SPECIAL_TOKENS, UNK, NonNegativeInt, PositiveInt
+from latentia.errors import InputError, RunError
+from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, NonNegativeInt, PositiveInt
 
 RESERVED = "|".join(token for token in SPECIAL_TOKENS if token != SPECIAL_TOKENS[UNK])
+
+MAX_COUNTED = 2_000_000
+"""Different words counted at a time while a vocabulary is trained."""
 
 
 class Tokenizer:
@@ -30,22 +33,28 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without BOS and EOS."""
-        ids: list[int] = self.rust.encode(text, add_special_tokens=False).ids
-        return ids
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of many texts."""
-        return [encoding.ids for encoding in self.rust.encode_batch_fast(list(texts), add_special_tokens=False)]
+        """Return the ids of many texts, without BOS and EOS.
+
+        Raises:
+            InputError: If a text holds a lone surrogate, which UTF-8 cannot write.
+        """
+        try:
+            return [encoding.ids for encoding in self.rust.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except TypeError as error:
+            raise InputError("a text is not valid Unicode", "remove its lone surrogates") from error
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids up to the first EOS; padding is left out."""
+        """Return the text of ids up to the first EOS; PAD and BOS are left out, UNK is written."""
         ids = list(ids)
         end = ids.index(EOS) if EOS in ids else len(ids)
-        text: str = self.rust.decode([token for token in ids[:end] if token != PAD], skip_special_tokens=False)
-        return text
+        return self.rust.decode([token for token in ids[:end] if token not in (PAD, BOS)], skip_special_tokens=False)
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` and the ``tokenizer_config.json`` that lets ``transformers`` load it."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.rust.save(str(folder / "tokenizer.json"))
         pad, unknown, begin, end = SPECIAL_TOKENS
         config = {
@@ -68,12 +77,16 @@ class Tokenizer:
             RunError: If the file is missing, is no tokenizer, or numbers the special tokens otherwise.
         """
         path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise RunError(f"{path} does not exist", "name a folder that `latentia train` wrote")
         try:
             rust = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # noqa: BLE001 - the Rust library raises bare Exception
+        except Exception as error:  # noqa: BLE001 - the Rust library raises a bare Exception
             raise RunError(f"{path} is no tokenizer ({error})", "restore the file from the run it belongs to") from None
         if [rust.token_to_id(token) for token in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
-            raise RunError(f"{path} does not number {' '.join(SPECIAL_TOKENS)} from 0", "use a tokenizer saved by latentia")
+            raise RunError(
+                f"{path} does not number {' '.join(SPECIAL_TOKENS)} from 0", "use a tokenizer saved by latentia"
+            )
         return cls(rust)
 
 
@@ -99,9 +112,13 @@ class Word(TokenizerKind):
 
     def train(self, texts: Iterable[str]) -> Tokenizer:
         """Count words; equal counts are ordered by spelling, so that the vocabulary does not depend on order."""
-        counts = Counter(word for text in texts for word in text.split() if word not in SPECIAL_TOKENS)
-        frequent = [word for word, count in _ranked(counts) if count >= self.minimum_count]
-        rust = tokenizers.Tokenizer(models.WordLevel(_numbered(frequent[: self.size or None]), unk_token=SPECIAL_TOKENS[UNK]))
+        counts = counted(text.split() for text in texts)
+        frequent = [
+            word for word, count in _ranked(counts) if count >= self.minimum_count and word not in SPECIAL_TOKENS
+        ]
+        rust = tokenizers.Tokenizer(
+            models.WordLevel(_numbered(frequent[: self.size or None]), unk_token=SPECIAL_TOKENS[UNK])
+        )
         rust.normalizer = normalizers.Replace(Regex(rf"(?<!\S)({RESERVED})(?!\S)"), SPECIAL_TOKENS[UNK])
         rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         return Tokenizer(rust)
@@ -112,9 +129,7 @@ class Char(TokenizerKind):
 
     def train(self, texts: Iterable[str]) -> Tokenizer:
         """Count characters."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text)
+        counts = counted(texts)
         in_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
         vocabulary = _numbered([*in_bytes, *(character for character, _ in _ranked(counts))])
         rust = tokenizers.Tokenizer(models.BPE(vocabulary, [], unk_token=SPECIAL_TOKENS[UNK], byte_fallback=True))
@@ -153,6 +168,19 @@ class BPE(TokenizerKind):
         )
         rust.train_from_iterator(iter(texts), trainer)
         return Tokenizer(rust)
+
+
+def counted(groups: Iterable[Iterable[str]], limit: int = MAX_COUNTED) -> Counter[str]:
+    """Count items in bounded memory: above ``limit`` different ones the rarer half is forgotten.
+
+    Up to the limit the counts are exact; after that, those of items as rare as the forgotten ones may be too low.
+    """
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts.update(group)
+        if len(counts) > limit:
+            counts = Counter(dict(_ranked(counts)[: limit // 2]))
+    return counts
 
 
 def _byte_alphabet() -> list[str]:

@@ -1,5 +1,7 @@
 """A recurrent decoder that sees the latent code at every step."""
 
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -54,7 +56,7 @@ class LSTMDecoder(Decoder):
         self.project = nn.Linear(width, embedding_dim) if projects else nn.Identity()
         self.vocabulary = Vocabulary(embedding_dim if projects else hidden_dim, vocabulary_size)
         if tied:
-            self.vocabulary.weight = self.embedding.weight
+            self.vocabulary.weight = cast(nn.Parameter, self.embedding.weight)
 
     def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
         """Log-probability of each token given those before it, in nats, 0 at padding."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -49,14 +50,16 @@ class DiagonalGaussian(Distribution):
         """The variance of each dimension."""
         return self.log_variance.exp()
 
-    def expand(self, batch_shape: torch.Size, _instance: Distribution | None = None) -> DiagonalGaussian:
+    def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> DiagonalGaussian:
         """Repeat the distribution over new leading axes without copying."""
         shape = torch.Size(batch_shape) + self.event_shape
         return DiagonalGaussian(self.location.expand(shape), self.log_variance.expand(shape))
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Float[Tensor, "*samples D"]:  # noqa: B008
+    def rsample(self, sample_shape: Sequence[int] = torch.Size()) -> Float[Tensor, "*samples D"]:
         r"""Draw :math:`z = \mu + \sigma \epsilon` with gradients to both parameters."""
-        noise = torch.randn(self._extended_shape(sample_shape), dtype=self.location.dtype, device=self.location.device)
+        noise = torch.randn(
+            self._extended_shape(torch.Size(sample_shape)), dtype=self.location.dtype, device=self.location.device
+        )
         return self.location + self.stddev * noise
 
     def log_prob(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, " *samples"]:

@@ -26,9 +26,7 @@ class AutoregressiveNetwork(Protocol):
         """State before the first token; the first axis of every tensor is the row."""
         ...
 
-    def advance(
-        self, state: DecodingState, tokens: Int[Tensor, " N"]
-    ) -> tuple[Float[Tensor, "N V"], DecodingState]:
+    def advance(self, state: DecodingState, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], DecodingState]:
         """Log-probabilities of the next token after reading one more, and the state after it."""
         ...
 
@@ -53,7 +51,9 @@ class TokenSequence(Distribution):
         self.latent = latent
         super().__init__(latent.shape[:-1], torch.Size(), validate_args=False)
 
-    def log_prob(self, value: Batch) -> Float[Tensor, "S B"]:
+    def log_prob(  # type: ignore[override] # a batch of ragged sequences is no tensor
+        self, value: Batch
+    ) -> Float[Tensor, "S B"]:
         """Log-probability of each sequence, EOS included, in nats."""
         return self.token_log_prob(value).sum(dim=-1)
 

@@ -95,7 +95,9 @@ def marginal_gap(aggregate: Aggregate) -> Float[Tensor, " D"]:
     return torch.trapezoid(log_prior.exp()[:, None] * difference, points, dim=0)
 
 
-def continuous_units(gaps: Float[Tensor, " D"], thresholds: Iterable[float] = (0.01, 0.03, 0.05, 0.1)) -> dict[str, int]:
+def continuous_units(
+    gaps: Float[Tensor, " D"], thresholds: Iterable[float] = (0.01, 0.03, 0.05, 0.1)
+) -> dict[str, int]:
     """Count the dimensions whose gap is below each threshold; a collapsed model has them all."""
     return {f"{threshold:g}": int((gaps < threshold).sum()) for threshold in thresholds}
 

@@ -78,5 +78,7 @@ def _batch_likelihood(model: TextVAE, batch: Batch, samples: int) -> tuple[Tenso
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:
     r"""Log-weights :math:`\log p(x|z) + \log p(z) - \log q(z|x)` of the samples of a pass, in nats."""
-    log_ratio = [latent.prior.log_prob(latent.sample) - latent.posterior.log_prob(latent.sample) for latent in run.latents]
+    log_ratio = [
+        latent.prior.log_prob(latent.sample) - latent.posterior.log_prob(latent.sample) for latent in run.latents
+    ]
     return run.log_likelihood + torch.stack(log_ratio).sum(dim=0)

@@ -58,7 +58,11 @@ def evaluate(
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
     counts = {"sentences": sentences, "words": words, "tokens_with_eos": tokens}
     generator = torch.Generator().manual_seed(seed)
-    return {**counts, **_likelihoods(likelihood, counts), **_space(Aggregate.of(model, batches()), likelihood, generator)}
+    return {
+        **counts,
+        **_likelihoods(likelihood, counts),
+        **_space(Aggregate.of(model, batches()), likelihood, generator),
+    }
 
 
 def _likelihoods(likelihood: Likelihood, counts: dict[str, int]) -> dict[str, Any]:
@@ -110,10 +114,18 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
         _row("negative ELBO", -result["elbo"], errors["elbo"]),
         _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
-        ("perplexity a word, with EOS", f"{result['ppl_word_with_eos']:.2f}", f"{result['words'] + result['sentences']:,} words and EOS"),
+        (
+            "perplexity a word, with EOS",
+            f"{result['ppl_word_with_eos']:.2f}",
+            f"{result['words'] + result['sentences']:,} words and EOS",
+        ),
         ("perplexity a word, without EOS", f"{result['ppl_word_without_eos']:.2f}", f"{result['words']:,} words"),
         ("perplexity a token", f"{result['ppl_token']:.2f}", f"{result['tokens_with_eos']:,} tokens"),
-        ("mutual information, full set", f"{information['value']:.3f}", f"± {information['standard_error']:.3f}, cap log N = {information['cap']:.2f}"),
+        (
+            "mutual information, full set",
+            f"{information['value']:.3f}",
+            f"± {information['standard_error']:.3f}, cap log N = {information['cap']:.2f}",
+        ),
         ("active units (0.01)", f"{result['active_units']} of {units}", ""),
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
         ("marginal gap, sum of KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "quadrature"),

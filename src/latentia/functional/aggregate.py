@@ -39,7 +39,7 @@ def mean_log_mixture(
     Source: Zhang et al., Improving Variational Autoencoders with Density Gap-based Regularization, 2022,
     equations 9 and 11.
     """
-    result: Tensor = _MeanLogMixture.apply(samples, mean, log_variance, joint, chunk)
+    result: Tensor = _MeanLogMixture.apply(samples, mean, log_variance, joint, chunk)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -55,7 +55,8 @@ class _MeanLogMixture(torch.autograd.Function):
     @staticmethod
     def forward(ctx, samples, mean, log_variance, joint, chunk):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
         inverse_scale = (-0.5 * log_variance).exp().T.contiguous()
-        total, to_samples = 0.0, torch.empty_like(samples.T)
+        total = samples.new_zeros(1 if joint else samples.shape[1])
+        to_samples = torch.empty_like(samples.T)
         to_mean, to_log_variance = torch.zeros_like(inverse_scale), torch.zeros_like(inverse_scale)
         for rows, block in _blocks(samples, mean, chunk):
             distance, log_components = _log_components(block, mean, log_variance, joint)

@@ -74,7 +74,9 @@ class Sigmoid(Schedule):
     0.5
     """
 
-    def __init__(self, midpoint: NonNegativeInt = 2_500, slope: PositiveFloat = 0.0025, end: NonNegativeFloat = 1.0) -> None:
+    def __init__(
+        self, midpoint: NonNegativeInt = 2_500, slope: PositiveFloat = 0.0025, end: NonNegativeFloat = 1.0
+    ) -> None:
         """Take the step of half the weight, the slope a step, and the final weight."""
         self.midpoint, self.slope, self.end = midpoint, slope, end
 

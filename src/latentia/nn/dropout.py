@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from latentia.functional.sequence import drop_words
-from latentia.shapes import ShareBelowOne, Share
+from latentia.shapes import Share, ShareBelowOne
 
 
 class SequenceDropout(nn.Module):

@@ -68,8 +68,8 @@ class BatchNormalisedHead(PosteriorHead):
     def _normalised(self, mean: Tensor) -> Tensor:
         """Normalise by the batch; a batch of one has no spread, so that running statistics serve it."""
         if self.training and mean.shape[0] == 1:
-            scale = (self.normalise.running_var + self.normalise.eps).rsqrt()
-            return (mean - self.normalise.running_mean) * scale
+            statistics = (self.normalise.running_mean, self.normalise.running_var)
+            return nn.functional.batch_norm(mean, *statistics, eps=self.normalise.eps)
         normalised: Tensor = self.normalise(mean)
         return normalised
 

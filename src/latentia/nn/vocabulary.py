@@ -46,7 +46,9 @@ def token_log_prob(
     >>> token_log_prob(torch.zeros(1, 2), torch.zeros(4, 2), torch.zeros(4), torch.tensor([3]))
     tensor([-1.3863])
     """
-    result: Tensor = _TokenLogProb.apply(states, weight, bias, tokens, max(1, logits_at_a_time // weight.shape[0]))
+    result: Tensor = _TokenLogProb.apply(  # type: ignore[no-untyped-call]
+        states, weight, bias, tokens, max(1, logits_at_a_time // weight.shape[0])
+    )
     return result
 
 

@@ -94,7 +94,5 @@ class TextSpace:
                 raise InputError(f"text {number} is empty", "give a text with at least one token")
             tokens = len(self.tokenizer.encode(text))
             if tokens > self.max_tokens:
-                raise InputError(
-                    f"text {number} has {tokens} tokens", f"shorten it to the model's {self.max_tokens}"
-                )
+                raise InputError(f"text {number} has {tokens} tokens", f"shorten it to the model's {self.max_tokens}")
         return Corpus.from_texts(texts, self.tokenizer)

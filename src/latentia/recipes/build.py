@@ -62,7 +62,7 @@ def json_schema(kind: type, shared: frozenset[str] = frozenset()) -> dict[str, A
 @cache
 def _parameters(kind: type) -> dict[str, tuple[Any, Any]]:
     """Annotation and default of each constructor parameter."""
-    signature = inspect.signature(kind.__init__, eval_str=True)
+    signature = inspect.signature(kind.__init__, eval_str=True)  # type: ignore[misc] # read, never called
     named = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
     return {p.name: (p.annotation, p.default) for p in named}
 
@@ -91,7 +91,7 @@ def _field(annotation: Any, shared: frozenset[str]) -> Any:  # noqa: ANN401
 
 def _tagged(name: str, kind: type, shared: frozenset[str]) -> type[BaseModel]:
     """Return a member's schema with the key that names it."""
-    return create_model(name, __base__=_schema(kind, shared), kind=(Literal[name], ...))
+    return create_model(name, __base__=_schema(kind, shared), kind=(Literal[name], ...))  # type: ignore[arg-type, valid-type]
 
 
 def _is_part(annotation: Any) -> bool:  # noqa: ANN401
@@ -106,7 +106,9 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     shown = ".".join(part for part in path if not _is_kind(part))
     if first["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.0)
-        return RecipeError(f"unknown key {shown}", f"the nearest valid key is {nearest[0]}; all: {', '.join(sorted(known))}")
+        return RecipeError(
+            f"unknown key {shown}", f"the nearest valid key is {nearest[0]}; all: {', '.join(sorted(known))}"
+        )
     if first["type"] == "union_tag_invalid":
         choices = first["ctx"]["expected_tags"].replace("'", "")
         tag = first["ctx"]["tag"]

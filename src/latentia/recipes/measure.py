@@ -27,7 +27,9 @@ def evaluate_run(folder: Path, files: list[str], samples: int, seed: int, consol
     with tempfile.TemporaryDirectory() as scratch:
         if files:
             columns = Columns(sources_of(folder).columns.text)
-            corpus, report = build_corpus(files, columns, tokenizer, Path(scratch) / "data.arrow", recipe.data().max_tokens)
+            corpus, report = build_corpus(
+                files, columns, tokenizer, Path(scratch) / "data.arrow", recipe.data().max_tokens
+            )
             rows = np.arange(len(corpus))
             console.print("; ".join(report.sentences()))
         else:
@@ -38,7 +40,9 @@ def evaluate_run(folder: Path, files: list[str], samples: int, seed: int, consol
     return result
 
 
-def _measure(model: TextVAE, corpus: Corpus, rows: np.ndarray, samples: int, seed: int, console: Console) -> dict[str, Any]:
+def _measure(
+    model: TextVAE, corpus: Corpus, rows: np.ndarray, samples: int, seed: int, console: Console
+) -> dict[str, Any]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"nll_iw({samples})", total=len(rows))
         batches = partial(sequential, corpus, rows, BATCH)

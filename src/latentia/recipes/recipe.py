@@ -50,8 +50,6 @@ class Recipe:
         RecipeError: For anything that the constructors named in it would not take.
     """
 
-    SECTIONS: dict[str, type] = {"about": About, "data": Data, "model": TextVAE, "objective": Objective, "training": Training}  # noqa: RUF012
-
     def __init__(self, settings: Settings) -> None:
         """Validate every section."""
         self.settings = _validated(settings)

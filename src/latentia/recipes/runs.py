@@ -147,7 +147,9 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
         return trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, EVALUATION_BATCH), watch)
 
 
-def _corpora(folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str, ReadReport], None]) -> _Corpora:
+def _corpora(
+    folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str, ReadReport], None]
+) -> _Corpora:
     """Tokenise training and validation data into the run folder, or map what is there."""
     data = recipe.data()
 
@@ -176,7 +178,9 @@ def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
     """Warn of a weight that the run ends before reaching: it would silently train another objective."""
     settled = recipe.objective().weight.settled_at
     if settled > total:
-        console.print(f"[yellow]the objective's weight settles at step {settled:,}, after the run's last step {total:,}[/]")
+        console.print(
+            f"[yellow]the objective's weight settles at step {settled:,}, after the run's last step {total:,}[/]"
+        )
 
 
 def _tell(console: Console, name: str, report: ReadReport) -> None:

@@ -72,10 +72,13 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
     """
     own = tensors_of(model)
     wrong = sorted(
-        own.keys() ^ tensors.keys() | {name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape}
+        own.keys() ^ tensors.keys()
+        | {name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape}
     )
     if wrong:
-        raise RunError(f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run")
+        raise RunError(
+            f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run"
+        )
     model.load_state_dict(tensors, strict=False)
 
 
@@ -163,7 +166,12 @@ class Checkpoints:
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[str]]:
     """Flatten the optimiser's tensors to ``index.name``; settings are the recipe's and are not stored."""
     state = optimizer.state_dict()["state"]
-    tensors = {f"{index}.{name}": value.contiguous() for index, entry in state.items() for name, value in entry.items() if torch.is_tensor(value)}
+    tensors = {
+        f"{index}.{name}": value.contiguous()
+        for index, entry in state.items()
+        for name, value in entry.items()
+        if torch.is_tensor(value)
+    }
     return tensors, sorted(tensors)
 
 
@@ -179,7 +187,9 @@ def _fill(folder: Path, files: dict[str, bytes]) -> None:
     """Write and sync files and, last, the manifest that vouches for them."""
     for name, content in files.items():
         _write_through(folder / name, content)
-    manifest = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
+    manifest = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
+    }
     _write_through(folder / "manifest.json", _json(manifest))
     _sync_folder(folder)
 
@@ -188,7 +198,10 @@ def _verified(folder: Path) -> bool:
     """Tell whether every file is the one that the manifest names."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        return all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"] for name, entry in manifest.items())
+        return all(
+            hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+            for name, entry in manifest.items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -196,7 +196,7 @@ def wants_bfloat16(precision: str) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
 
 

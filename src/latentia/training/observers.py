@@ -68,7 +68,9 @@ class Watch:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Take the bar away, whatever happened."""
         self.bar.stop()
         self.metrics.close()
@@ -80,7 +82,8 @@ class Watch:
     def step(self, record: dict[str, float]) -> None:
         """Show and write a training record."""
         self.metrics.write("train", record)
-        shown = f"{record['tokens_per_second']:,.0f} tokens/s  reconstruction {record['reconstruction']:.2f}  KL {record['kl']:.2f}"
+        speed, reconstruction, kl = (record[name] for name in ("tokens_per_second", "reconstruction", "kl"))
+        shown = f"{speed:,.0f} tokens/s  reconstruction {reconstruction:.2f}  KL {kl:.2f}"
         self.bar.update(self.task, terms=shown + self.active_units)
 
     def validation(self, record: dict[str, float]) -> None:

@@ -14,7 +14,9 @@ ACTIVE_VARIANCE = 0.01
 
 
 @torch.no_grad()
-def validate(model: nn.Module, objective: Objective, batches: Iterable[Batch], step: int, seed: int) -> dict[str, float]:
+def validate(
+    model: nn.Module, objective: Objective, batches: Iterable[Batch], step: int, seed: int
+) -> dict[str, float]:
     """Average the costs over a corpus in evaluation mode, in nats a sequence, with noise of its own.
 
     ``negative_elbo`` has the KL at weight 1 whatever is trained; ``active_units`` counts the dimensions whose
@@ -44,5 +46,3 @@ def _average(model: nn.Module, objective: Objective, batches: Iterable[Batch], s
     averages = {name: total / count for name, total in totals.items()}
     spread = torch.cat(means).var(dim=0) if count > 1 else torch.zeros(1)
     return {**averages, "active_units": float((spread >= ACTIVE_VARIANCE).sum())}
-
-

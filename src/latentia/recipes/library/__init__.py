@@ -61,7 +61,8 @@ def load_recipe(name: str) -> Recipe:
 def recipe_text(name: str) -> str:
     """Return the YAML of a recipe as it is written."""
     if name in recipe_names():
-        return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+        text: str = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+        return text
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         try:
@@ -69,7 +70,9 @@ def recipe_text(name: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{name} cannot be read ({error})", "check the path") from None
     nearest = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.0)[0]
-    raise RecipeError(f"there is no recipe {name!r}", f"the nearest is {nearest}; `latentia recipes` lists all; a file ends in .yaml")
+    raise RecipeError(
+        f"there is no recipe {name!r}", f"the nearest is {nearest}; `latentia recipes` lists all; a file ends in .yaml"
+    )
 
 
 def _tree(text: str, origin: str) -> dict[str, Any]:

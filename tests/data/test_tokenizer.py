@@ -1,0 +1,179 @@
+"""Tokenizers: exact round trips, reserved words that never become special ids, files that others can load."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentia.data import BPE, Byte, Char, Tokenizer, Word
+from latentia.data.tokenizer import counted
+from latentia.errors import InputError, RunError
+from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
+
+TEXTS = ["the cat sat on the mat", "the dog ate the <unk>", "a cat , a dog & the café", "N dogs <eos> sat"]
+KINDS = {"word": Word(), "char": Char(), "byte": Byte(), "bpe": BPE(300)}
+TRAINED = {name: kind.train(TEXTS) for name, kind in KINDS.items()}
+EXACT = [name for name in KINDS if name != "word"]
+NASTY = [
+    "<pad>",
+    "<bos> a <eos>",
+    "a<pad>b",
+    "<0x41> <0xff>",
+    " the  cat ",
+    "\u2028x\x85y",
+    "👩\u200d🚀 e\u0301 Ａ",
+    "\x00\x1f",
+    "Ġ Ċ",
+]
+
+every_kind = pytest.mark.parametrize("name", KINDS)
+
+
+@every_kind
+def test_special_tokens_have_their_ids(name):
+    tokenizer = TRAINED[name]
+    assert [tokenizer.rust.token_to_id(token) for token in SPECIAL_TOKENS] == [PAD, UNK, BOS, EOS]
+
+
+@every_kind
+def test_texts_of_the_corpus_come_back(name):
+    tokenizer = TRAINED[name]
+    for text in TEXTS[:3]:
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@every_kind
+@pytest.mark.parametrize("text", [*TEXTS, *NASTY])
+def test_no_text_spells_padding_beginning_or_end(name, text):
+    ids = TRAINED[name].encode(text)
+    assert not {PAD, BOS, EOS} & set(ids)
+    assert max(ids, default=0) < TRAINED[name].vocabulary_size
+
+
+@pytest.mark.parametrize("space", [chr(code) for code in range(0x110000) if chr(code).isspace()])
+def test_reserved_words_are_unknown_beside_every_white_space(space):
+    tokenizer = Word().train(["the <pad> cat <eos>", f"the{space}<bos>{space}cat"])
+    assert not {PAD, BOS, EOS} & set(tokenizer.encode(f"<pad>{space}<bos>{space}the{space}<eos>"))
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("text", NASTY)
+def test_nasty_texts_come_back_exactly(name, text):
+    assert TRAINED[name].decode(TRAINED[name].encode(text)) == text
+
+
+@pytest.mark.parametrize("name", EXACT)
+@given(text=st.text(st.characters(codec="utf-8")))
+def test_any_text_comes_back_exactly(name, text):
+    ids = TRAINED[name].encode(text)
+    assert TRAINED[name].decode(ids) == text
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+
+
+@given(text=st.text(st.characters(codec="utf-8")))
+def test_a_word_is_one_token(text):
+    # Python alone takes the four separators below for white space; Unicode does not.
+    words = [word for word in text.split() if not set(word) & set("\x1c\x1d\x1e\x1f")]
+    ids = TRAINED["word"].encode(" ".join(words))
+    assert len(ids) == len(words)
+    assert not {PAD, BOS, EOS} & set(ids)
+
+
+@every_kind
+def test_decoding_stops_at_the_end_and_leaves_out_padding_and_beginning(name):
+    tokenizer = TRAINED[name]
+    ids = tokenizer.encode("the cat")
+    assert tokenizer.decode([BOS, *ids, EOS, *ids, PAD]) == "the cat"
+    assert tokenizer.decode([BOS, PAD, EOS]) == ""
+    assert tokenizer.decode([UNK]) == "<unk>"
+
+
+@every_kind
+def test_a_batch_is_encoded_as_its_texts_are(name):
+    assert TRAINED[name].encode_batch(TEXTS) == [TRAINED[name].encode(text) for text in TEXTS]
+
+
+@every_kind
+def test_a_lone_surrogate_is_an_error(name):
+    with pytest.raises(InputError, match="not valid Unicode"):
+        TRAINED[name].encode("a \ud800")
+
+
+def test_words_are_numbered_by_frequency_then_spelling():
+    tokenizer = Word().train(["b a c c", "b d <unk> <pad>"])
+    assert [tokenizer.rust.id_to_token(index) for index in range(4, 8)] == ["b", "c", "a", "d"]
+    assert tokenizer.vocabulary_size == 8
+    assert tokenizer.rust.to_str() == Word().train(["b d <unk> <pad>", "b a c c"]).rust.to_str()
+
+
+def test_rare_words_are_unknown():
+    assert Word(size=2).train(["b a c c b"]).encode("a b c") == [UNK, 4, 5]
+    assert Word(minimum_count=2).train(["b a c c b"]).encode("a b c") == [UNK, 4, 5]
+
+
+def test_sizes_are_as_said():
+    assert TRAINED["byte"].vocabulary_size == 260
+    assert 260 < TRAINED["bpe"].vocabulary_size <= 300
+    assert BPE(300).train([]).vocabulary_size == 260
+
+
+def test_counting_is_exact_below_the_limit_and_bounded_above():
+    words = [f"rare{number}" for number in range(500)]
+    groups = [["often", word] for word in words]
+    assert counted(groups, limit=10_000)["often"] == 500
+    bounded = counted(groups, limit=100)
+    assert len(bounded) <= 101
+    assert bounded["often"] == 500
+
+
+@every_kind
+def test_a_saved_tokenizer_is_the_same(name, tmp_path):
+    TRAINED[name].save(tmp_path / "run")
+    loaded = Tokenizer.load(tmp_path / "run")
+    assert loaded.encode_batch([*TEXTS, *NASTY]) == TRAINED[name].encode_batch([*TEXTS, *NASTY])
+    assert loaded.rust.to_str() == TRAINED[name].rust.to_str()
+
+
+@pytest.fixture(scope="module")
+def transformers():
+    return pytest.importorskip("transformers")
+
+
+@every_kind
+@pytest.mark.filterwarnings("default")
+def test_transformers_loads_the_folder_and_gives_the_same_ids(name, tmp_path, transformers):
+    TRAINED[name].save(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for text in [*TEXTS, *NASTY]:
+        assert theirs(text).input_ids == TRAINED[name].encode(text)
+    special = (theirs.pad_token_id, theirs.unk_token_id, theirs.bos_token_id, theirs.eos_token_id)
+    assert special == (PAD, UNK, BOS, EOS)
+    assert len(theirs) == TRAINED[name].vocabulary_size
+    assert theirs.padding_side == "right"
+    assert theirs.decode(TRAINED[name].encode("the cat sat")) == "the cat sat"
+
+
+def test_a_folder_without_tokenizer_is_an_error(tmp_path):
+    with pytest.raises(RunError, match=r"tokenizer\.json does not exist"):
+        Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model": 1}', "\0", '{"version": "1.0"}'])
+def test_a_broken_file_is_an_error(tmp_path, content):
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(RunError, match=r"tokenizer\.json"):
+        Tokenizer.load(tmp_path)
+
+
+def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path):
+    TRAINED["byte"].save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    tree = json.loads(path.read_text())
+    vocabulary = tree["model"]["vocab"]
+    vocabulary["<eos>"], vocabulary["<bos>"] = vocabulary["<bos>"], vocabulary["<eos>"]
+    path.write_text(json.dumps(tree))
+    with pytest.raises(RunError, match="does not number"):
+        Tokenizer.load(tmp_path)
