@@ -127,6 +127,5 @@ def test_the_sequential_order_has_every_row_and_no_padding():
     batches = list(sequential(CORPUS, EVERY_ROW, 7))
     assert sorted(row for batch in batches for row in batch.index.tolist()) == EVERY_ROW.tolist()
     assert all(batch.equal_length and len(batch) <= 7 for batch in batches)
-    assert [batch.index.tolist() for batch in batches] == [
-        batch.index.tolist() for batch in sequential(CORPUS, EVERY_ROW, 7)
-    ]
+    again = sequential(CORPUS, EVERY_ROW, 7)
+    assert [batch.index.tolist() for batch in batches] == [batch.index.tolist() for batch in again]

@@ -45,7 +45,7 @@ def small_grammar():
         for name in ("adjectives", "characters", "adverbs", "times", "determiners")
     }
     return Grammar(
-        replace(ENGLISH, topics=topics, **few, descriptions=("young",), degrees=("very",), prepositions=("in", "near"))
+        replace(ENGLISH, topics=topics, **few, descriptions=("young",), degrees=("very",), prepositions=("in",))
     )
 
 
@@ -55,12 +55,12 @@ def test_entropy_equals_enumeration():
     assert len({text for text, _ in listed}) == len(listed), "a sentence has two derivations"
     assert math.fsum(p for _, p in listed) == pytest.approx(1)
     assert grammar.entropy() == pytest.approx(-math.fsum(p * math.log(p) for _, p in listed), abs=1e-9)
-    for text, p in listed[::97]:
+    for text, p in listed[::199]:
         assert grammar.log_probability(text) == pytest.approx(math.log(p))
 
 
 def test_entropy_equals_monte_carlo(grammar, drawn):
-    surprise = -np.array([grammar.log_probability(text) for text in drawn[0]])
+    surprise = -np.array([grammar.log_probability(text) for text in drawn[0][:800]])
     standard_error = surprise.std(ddof=1) / math.sqrt(len(surprise))
     assert abs(surprise.mean() - grammar.entropy()) < 3 * standard_error
 
@@ -78,13 +78,13 @@ def test_every_sentence_has_one_derivation(grammar, drawn):
     counter = Productions(
         {symbol: [Option(1.0, option.parts) for option in written] for symbol, written in rules.items()}
     )
-    assert {counter.probability("S", text.split()) for text in drawn[0][:60]} == {1.0}
+    assert {counter.probability("S", text.split()) for text in drawn[0][:40]} == {1.0}
 
 
 def test_factors_are_functions_of_the_sentence(grammar, drawn):
     texts, factors = drawn
     assert tuple(factors) == FACTORS
-    for index, text in enumerate(texts[:500]):
+    for index, text in enumerate(texts[:200]):
         assert grammar.factors(text) == {name: factors[name][index] for name in FACTORS}
 
 

@@ -18,27 +18,25 @@ AMBIGUOUS = Productions(
 
 
 @st.composite
-def grammars(draw):
-    """A random grammar of three layers; words carry their symbol, so that every sentence has one derivation."""
+def layers(draw):
+    """Random rules of three layers; words carry their symbol, so that every sentence has one derivation."""
     rules = {}
-    below = [f"w{index}" for index in range(3)]
+    below = ["w0", "w1", "w2"]
     for layer in range(3):
-        symbol = f"N{layer}"
-        count = draw(st.integers(1, 3))
-        weights = draw(st.lists(st.integers(1, 9), min_size=count, max_size=count))
-        tails = [draw(st.lists(st.sampled_from(below), max_size=2)) for _ in range(count)]
-        rules[symbol] = options(
-            [
-                (weight, f"mark{layer}.{index} {' '.join(tail)}")
-                for index, (weight, tail) in enumerate(zip(weights, tails))
-            ]
-        )
-        below.append(symbol)
-    return Productions(rules)
+        weights = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+        tails = [" ".join(draw(st.lists(st.sampled_from(below), max_size=2))) for _ in weights]
+        rules[f"N{layer}"] = [
+            (weight, f"mark{layer}.{index} {tail}")
+            for index, (weight, tail) in enumerate(zip(weights, tails, strict=True))
+        ]
+        below.append(f"N{layer}")
+    return rules
 
 
-@given(grammars())
-def test_entropy_and_probabilities_agree_with_enumeration(grammar):
+@given(layers())
+def test_entropy_and_probabilities_agree_with_enumeration(rules):
+    # Built here: run-time checks of types draw random numbers, which a strategy must not.
+    grammar = Productions({symbol: options(weighted) for symbol, weighted in rules.items()})
     listed = list(grammar.sentences("N2"))
     assert math.fsum(probability for _, probability in listed) == pytest.approx(1)
     assert grammar.entropy("N2") == pytest.approx(-math.fsum(p * math.log(p) for _, p in listed), abs=1e-12)
@@ -57,6 +55,19 @@ def test_probability_sums_over_derivations():
 @pytest.mark.parametrize("words", [[], ["x"], ["y", "x"], ["x", "y", "z"], ["unknown"]])
 def test_probability_is_zero_outside_the_language(words):
     assert AMBIGUOUS.probability("S", words) == 0
+
+
+def test_parts_may_be_nothing():
+    rules = {
+        "S": options([(1, "A B"), (1, "B A c")]),
+        "A": options([(1, "a"), (1, "")]),
+        "B": options([(1, "b"), (1, "")]),
+    }
+    grammar = Productions(rules)
+    expected = {"": 1, "a": 1, "b": 1, "a b": 1, "c": 1, "b c": 1, "a c": 1, "b a c": 1}
+    for text, ways in expected.items():
+        assert grammar.probability("S", text.split()) == pytest.approx(ways / 8)
+    assert grammar.lengths("S") == (0, 3)
 
 
 def test_samples_follow_the_probabilities():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import email
-
 import pytest
 
 from latentia.data import write_pydoc
@@ -97,11 +95,11 @@ def test_a_package_of_this_python_has_prose():
     assert len(found) > 100
     assert len(set(found)) == len(found)
     assert all(sentence == sentence.lower() and sentence[-1] in ".!?" for sentence in found)
-    assert email.__doc__.splitlines()[0].lower().replace(".", " .") in found
+    assert "a package for parsing , handling , and generating email messages ." in found
 
 
 def test_no_sources_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="no sources with documentation.*grammar"):
+    with pytest.raises(DataError, match="no sources with documentation"):
         prose(tmp_path)
 
 

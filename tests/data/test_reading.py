@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import sys
 import tracemalloc
 
@@ -162,7 +163,7 @@ def test_an_unclosed_quote_loses_its_own_row_and_is_counted(tmp_path):
 def test_a_quoted_cell_may_hold_a_line_break(tmp_path):
     path = tmp_path / "data.csv"
     path.write_bytes(b'text\r\n"two\r\nlines, one ""text"""\r\nnext\r\n')
-    assert [record.text for record in read(path)[0]] == ['two  lines, one "text"', "next"]
+    assert [record.text for record in read(path)[0]] == ['two lines, one "text"', "next"]
 
 
 def test_quotes_are_characters_in_tab_separated_files(tmp_path):
@@ -262,7 +263,6 @@ def test_what_is_no_file_is_an_error(tmp_path):
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
-    os = pytest.importorskip("os")
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(DataError, match="not a regular file"):
         read(tmp_path / "pipe.txt")
@@ -283,7 +283,7 @@ def test_all_members_of_a_gzip_file_are_read(tmp_path):
 
 
 def peak_of(function):
-    """Peak of what Python and its libraries ask of Python's allocator, in bytes."""
+    """Peak of what is held at a time, in bytes."""
     tracemalloc.start()
     try:
         function()
@@ -294,12 +294,11 @@ def peak_of(function):
 
 @pytest.mark.parametrize("suffix", ["txt", "jsonl", "csv", "tsv"])
 def test_memory_does_not_grow_with_the_file(tmp_path, suffix):
-    rows = [(f"sentence number {number} of a longer file", "x") for number in range(20_000)]
+    rows = [(f"{number} " * 400, "x") for number in range(1000, 2000)]
     path = tmp_path / f"data.{suffix}"
     path.write_bytes(FORMATS[suffix](rows))
-    streamed = peak_of(lambda: sum(1 for _ in read_texts([str(path)], Columns())))
-    held = peak_of(lambda: list(read_texts([str(path)], Columns())))
-    assert streamed < 2**19 < held
+    peak = peak_of(lambda: sum(1 for _ in read_texts([str(path)], Columns())))
+    assert peak < 2**18 < path.stat().st_size / 7
 
 
 def test_memory_does_not_grow_with_a_line(tmp_path):
@@ -309,18 +308,10 @@ def test_memory_does_not_grow_with_a_line(tmp_path):
 
 
 PIECES = st.sampled_from(
-    [b"", b" ", b"a", b"word word", b"\0", b"\xff\xfe", "\ufeff".encode(), b"\r", b"\r\n", "\u2028\x85".encode()]
-    + [
-        "שלום \u202e".encode(),
-        "👩\u200d🚀".encode(),
-        b"<eos>",
-        b'"',
-        b",",
-        b"\t",
-        b"{",
-        b"}",
-        b'{"text": "x"}',
-        b"\xed\xa0\x80",
+    [
+        *(b"", b" ", b"a", b"word word", b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"\r", b"\r\n"),
+        *(b"<eos>", b'"', b",", b"\t", b"{", b"}", b'{"text": "x"}'),
+        *("\ufeff".encode(), "\u2028\x85".encode(), "שלום \u202e".encode(), "👩\u200d🚀".encode()),
     ]
 )
 CONTENTS = st.lists(PIECES | st.binary(max_size=12), max_size=25).map(b"\n".join)

@@ -13,7 +13,7 @@ from latentia.errors import InputError, RunError
 INTERRUPTED = 130
 
 
-def train(
+def train(  # noqa: PLR0913 - the options of a command
     data: Annotated[
         list[str] | None,
         typer.Argument(help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False),

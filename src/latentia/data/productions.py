@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from random import Random
 from typing import NamedTuple
@@ -57,6 +57,8 @@ class Productions:
             symbol: list(accumulate(option.probability for option in written)) for symbol, written in rules.items()
         }
         self._words = cache(self._reachable_words)
+        self._first_words = cache(self._starts)
+        self.beginning = lru_cache(maxsize=2**14)(self._beginning)
 
     def sample(self, symbol: str, random: Random) -> list[str]:
         """Draw the words of a symbol."""
@@ -110,6 +112,26 @@ class Productions:
             return frozenset([symbol])
         return frozenset(word for option in self.rules[symbol] for part in option.parts for word in self.words(part))
 
+    def _starts(self, symbol: str) -> frozenset[str]:
+        """Return the words that a symbol can begin with, and an empty one when it can be nothing."""
+        if symbol not in self.rules:
+            return frozenset([symbol])
+        return frozenset().union(*(self._option_starts(option) for option in self.rules[symbol]))
+
+    def _option_starts(self, option: Option) -> frozenset[str]:
+        """Return the same for an option: parts that can be nothing let the next one begin."""
+        found: frozenset[str] = frozenset()
+        for part in option.parts:
+            found |= self._first_words(part)
+            if "" not in found:
+                return found
+            found -= {""}
+        return found | {""}
+
+    def _beginning(self, symbol: str, word: str) -> tuple[Option, ...]:
+        """Return the options of a symbol that can begin with a word or be nothing."""
+        return tuple(option for option in self.rules[symbol] if not self._option_starts(option).isdisjoint((word, "")))
+
     def lengths(self, symbol: str) -> tuple[int, int]:
         """Return the fewest and the most words that a symbol leads to."""
 
@@ -137,7 +159,8 @@ class _Spans:
         if symbol not in self._grammar.rules:
             return {start + 1: 1.0} if self._text[start : start + 1] == (symbol,) else {}
         found: dict[int, float] = {}
-        for option in self._grammar.rules[symbol]:
+        word = self._text[start] if start < len(self._text) else ""
+        for option in self._grammar.beginning(symbol, word):
             for end, probability in self._sequence(option.parts, start).items():
                 found[end] = found.get(end, 0.0) + option.probability * probability
         return found

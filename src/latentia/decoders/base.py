@@ -10,7 +10,7 @@ from latentia.records import Batch
 
 
 class Decoder(nn.Module, ABC):
-    """Latent codes to the distribution ``p(x|z)`` over sequences; see :class:`~latentia.distributions.TokenSequence`."""
+    """Latent codes to the distribution ``p(x|z)`` over sequences, a :class:`~latentia.distributions.TokenSequence`."""
 
     embedding: nn.Embedding
 

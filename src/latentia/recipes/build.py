@@ -91,7 +91,7 @@ def _field(annotation: Any, shared: frozenset[str]) -> Any:  # noqa: ANN401
 
 def _tagged(name: str, kind: type, shared: frozenset[str]) -> type[BaseModel]:
     """Return a member's schema with the key that names it."""
-    return create_model(name, __base__=_schema(kind, shared), kind=(Literal[name], ...))  # type: ignore[arg-type, valid-type]
+    return create_model(name, __base__=_schema(kind, shared), kind=(Literal[name], ...))  # type: ignore[arg-type]
 
 
 def _is_part(annotation: Any) -> bool:  # noqa: ANN401

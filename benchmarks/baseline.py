@@ -1,0 +1,45 @@
+"""The plain PyTorch text VAE that the training benchmark compares with: what one would write first."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from latentia.records import Batch
+from latentia.shapes import PAD
+
+
+class PlainTextVAE(nn.Module):
+    """nn.LSTM, nn.Linear and F.cross_entropy in float32; the model of the recipe ``vae``."""
+
+    def __init__(
+        self, vocabulary_size: int, embedding_dim: int, hidden_dim: int, latent_dim: int, dropout: float
+    ) -> None:
+        """Build the layers with the same initial ranges as the package."""
+        super().__init__()
+        self.encoder_embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        self.encoder = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+        self.posterior = nn.Linear(hidden_dim, 2 * latent_dim)
+        self.decoder_embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        self.initial = nn.Linear(latent_dim, hidden_dim)
+        self.decoder = nn.LSTM(embedding_dim + latent_dim, hidden_dim, batch_first=True)
+        self.output = nn.Linear(hidden_dim, vocabulary_size)
+        self.dropout = dropout
+        for table in (self.encoder_embedding, self.decoder_embedding, self.output):
+            nn.init.uniform_(table.weight, -0.1, 0.1)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return reconstruction and KL of each sentence, in nats; every sentence of the batch has one length."""
+        _, (last, _) = self.encoder(self.encoder_embedding(batch.tokens))
+        mean, log_variance = self.posterior(last[0]).chunk(2, dim=-1)
+        code = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum(dim=-1)
+        embedded = functional.dropout(self.decoder_embedding(batch.decoder_inputs), self.dropout)
+        inputs = torch.cat([embedded, code[:, None].expand(-1, embedded.shape[1], -1)], dim=-1)
+        cell = self.initial(code)[None]
+        states, _ = self.decoder(inputs, (torch.tanh(cell), cell))
+        logits = self.output(functional.dropout(states, self.dropout))
+        losses = functional.cross_entropy(logits.transpose(1, 2), batch.tokens, ignore_index=PAD, reduction="none")
+        return losses.sum(dim=1), kl
