@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from latentia.shapes import BOS
 DecodingState = tuple[Tensor, ...]
 
 
+@runtime_checkable
 class AutoregressiveNetwork(Protocol):
     """What a network must do to define a :class:`TokenSequence`."""
 

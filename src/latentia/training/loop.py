@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from latentia.data.loader import Loader
@@ -27,6 +26,7 @@ LOG_EVERY = 50
 """Steps between training records; their values are read back from the device together."""
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Who watches a run: a progress bar, a log, a tracker."""
 
@@ -59,6 +59,8 @@ class Trainer:
 
     def __init__(self, model: nn.Module, objective: Objective, settings: Training, folder: Path, seed: int) -> None:
         """Prepare model and optimiser for the device and the precision."""
+        from accelerate import Accelerator  # a second to import, and only training needs it
+
         self.objective, self.settings, self.folder, self.seed = objective, settings, folder, seed
         self.accelerator = Accelerator(mixed_precision="bf16" if wants_bfloat16(settings.precision) else "no")
         optimizer = settings.optimizer.build(model.parameters())
