@@ -268,6 +268,22 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
         read(tmp_path / "pipe.txt")
 
 
+def test_a_row_of_several_lines_is_named_by_its_first(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'text\n"two\nlines"\none\n"bad" x\n"never\nclosed\n')
+    records, report = read(tmp_path / "a.csv")
+    assert [record.where.rpartition(":")[2] for record in records] == ["2", "4"]
+    assert report.left_out == {"malformed": 2}
+    assert report.first["malformed"].endswith(":5")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+@pytest.mark.parametrize(("excess", "used"), [(0, 1), (1, 0), (2, 0)])
+def test_the_limit_of_a_line_counts_its_text_alone(tmp_path, ending, excess, used):
+    (tmp_path / "a.txt").write_bytes(b"short one\n" + b"x" * (MAX_LINE_BYTES + excess) + ending)
+    records, report = read(tmp_path / "a.txt")
+    assert (len(records) - 1, report.left_out) == (used, {} if used else {"over_long": 1})
+
+
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(sources_module, "EXPANSION_FREE", 2**22)
@@ -301,7 +317,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path, suffix):
     assert peak < 2**18 < path.stat().st_size / 7
 
 
-def test_memory_does_not_grow_with_a_line(tmp_path):
+def test_memory_does_not_grow_with_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources_module, "EXPANSION_FREE", 2**30)
     path = tmp_path / "data.txt.gz"
     path.write_bytes(gzip.compress(b"good one\n" + b"x" * (40 * 2**20) + b"\nlast one\n"))
     assert peak_of(lambda: list(read_texts([str(path)], Columns()))) < 12 * 2**20

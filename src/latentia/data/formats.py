@@ -26,7 +26,8 @@ def bounded_lines(stream: BufferedReader, max_bytes: int) -> Iterator[tuple[int,
             yield number, None
             continue
         content = data.removesuffix(b"\n").removesuffix(b"\r")
-        yield number, content.removeprefix(_BYTE_ORDER_MARK) if number == 1 else content
+        content = content.removeprefix(_BYTE_ORDER_MARK) if number == 1 else content
+        yield number, content if len(content) <= max_bytes else None
 
 
 def _skip_line(stream: BufferedReader) -> None:
@@ -115,12 +116,14 @@ def _table(name: str, columns: Columns, lines: _Lines, rows: Iterator[list[str]]
         raise empty_file(name)
     require_columns(name, columns, header)
     while True:
+        before = lines.number
         cells, fault = _next_row(rows)
+        first = before + len(lines.over_long) + 1
         yield from (Row(number, fault="over_long") for number in lines.over_long)
         lines.over_long.clear()
         if cells is None and not fault:
             return
-        yield _pick(header, columns, cells or [], lines.number, fault)
+        yield _pick(header, columns, cells or [], first, fault)
 
 
 def _next_row(rows: Iterator[list[str]]) -> tuple[list[str] | None, str]:

@@ -18,7 +18,7 @@ from latentia.errors import DataError
 FORMATS = {".txt": "txt", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 HUB_PREFIX = "hf:"
 
-EXPANSION_FREE = 256 * 2**20
+EXPANSION_FREE = 8 * 2**20
 """Bytes that any gzip file may expand to; past them the ratio counts."""
 
 EXPANSION_RATIO = 200

@@ -27,7 +27,7 @@ SMALL: dict[str, list[tuple[str, Any]]] = {
         ("model.latent_dim", 16),
         ("objective.weight.steps", 300),
         ("training.stopping.after_step", 300),
-        ("training.epochs", 8),
+        ("training.epochs", 5),
     ],
     "pydoc": [
         ("data.tokenizer.size", 5000),
