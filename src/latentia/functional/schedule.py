@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 
-__all__ = ["Constant", "Cyclical", "Linear", "Sigmoid"]
+__all__ = ["Constant", "Cyclical", "Linear", "Ramp", "Sigmoid"]
 
 
 class Schedule(ABC):
@@ -19,6 +19,10 @@ class Schedule(ABC):
     @abstractmethod
     def settled_at(self) -> int:
         """The first step at which the final weight is reached, so that a run can be checked to reach it."""
+
+    def over(self, total_steps: int) -> "Schedule":
+        """Return the schedule of a run of so many steps; one that counts in steps is the same for every run."""
+        return self
 
 
 class Constant(Schedule):
@@ -63,6 +67,40 @@ class Linear(Schedule):
     def settled_at(self) -> int:
         """The end of the ramp."""
         return self.steps
+
+
+class Ramp(Schedule):
+    """A linear ramp over a share of the run, however long that is.
+
+    A ramp counted in steps is right for one corpus: on a smaller one the run ends before the ramp, and another
+    objective was trained than the recipe names.
+
+    >>> [Ramp(share=0.5).over(8)(step) for step in (0, 2, 4, 7)]
+    [0.0, 0.5, 1.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        share: Share = 0.25,
+        start: NonNegativeFloat = 0.0,
+        end: NonNegativeFloat = 1.0,
+        of_steps: PositiveInt = 10_000,
+    ) -> None:
+        """Take the share, the weights at the ends, and the steps of a run that is not known yet."""
+        self.share, self.start, self.end, self.of_steps = share, start, end, of_steps
+
+    def __call__(self, step: int) -> float:
+        """Return the weight of a step."""
+        return Linear(max(1, self.settled_at), self.start, self.end)(step)
+
+    @property
+    def settled_at(self) -> int:
+        """The end of the ramp."""
+        return round(self.share * self.of_steps)
+
+    def over(self, total_steps: int) -> Schedule:
+        """Return the ramp of a run of so many steps."""
+        return Ramp(self.share, self.start, self.end, max(1, total_steps))
 
 
 class Sigmoid(Schedule):

@@ -176,7 +176,7 @@ def _interleave(train: Corpus, share: float) -> tuple[np.ndarray, Corpus, np.nda
 
 def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
     """Warn of a weight that the run ends before reaching: it would silently train another objective."""
-    settled = recipe.objective().weight.settled_at
+    settled = recipe.objective().weight.over(total).settled_at
     if settled > total:
         console.print(
             f"[yellow]the objective's weight settles at step {settled:,}, after the run's last step {total:,}[/]"

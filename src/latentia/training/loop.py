@@ -81,6 +81,7 @@ class Trainer:
             NumericalError: When a loss is not finite; the weights are then those before it.
         """
         total = self.total_steps(loader)
+        self.objective.weight = self.objective.weight.over(total)
         self.model.train()
         with _interruptible() as interrupted:
             for batch in self._batches(loader, total):
@@ -153,7 +154,7 @@ class Trainer:
         batches = (batch.to(self.accelerator.device) for batch in validation())
         record = validate(self.model, self.objective, batches, progress.step, self.seed)
         self.window = _Window()
-        if progress.step >= rule.after_step:
+        if progress.step >= self.objective.weight.settled_at:
             progress.waited += 1
             if record[rule.metric] < progress.best:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0

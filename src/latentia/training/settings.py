@@ -17,15 +17,14 @@ class EarlyStopping:
     Args:
         metric: A name of the validation record, lower is better; ``negative_elbo`` has the KL at weight 1.
         patience: Validations without a new best before training stops; 0 never stops early.
-        after_step: The first step whose validation may name the best weights. The negative ELBO of a model
-            whose KL weight is still rising can be lower than it will ever be again.
+
+    No validation counts before the objective's weight has settled: the negative ELBO of a model whose KL weight is
+    still rising can be lower than it will ever be again.
     """
 
-    def __init__(
-        self, metric: Metric = "negative_elbo", patience: NonNegativeInt = 5, after_step: NonNegativeInt = 0
-    ) -> None:
+    def __init__(self, metric: Metric = "negative_elbo", patience: NonNegativeInt = 5) -> None:
         """Take the rule."""
-        self.metric, self.patience, self.after_step = metric, patience, after_step
+        self.metric, self.patience = metric, patience
 
 
 class Training:
