@@ -62,11 +62,11 @@ class DiagonalGaussian(Distribution):
         )
         return self.location + self.stddev * noise
 
-    def log_prob(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, " *samples"]:
+    def log_prob(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, " *rows"]:
         """Log-density of each row, in nats."""
         return self.log_prob_per_dimension(value).sum(dim=-1)
 
-    def log_prob_per_dimension(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, "*samples D"]:
+    def log_prob_per_dimension(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, "*rows D"]:
         """Log-density of each dimension on its own, in nats."""
         scaled = (value - self.location) * (-0.5 * self.log_variance).exp()
         return -0.5 * (scaled.square() + self.log_variance + math.log(2 * math.pi))

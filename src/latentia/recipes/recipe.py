@@ -104,7 +104,7 @@ def _validated(settings: Settings) -> Settings:
     return validate(_Whole, settings, frozenset({"vocabulary_size"}))
 
 
-def _replaced(node: Settings, keys: list[str], value: object, path: str) -> Settings:
+def _replaced(node: Any, keys: list[str], value: object, path: str) -> Settings:  # noqa: ANN401 - a node or a value
     """Return a copy of a tree with one value replaced; a new kind starts a fresh node."""
     key, *below = keys
     if not isinstance(node, dict):

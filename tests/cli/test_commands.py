@@ -1,0 +1,100 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = ["model.encoder.hidden_dim=8", "model.decoder.hidden_dim=8", "model.latent_dim=3", "training.epochs=2"]
+
+
+def latentia(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "latentia", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    lines = [f"the cat {'sat ' * (n % 3 + 1)}on mat {n % 7}" for n in range(80)]
+    (folder / "texts.txt").write_text("\n".join(lines))
+    (folder / "labelled.tsv").write_text(
+        "label\ttext\n" + "\n".join(f"{n % 2}\t{line}" for n, line in enumerate(lines))
+    )
+    sets = [part for setting in SMALL for part in ("--set", setting)]
+    done = latentia("train", "texts.txt", "--out", "run", "--seed", "3", *sets, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_train_says_where_the_run_is_and_what_was_read(home):
+    done = latentia(
+        "train", "labelled.tsv", "--label", "label", "--out", "labelled", "--set", "training.max_steps=2", folder=home
+    )
+    assert done.stdout.strip() == "run folder: labelled"
+    assert "80 of 80 lines used" in done.stderr
+
+
+def test_evaluate_writes_the_keys_that_stay(home):
+    done = latentia("evaluate", "run", "--data", "texts.txt", "--samples", "4", folder=home)
+    assert done.returncode == 0, done.stderr
+    assert "nll_iw(4)" in done.stdout
+    result = json.loads((home / "run" / "evaluation.json").read_text())
+    assert result["tokens_with_eos"] == result["words"] + 80
+    assert set(result["nll_iw"]) == {"value", "standard_error", "K"}
+    assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
+    assert set(result["continuous_units"]) == {"0.01", "0.03", "0.05", "0.1"}
+    for key in (
+        "elbo",
+        "reconstruction",
+        "kl",
+        "ppl_word_with_eos",
+        "ppl_word_without_eos",
+        "active_units",
+        "joint_gap",
+    ):
+        assert isinstance(result[key], float | int)
+
+
+def test_operations_print_one_text_a_line(home):
+    assert len(latentia("sample", "run", "-n", "3", "--seed", "1", folder=home).stdout.splitlines()) == 3
+    assert len(latentia("reconstruct", "run", "the cat", "mat 3", folder=home).stdout.splitlines()) == 2
+    assert len(latentia("interpolate", "run", "the cat", "mat 3", "--steps", "4", folder=home).stdout.splitlines()) == 4
+
+
+def test_a_finished_run_resumes_to_its_end(home):
+    assert latentia("train", "--resume", "run", folder=home).returncode == 0
+
+
+def test_recipes_are_listed_and_printed(home):
+    assert "density-gap" in latentia("recipes", folder=home).stdout
+    assert "kind: DensityGap" in latentia("recipes", "density-gap", folder=home).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "nowhere.txt"], "does not exist"),
+        (["train"], "DATA or --resume"),
+        (["train", "texts.txt", "--recipe", "vea"], "nearest is vae"),
+        (["train", "texts.txt", "--set", "training.epoch=1"], "nearest valid key is epochs"),
+        (["train", "texts.txt", "--set", "training.epochs"], "KEY=VALUE"),
+        (["train", "texts.txt", "--out", "run"], "not empty"),
+        (["train", "labelled.tsv", "--text", "sentence"], "'label', 'text'"),
+        (["train", "--resume", "nowhere"], "is no run"),
+        (["evaluate", "nowhere"], "is no run"),
+        (["sample", "run", "--temperature", "0"], "temperature"),
+        (["reconstruct", "run", ""], "text 1 is empty"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_remedy(home, arguments, told):
+    done = latentia(*arguments, folder=home)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert told in last

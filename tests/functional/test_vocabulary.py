@@ -1,0 +1,58 @@
+"""The fused vocabulary loss against the plain one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from latentia.nn.vocabulary import token_log_prob
+
+
+def inputs(dtype: torch.dtype = torch.float32, rows: int = 13):
+    states = torch.randn(rows, 6).to(dtype).requires_grad_()
+    weight, bias = torch.randn(17, 6, requires_grad=True), torch.randn(17, requires_grad=True)
+    return states, weight, bias, torch.randint(17, (rows,))
+
+
+def plain(states, weight, bias, tokens):
+    return -functional.cross_entropy(functional.linear(states.float(), weight, bias), tokens, reduction="none")
+
+
+@pytest.mark.parametrize("logits_at_a_time", [1, 17 * 5, 10**6])
+@pytest.mark.parametrize("uniform", [True, False])
+def test_value_and_gradients_equal_the_plain_loss(logits_at_a_time, uniform):
+    states, weight, bias, tokens = inputs()
+    factor = torch.full((13,), 0.7) if uniform else torch.randn(13)
+    ours = token_log_prob(states, weight, bias, tokens, logits_at_a_time)
+    expected = plain(states, weight, bias, tokens)
+    torch.testing.assert_close(ours, expected)
+    gradients = [torch.autograd.grad((value * factor).sum(), (states, weight, bias)) for value in (ours, expected)]
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_states_come_close():
+    states, weight, bias, tokens = inputs(torch.bfloat16)
+    ours = token_log_prob(states, weight, bias, tokens)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours, plain(states, weight, bias, tokens), rtol=0.03, atol=0.05)
+    ours.sum().backward()
+    assert states.grad.dtype == torch.bfloat16
+    assert weight.grad.dtype == torch.float32
+
+
+def test_extreme_logits_stay_finite():
+    states, weight, bias, tokens = inputs()
+    ours = token_log_prob(states * 1e4, weight, bias, tokens)
+    ours.sum().backward()
+    assert ours.isfinite().all()
+    assert weight.grad.isfinite().all()
+
+
+def test_no_tensor_of_all_logits_is_kept():
+    states, weight, bias, tokens = inputs(rows=400)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda x: x):
+        token_log_prob(states, weight, bias, tokens, logits_at_a_time=17)
+    assert max(kept) < 400 * 17

@@ -1,0 +1,58 @@
+"""One row a member of each family: name -> how to build it small."""
+
+from __future__ import annotations
+
+from latentia.decoders import LSTMDecoder
+from latentia.encoders import LSTMEncoder
+from latentia.functional import schedule
+from latentia.models import TextVAE
+from latentia.nn import (
+    BatchNormalisedHead,
+    GaussianHead,
+    LastState,
+    MaxPooling,
+    MeanPooling,
+    SequenceDropout,
+)
+from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+from latentia.priors import StandardNormal
+
+V, D, E, H = 7, 3, 5, 6
+
+POOLINGS = {"LastState": LastState, "MaxPooling": MaxPooling, "MeanPooling": MeanPooling}
+HEADS = {"GaussianHead": lambda: GaussianHead(H, D), "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D)}
+PRIORS = {"StandardNormal": lambda: StandardNormal(D)}
+ENCODERS = {
+    f"LSTMEncoder-{pooling}-{head}": lambda pooling=pooling, head=head: LSTMEncoder(
+        V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), E, H
+    )
+    for pooling in POOLINGS
+    for head in HEADS
+}
+DECODERS = {
+    f"LSTMDecoder-{'tied' if tied else 'free'}-{'skip' if skip else 'plain'}": lambda tied=tied, skip=skip, size=V: (
+        LSTMDecoder(size, D, SequenceDropout(), E, H, tied, skip)
+    )
+    for tied in (False, True)
+    for skip in (False, True)
+}
+OBJECTIVES = {
+    "ELBO": ELBO,
+    "FreeBitsDimension": FreeBitsDimension,
+    "FreeBitsExample": FreeBitsExample,
+    "FreeBitsTotal": FreeBitsTotal,
+    "DensityGap": DensityGap,
+}
+SCHEDULES = {
+    "Constant": lambda: schedule.Constant(0.7),
+    "Linear": lambda: schedule.Linear(20, 0.1, 0.9),
+    "Ramp": lambda: schedule.Ramp(0.5, of_steps=40),
+    "Sigmoid": lambda: schedule.Sigmoid(20, 0.5),
+    "Cyclical": lambda: schedule.Cyclical(10, 3),
+}
+
+
+def model(size: int = V) -> TextVAE:
+    """A small text VAE."""
+    encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), E, H)
+    return TextVAE(size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), D)

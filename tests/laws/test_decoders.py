@@ -1,0 +1,134 @@
+"""Laws of likelihoods."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from latentia.decoders import LSTMDecoder
+from latentia.nn import SequenceDropout
+from latentia.records import Batch
+from latentia.shapes import BOS, EOS, UNK
+from tests.laws.tables import DECODERS, D, E, H, V
+
+SEQUENCES = [[4, 5, 6, 5], [6], [5, 4]]
+
+
+@pytest.fixture(params=DECODERS)
+def decoder(request):
+    return DECODERS[request.param]().eval()
+
+
+def test_probabilities_of_all_strings_sum_to_one(decoder):
+    """Finished strings up to a depth, and the prefixes that go on, hold all the mass at every depth."""
+    likelihood = decoder(torch.randn(1, 1, D))
+    finished, prefixes = 0.0, torch.ones(1)
+    log_probability, state = likelihood.start()
+    for _ in range(4):
+        joint = prefixes[:, None] * log_probability.exp()
+        finished += joint[:, EOS].sum().item()
+        going_on = [token for token in range(V) if token != EOS]
+        prefixes = joint[:, going_on].flatten()
+        assert finished + prefixes.sum().item() == pytest.approx(1, abs=1e-5)
+        parents = torch.arange(len(joint)).repeat_interleave(len(going_on))
+        tokens = torch.tensor(going_on).repeat(len(joint))
+        log_probability, state = likelihood.step(tuple(part[parents] for part in state), tokens)
+
+
+def test_cached_steps_equal_teacher_forcing(decoder):
+    codes = torch.randn(1, 3, D)
+    batch = Batch.collate(SEQUENCES)
+    likelihood = decoder(codes)
+    scores = likelihood.token_log_prob(batch)[0]
+    log_probability, state = likelihood.start()
+    for time in range(batch.tokens.shape[1]):
+        chosen = log_probability.gather(1, batch.tokens[:, time, None])[:, 0]
+        torch.testing.assert_close(chosen[batch.mask[:, time]], scores[batch.mask[:, time], time])
+        log_probability, state = likelihood.step(state, batch.tokens[:, time])
+
+
+def test_padding_and_company_change_nothing(decoder):
+    codes = torch.randn(2, 3, D)
+    together = decoder(codes).log_prob(Batch.collate(SEQUENCES))
+    for row, sequence in enumerate(SEQUENCES):
+        alone = decoder(codes[:, row : row + 1]).log_prob(Batch.collate([sequence]))
+        torch.testing.assert_close(together[:, row], alone[:, 0])
+
+
+def test_samples_are_scored_apart(decoder):
+    codes = torch.randn(4, 3, D)
+    batch = Batch.collate(SEQUENCES)
+    each = torch.cat([decoder(code[None]).log_prob(batch) for code in codes])
+    torch.testing.assert_close(decoder(codes).log_prob(batch), each)
+
+
+def test_padding_scores_zero(decoder):
+    batch = Batch.collate(SEQUENCES)
+    assert (decoder(torch.randn(1, 3, D)).token_log_prob(batch)[0][~batch.mask] == 0).all()
+
+
+def test_every_parameter_gets_a_gradient(decoder):
+    decoder(torch.randn(2, 3, D)).log_prob(Batch.collate(SEQUENCES)).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in decoder.parameters())
+
+
+def inputless() -> LSTMDecoder:
+    return LSTMDecoder(V, D, SequenceDropout(words=1.0), E, H)
+
+
+def test_full_word_dropout_hides_the_inputs_while_training():
+    decoder, codes = inputless(), torch.randn(1, 1, D)
+    ends = [decoder(codes).token_log_prob(Batch.collate([[a, 5]]))[0, 0, 1:] for a in (4, 6)]
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+    decoder.eval()
+    ends = [decoder(codes).token_log_prob(Batch.collate([[a, 5]]))[0, 0, 1:] for a in (4, 6)]
+    assert not torch.equal(*ends)
+
+
+def test_word_dropout_never_drops_bos_and_hits_its_rate():
+    tokens = torch.full((200, 51), 5)
+    tokens[:, 0] = BOS
+    dropped = SequenceDropout(words=0.3).drop_words(tokens)
+    assert (dropped[:, 0] == BOS).all()
+    share = (dropped[:, 1:] == UNK).double().mean().item()
+    assert share == pytest.approx(0.3, abs=3 * (0.21 / 10_000) ** 0.5)
+
+
+def test_embedding_dropout_is_not_word_dropout():
+    dropout = SequenceDropout(embeddings=0.5)
+    tokens = torch.tensor([[BOS, 5, 6]])
+    assert torch.equal(dropout.drop_words(tokens), tokens)
+    assert set(dropout.drop_embeddings(torch.ones(4, 5, 6)).unique().tolist()) == {0.0, 2.0}
+
+
+def test_one_mask_a_sequence_is_kept_over_time():
+    dropped = SequenceDropout(states=0.5, per_sequence=True).drop_states(torch.ones(4, 5, 6))
+    assert (dropped == dropped[:, :1]).all()
+
+
+def test_tied_tables_are_one_tensor():
+    decoder = DECODERS["LSTMDecoder-tied-plain"]()
+    assert decoder.vocabulary.weight is decoder.embedding.weight
+
+
+def test_all_strings_of_a_three_word_language_are_enumerable():
+    """The mass of strings up to length n agrees with scoring each of them by teacher forcing."""
+    decoder = DECODERS["LSTMDecoder-free-plain"]().eval()
+    strings = [list(words) for n in range(3) for words in itertools.product(range(V), repeat=n) if EOS not in words]
+    codes = torch.randn(1, 1, D)
+    total = sum(decoder(codes).log_prob(Batch.collate([string])).exp().item() for string in strings)
+    likelihood = decoder(codes)
+    log_probability, state = likelihood.start()
+    first = log_probability.exp()[0]
+    expected = first[EOS].item()
+    going_on = torch.tensor([token for token in range(V) if token != EOS])
+    second, state = likelihood.step(tuple(part.expand(len(going_on), -1) for part in state), going_on)
+    second = second.exp()
+    expected += (first[going_on] * second[:, EOS]).sum().item()
+    rows = torch.arange(len(going_on)).repeat_interleave(len(going_on))
+    third, _ = likelihood.step(tuple(part[rows] for part in state), going_on.repeat(len(going_on)))
+    mass = (first[going_on][:, None] * second[:, going_on]).flatten()
+    expected += (mass * third.exp()[:, EOS]).sum().item()
+    assert total == pytest.approx(expected, rel=1e-4)

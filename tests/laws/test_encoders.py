@@ -1,0 +1,61 @@
+"""Laws of recognition networks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from latentia.nn import BatchNormalisedHead, LastState, MaxPooling, MeanPooling
+from latentia.records import Batch
+from tests.laws.tables import ENCODERS, D, H
+
+SEQUENCES = [[4, 5, 6, 5], [6], [5, 4], [4, 4, 4, 4, 4, 6]]
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder(request):
+    return ENCODERS[request.param]()
+
+
+def test_padding_changes_nothing(encoder):
+    encoder.eval()
+    together = encoder(Batch.collate(SEQUENCES))
+    for row, sequence in enumerate(SEQUENCES):
+        alone = encoder(Batch.collate([sequence]))
+        torch.testing.assert_close(together.mean[row], alone.mean[0])
+        torch.testing.assert_close(together.log_variance[row], alone.log_variance[0])
+
+
+def test_order_of_the_batch_changes_nothing(encoder):
+    encoder.eval()
+    forward, backward = encoder(Batch.collate(SEQUENCES)), encoder(Batch.collate(SEQUENCES[::-1]))
+    torch.testing.assert_close(forward.mean, backward.mean.flip(0))
+
+
+def test_every_parameter_gets_a_gradient(encoder):
+    posterior = encoder(Batch.collate(SEQUENCES))
+    (posterior.mean.square() + posterior.log_variance).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in encoder.parameters())
+
+
+def test_batch_normalised_means_have_the_promised_second_moment():
+    head = BatchNormalisedHead(H, D, gamma=0.7)
+    torch.nn.init.normal_(head.shift)
+    mean = head(torch.randn(500, H)).mean
+    torch.testing.assert_close(mean.square().mean(dim=0), 0.49 + head.shift.square(), rtol=1e-3, atol=1e-3)
+
+
+def test_batch_normalisation_of_one_example_uses_running_statistics():
+    head = BatchNormalisedHead(H, D)
+    head(torch.randn(50, H) * 3)
+    one = torch.randn(1, H)
+    trained = head(one).mean
+    torch.testing.assert_close(trained, head.eval()(one).mean)
+
+
+def test_poolings_of_known_states():
+    states = torch.tensor([[[1.0], [3.0], [-5.0]], [[-2.0], [-1.0], [9.0]]])
+    batch = Batch.collate([[4, 4], [4]])
+    assert LastState()(states, batch).flatten().tolist() == [-5.0, -1.0]
+    assert MaxPooling()(states, batch).flatten().tolist() == [3.0, -1.0]
+    torch.testing.assert_close(MeanPooling()(states, batch).flatten(), torch.tensor([-1 / 3, -1.5]))

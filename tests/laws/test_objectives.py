@@ -1,0 +1,143 @@
+"""Laws of objectives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from latentia.distributions import DiagonalGaussian
+from latentia.functional.schedule import Constant
+from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+from latentia.objectives.base import sum_of_kl
+from latentia.records import Batch, Latent, ModelRun
+from tests.laws.tables import OBJECTIVES, SCHEDULES
+
+
+def run_of(mean: torch.Tensor, log_variance: torch.Tensor) -> ModelRun:
+    posterior = DiagonalGaussian(mean, log_variance)
+    prior = DiagonalGaussian(torch.zeros(mean.shape[1]), torch.zeros(mean.shape[1]))
+    latent = Latent("z", posterior.rsample((2,)), posterior, prior)
+    return ModelRun(Batch.collate([[4]] * len(mean)), (latent,), torch.randn(2, len(mean)))
+
+
+def a_run(examples: int = 8, dimensions: int = 3) -> ModelRun:
+    return run_of(torch.randn(examples, dimensions), torch.randn(examples, dimensions) * 0.3)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_bound_does_not_depend_on_what_is_trained(name):
+    run = a_run()
+    expected = sum_of_kl(run) - run.log_likelihood
+    for weight in (0.0, 0.3, 1.0):
+        terms = OBJECTIVES[name](Constant(weight))(run, 0)
+        torch.testing.assert_close(terms.bound, expected)
+        torch.testing.assert_close(terms.parts["kl"], sum_of_kl(run))
+        assert terms.loss.shape == (2, 8)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_weight_zero_leaves_the_reconstruction(name):
+    run = a_run()
+    torch.testing.assert_close(OBJECTIVES[name](Constant(0.0))(run, 0).loss, -run.log_likelihood)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [ELBO(Constant()), *(kind(Constant(), nats=0.0) for kind in (FreeBitsDimension, FreeBitsExample, FreeBitsTotal))],
+)
+def test_beta_one_and_no_free_bits_are_the_elbo(objective):
+    run = a_run()
+    terms = objective(run, 0)
+    torch.testing.assert_close(terms.loss.mean(), terms.bound.mean())
+
+
+def test_beta_scales_the_kl_alone():
+    run = a_run()
+    torch.testing.assert_close(ELBO(Constant(), beta=0.4)(run, 0).loss, 0.4 * sum_of_kl(run) - run.log_likelihood)
+
+
+def kl_table(*rows: tuple[float, ...]) -> ModelRun:
+    """A run whose KL of each example and dimension is given: means alone, variances of 1."""
+    return run_of((2 * torch.tensor(rows)).sqrt(), torch.zeros(len(rows), len(rows[0])))
+
+
+def test_the_three_free_bits_are_three_algorithms():
+    run = kl_table((0.0, 4.0), (2.0, 2.0))
+    kl = sum_of_kl(run)
+    floors = [
+        kind(Constant(), nats=1.5).regulariser(run, kl) for kind in (FreeBitsDimension, FreeBitsExample, FreeBitsTotal)
+    ]
+    expected = [torch.tensor([4.5, 4.5]), torch.tensor([5.5, 4.0]), torch.tensor([4.0, 4.0])]
+    for floor, value in zip(floors, expected, strict=True):
+        torch.testing.assert_close(floor, value)
+
+
+def test_the_max_form_has_the_gradient_of_the_mask_form():
+    mean = torch.randn(6, 4).requires_grad_()
+    run = run_of(mean, torch.zeros(6, 4))
+    maximum = FreeBitsExample(Constant(), nats=0.3).regulariser(run, sum_of_kl(run)).sum()
+    kl = 0.5 * mean.square()
+    masked = (kl * (kl > 0.3)).sum()
+    torch.testing.assert_close(*(torch.autograd.grad(loss, mean, retain_graph=True)[0] for loss in (maximum, masked)))
+
+
+@pytest.mark.parametrize("form", ["marginal", "joint"])
+def test_the_gap_of_one_posterior_is_its_kl(form):
+    run = a_run(examples=4)
+    objective = DensityGap(Constant(), form, draws=20_000, aggregation_size=1)
+    kl = sum_of_kl(run)
+    torch.testing.assert_close(objective.regulariser(run, kl), kl, atol=0.06, rtol=0)
+
+
+def test_the_marginal_gap_equals_quadrature():
+    mean, log_variance = torch.tensor([[-1.0, 0.2], [1.5, 0.0], [0.0, 0.4]]), torch.full((3, 2), -1.0)
+    points = torch.linspace(-9, 9, 4001, dtype=torch.float64)
+    density = torch.distributions.Normal(mean.double(), math.exp(-0.5)).log_prob(points[:, None, None])
+    mixture = density.logsumexp(1) - math.log(3)
+    prior = -0.5 * (points.square() + math.log(2 * math.pi))
+    exact = torch.trapezoid(mixture.exp() * (mixture - prior[:, None]), points, dim=0).sum().item()
+    run = run_of(mean, log_variance)
+    measured = DensityGap(Constant(), draws=40_000).regulariser(run, sum_of_kl(run))
+    assert measured.tolist() == pytest.approx([exact] * 3, abs=0.01)
+
+
+def gap(run: ModelRun, form: str, size: int) -> float:
+    objective = DensityGap(Constant(), form, draws=500, aggregation_size=size)
+    return objective.regulariser(run, sum_of_kl(run)).mean().item()
+
+
+@pytest.mark.parametrize("form", ["marginal", "joint"])
+def test_a_larger_group_leaves_more_unpenalised(form):
+    run = a_run(examples=32)
+    values = [gap(run, form, size) for size in (1, 4, 32)]
+    assert values[0] > values[1] > values[2] > 0
+
+
+def test_the_joint_gap_is_the_stronger_penalty():
+    """By the total correlation of the aggregate, which equal means in all dimensions make large."""
+    run = run_of(torch.randn(32, 1).repeat(1, 3), torch.full((32, 3), -2.0))
+    assert gap(run, "joint", 32) > gap(run, "marginal", 32) + 0.5
+    assert sum_of_kl(run).mean().item() - gap(run, "joint", 32) <= math.log(32) + 0.05
+
+
+def test_a_last_smaller_group_is_kept():
+    run = a_run(examples=7)
+    values = DensityGap(Constant(), aggregation_size=3).regulariser(run, sum_of_kl(run))
+    assert [len(set(part.tolist())) for part in values.split(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_settle_where_they_say(name):
+    schedule = SCHEDULES[name]()
+    final = schedule(10**9)
+    assert schedule(schedule.settled_at) == pytest.approx(final, rel=0.011)
+    assert all(0 <= schedule(step) <= 1 for step in range(100))
+
+
+def test_a_ramp_fits_every_run():
+    for total in (1, 10, 1000):
+        ramp = SCHEDULES["Ramp"]().over(total)
+        assert ramp(total) == 1
+        assert ramp.settled_at == round(0.5 * total)

@@ -1,0 +1,150 @@
+"""Estimators against models solved exactly."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from latentia.distributions import DiagonalGaussian
+from latentia.evaluation import Aggregate, importance_weighted_likelihood, joint_gap, marginal_gap, mutual_information
+from latentia.evaluation.aggregate import active_units, continuous_units
+from latentia.evaluation.likelihood import importance_weights
+from latentia.functional.aggregate import log_mixture_density, marginal_log_density
+from latentia.functional.importance import log_mean_exp
+from latentia.functional.schedule import Constant
+from latentia.objectives.base import sum_of_kl
+from latentia.records import Batch
+from tests.laws.tables import OBJECTIVES, model
+from tests.oracles.linear_gaussian import LinearGaussian
+
+
+def test_the_exact_posterior_makes_every_weight_the_evidence():
+    oracle = LinearGaussian()
+    torch.testing.assert_close(importance_weights(oracle.run(5)), oracle.evidence().expand(5, -1), rtol=1e-4, atol=1e-3)
+
+
+def nll(oracle: LinearGaussian, samples: int, repeats: int) -> tuple[float, float]:
+    values = torch.stack([-log_mean_exp(importance_weights(oracle.run(samples))).mean() for _ in range(repeats)])
+    return values.mean().item(), values.std().item() / math.sqrt(repeats)
+
+
+def test_one_sample_is_the_negative_elbo():
+    oracle = LinearGaussian(spread=2.0)
+    value, error = nll(oracle, 1, 1000)
+    run = oracle.run(4000)
+    bound = (sum_of_kl(run) - run.log_likelihood.mean(0)).mean().item()
+    assert value == pytest.approx(bound, abs=4 * error)
+
+
+def test_more_samples_tighten_the_bound_to_the_evidence():
+    oracle = LinearGaussian(spread=2.0)
+    exact = -oracle.evidence().mean().item()
+    values, errors = zip(*(nll(oracle, samples, 200) for samples in (1, 4, 16, 256)), strict=True)
+    for before, after, error in zip(values, values[1:], errors[1:], strict=False):
+        assert after < before + 3 * error
+    assert values[0] > exact + 3 * errors[0]
+    assert values[-1] == pytest.approx(exact, abs=4 * errors[-1] + 2e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if OBJECTIVES[name](Constant()).is_bound])
+def test_bounds_stay_above_the_evidence(name):
+    oracle = LinearGaussian(spread=1.5)
+    terms = OBJECTIVES[name](Constant())(oracle.run(4000), 0)
+    for cost in (terms.loss, terms.bound):
+        error = cost.mean(dim=1).std().item() / math.sqrt(4000)
+        assert cost.mean().item() >= -oracle.evidence().mean().item() - 3 * error
+
+
+def test_three_word_language_by_quadrature():
+    """One latent dimension is integrated; the importance-weighted estimate reaches the exact value."""
+    from latentia.decoders import LSTMDecoder
+    from latentia.encoders import LSTMEncoder
+    from latentia.models import TextVAE
+    from latentia.nn import GaussianHead, LastState, SequenceDropout
+    from latentia.priors import StandardNormal
+
+    encoder = LSTMEncoder(7, LastState(), GaussianHead(6, 1), SequenceDropout(), 5, 6)
+    vae = TextVAE(7, encoder, LSTMDecoder(7, 1, SequenceDropout(), 5, 6), StandardNormal(1), 1).eval()
+    batch = Batch.collate([[4, 5], [6, 6]])
+    points = torch.linspace(-8, 8, 2001)
+    with torch.no_grad():
+        likelihood = vae.decoder(points[:, None, None].expand(-1, 2, 1)).log_prob(batch)
+    log_prior = -0.5 * (points.square() + math.log(2 * math.pi))
+    exact = -torch.trapezoid((likelihood + log_prior[:, None]).exp(), points, dim=0).log()
+    measured = importance_weighted_likelihood(vae, [batch], 4000)
+    torch.testing.assert_close(measured.nll_iw, exact, atol=0.03, rtol=0)
+    assert (measured.reconstruction + measured.kl > exact - 0.01).all()
+
+
+def test_mutual_information_of_a_known_channel():
+    """Means ~ N(0, 3), unit variance: I = log(4) / 2 nats a dimension, far below the cap."""
+    generator = torch.Generator().manual_seed(0)
+    aggregate = Aggregate(torch.randn(4000, 1, generator=generator) * 3**0.5, torch.zeros(4000, 1))
+    measured = mutual_information(aggregate, 4, generator)
+    assert measured["value"] == pytest.approx(0.5 * math.log(4), abs=4 * measured["standard_error"] + 0.01)
+    assert measured["cap"] == pytest.approx(math.log(4000))
+
+
+def test_mutual_information_never_passes_its_cap():
+    generator = torch.Generator().manual_seed(0)
+    aggregate = Aggregate(torch.randn(50, 8, generator=generator) * 100, torch.full((50, 8), -6.0))
+    measured = mutual_information(aggregate, 2, generator)
+    assert measured["value"] == pytest.approx(measured["cap"], abs=1e-6)
+
+
+def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():
+    aggregate = Aggregate(torch.zeros(100, 4), torch.zeros(100, 4))
+    generator = torch.Generator().manual_seed(0)
+    assert mutual_information(aggregate, 2, generator)["value"] == pytest.approx(0, abs=1e-6)
+    assert active_units(aggregate) == 0
+    assert continuous_units(marginal_gap(aggregate)) == {"0.01": 4, "0.03": 4, "0.05": 4, "0.1": 4}
+    assert joint_gap(aggregate, 1000, generator)["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_gaps_of_a_shifted_gaussian_are_closed_form():
+    """KL(N(0, 1) || N(m, v)) a dimension."""
+    mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, 0.0]])
+    aggregate = Aggregate(mean.expand(10, -1), log_variance.expand(10, -1))
+    exact = 0.5 * (log_variance - 1 + (1 + mean.square()) / log_variance.exp())[0].double()
+    torch.testing.assert_close(marginal_gap(aggregate), exact, atol=1e-6, rtol=0)
+    measured = joint_gap(aggregate, 50_000, torch.Generator().manual_seed(0))
+    assert measured["value"] == pytest.approx(exact.sum().item(), abs=4 * measured["standard_error"])
+
+
+@pytest.mark.parametrize("log_variance", [-12.0, 0.0, 3.0])
+def test_large_mixtures_equal_torch(log_variance):
+    mean, variances = torch.randn(30, 4), torch.full((30, 4), log_variance) + torch.randn(30, 4) * 0.1
+    samples = (
+        mean.repeat(2, 1) + torch.randn(60, 4) * (0.5 * log_variance - 1 if log_variance < 0 else 1.0).__abs__() * 1e-3
+    )
+    parts = torch.distributions.Normal(mean.double(), (0.5 * variances.double()).exp()).log_prob(
+        samples.double()[:, None]
+    )
+    expected = parts.sum(-1).logsumexp(1) - math.log(30)
+    torch.testing.assert_close(log_mixture_density(samples, mean, variances, chunk=100), expected, atol=1e-6, rtol=1e-9)
+    marginal = marginal_log_density(samples[:, 0], mean, variances, chunk=500)
+    expected = torch.distributions.Normal(mean.double(), (0.5 * variances.double()).exp())
+    expected = expected.log_prob(samples[:, 0].double()[:, None, None]).logsumexp(1) - math.log(30)
+    torch.testing.assert_close(marginal, expected)
+
+
+def test_evaluation_of_a_model_adds_up():
+    from latentia.evaluation import evaluate
+
+    batches = [Batch.collate([[4, 5], [6, 4]]), Batch.collate([[5]])]
+    result = evaluate(model().eval(), lambda: batches, words=5, samples=8, seed=0)
+    assert result["tokens_with_eos"] == 8
+    assert result["elbo"] == pytest.approx(-result["reconstruction"] - result["kl"], rel=1e-5)
+    total = 3 * result["nll_iw"]["value"]
+    assert result["ppl_word_with_eos"] == pytest.approx(np.exp(total / 8))
+    assert result["ppl_word_without_eos"] == pytest.approx(np.exp(total / 5))
+    assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
+
+
+def test_prior_draws_of_a_gaussian_are_the_prior():
+    assert DiagonalGaussian(torch.zeros(2), torch.zeros(2)).sample((100_000,)).var(0).tolist() == pytest.approx(
+        [1, 1], abs=0.02
+    )

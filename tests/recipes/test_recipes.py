@@ -1,0 +1,92 @@
+"""Every recipe of the library, and what a wrong one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from latentia.data import Columns
+from latentia.errors import RecipeError
+from latentia.recipes import Recipe, load_recipe, recipe_names
+from latentia.recipes.library import parse_yaml
+from latentia.recipes.runs import Sources, open_run, start_run
+from latentia.training.checkpoint import tensors_of
+
+TINY = [
+    ("model.encoder.embedding_dim", 8),
+    ("model.decoder.embedding_dim", 8),
+    ("model.encoder.hidden_dim", 10),
+    ("model.decoder.hidden_dim", 10),
+    ("model.latent_dim", 3),
+]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"a b {'c ' * (n % 4)}d{n % 5}\n" for n in range(60)))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_two_steps(name, texts, tmp_path):
+    recipe = load_recipe(name).with_settings([*TINY, ("training.max_steps", 2)])
+    assert start_run(Sources([str(texts)], [], Columns()), recipe, tmp_path / "run", 1, Console(quiet=True))
+    model, tokenizer, saved = open_run(tmp_path / "run")
+    assert saved.settings == recipe.settings
+    assert tokenizer.vocabulary_size == model.vocabulary_size
+    fresh = recipe.model(tokenizer.vocabulary_size)
+    assert tensors_of(model).keys() == tensors_of(fresh).keys()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_survives_yaml(name):
+    settings = load_recipe(name).settings
+    assert Recipe(parse_yaml(yaml.safe_dump(settings), name)).settings == settings
+    assert settings["about"]["summary"]
+    assert settings["about"]["source"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("training.max_step", 5, "max_steps"),
+        ("training.epochs", "five", "integer"),
+        ("training.epochs", 0, "greater than or equal to 1"),
+        ("model.latent_dim", 2.5, "integer"),
+        ("model.decoder.dropout.words", 1.5, "less than or equal to 1"),
+        ("model.encoder.pooling.kind", "LastSate", "LastState"),
+        ("model.encoder.kind", "GRU", "LSTMEncoder"),
+        ("objective.weight.step", 3, "steps"),
+        ("modle.latent_dim", 3, "model"),
+        ("training.epochs.count", 3, "plain value"),
+        ("model.vocabulary_size", 3, "latent_dim"),
+    ],
+)
+def test_a_wrong_setting_is_told_the_remedy(path, value, told):
+    with pytest.raises(RecipeError, match=told):
+        load_recipe("vae").with_settings([(path, value)])
+
+
+def test_a_missing_section_is_named():
+    settings = {key: value for key, value in load_recipe("vae").settings.items() if key != "training"}
+    with pytest.raises(RecipeError, match="training is missing"):
+        Recipe(settings)
+
+
+def test_yaml_cannot_build_objects():
+    with pytest.raises(RecipeError, match="no valid YAML"):
+        parse_yaml("a: !!python/object/apply:os.system ['true']", "recipe")
+
+
+def test_scientific_notation_is_a_number():
+    assert parse_yaml("a: 1e-3", "recipe") == {"a": 0.001}
+
+
+def test_an_unknown_recipe_is_told_the_nearest():
+    with pytest.raises(RecipeError, match="the nearest is vae"):
+        load_recipe("vea")

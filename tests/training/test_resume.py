@@ -1,0 +1,167 @@
+"""A run that was stopped and resumed is the run that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from latentia.data import Columns
+from latentia.errors import NumericalError, RunError
+from latentia.recipes import load_recipe
+from latentia.recipes.runs import Sources, open_run, resume_run, start_run
+from latentia.training.loop import Trainer
+
+SETTINGS = [
+    ("model.encoder.embedding_dim", 8),
+    ("model.decoder.embedding_dim", 8),
+    ("model.encoder.hidden_dim", 10),
+    ("model.decoder.hidden_dim", 10),
+    ("model.latent_dim", 3),
+    ("model.decoder.dropout.words", 0.3),
+    ("training.epochs", 3),
+    ("training.batch_size", 8),
+    ("training.checkpoint_every", 3),
+]
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"a b {'c ' * (n % 4)}d{n % 5} e{n % 7}\n" for n in range(60)))
+    return Sources([str(path)], [], Columns())
+
+
+def train(sources: Sources, folder: Path, *settings: tuple[str, object]) -> bool:
+    return start_run(sources, load_recipe("default").with_settings([*SETTINGS, *settings]), folder, 1, QUIET)
+
+
+def newest(folder: Path) -> Path:
+    return max((folder / "checkpoints").glob("step-????????"))
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Send the process SIGINT within a step, as Ctrl-C would."""
+    original = Trainer._step
+
+    def step_and_interrupt(self: Trainer, *arguments: object) -> None:
+        original(self, *arguments)
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "_step", step_and_interrupt)
+
+
+def records(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+
+
+@pytest.mark.parametrize("step", [1, 4, 9, 14, 22])
+def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch, step):
+    assert train(sources, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, step)
+        assert not train(sources, tmp_path / "stopped")
+    assert int(newest(tmp_path / "stopped").name[5:]) == step
+    assert resume_run(tmp_path / "stopped", QUIET)
+    whole, resumed = newest(tmp_path / "whole"), newest(tmp_path / "stopped")
+    assert whole.name == resumed.name
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        expected, found = load_file(whole / name), load_file(resumed / name)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    best = [load_file(tmp_path / run / "model.safetensors") for run in ("whole", "stopped")]
+    assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
+    kept = [[line for line in records(tmp_path / run) if line["split"] == "validation"] for run in ("whole", "stopped")]
+    assert kept[0] == kept[1]
+
+
+def test_a_forgotten_step_would_be_caught(sources, tmp_path):
+    """The comparison above can fail: another seed gives other weights."""
+    train(sources, tmp_path / "one")
+    start_run(sources, load_recipe("default").with_settings(SETTINGS), tmp_path / "two", 2, QUIET)
+    one, two = (load_file(newest(tmp_path / run) / "model.safetensors") for run in ("one", "two"))
+    assert not all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_an_altered_checkpoint_is_set_aside_and_the_one_before_used(sources, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 7)
+        train(sources, tmp_path / "run")
+    last = newest(tmp_path / "run")
+    content = bytearray((last / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (last / "model.safetensors").write_bytes(bytes(content))
+    assert resume_run(tmp_path / "run", QUIET)
+    assert last.with_name(f"{last.name}.corrupt").exists()
+
+
+def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    for folder in (tmp_path / "run" / "checkpoints").iterdir():
+        (folder / "manifest.json").unlink()
+    with pytest.raises(RunError, match="no whole checkpoint"):
+        resume_run(tmp_path / "run", QUIET)
+
+
+def test_a_folder_in_use_is_not_overwritten(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    with pytest.raises(RunError, match="not empty"):
+        train(sources, tmp_path / "run")
+
+
+def test_damaged_weights_are_refused(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    path = tmp_path / "run" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(RunError, match="cannot be read"):
+        open_run(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(sources, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "_require_finite", _poisoned(Trainer._require_finite, step=4))
+    with pytest.raises(NumericalError, match="step 4"):
+        train(sources, tmp_path / "run")
+    assert all(tensor.isfinite().all() for tensor in load_file(newest(tmp_path / "run") / "model.safetensors").values())
+
+
+def _poisoned(original, step):
+    def require_finite(self: Trainer, loss: torch.Tensor, at: int) -> None:
+        original(self, loss * float("nan") if at == step else loss, at)
+
+    return require_finite
+
+
+def test_a_run_folder_is_data_alone(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 4))
+    names = {
+        path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file() and "tensorboard" not in path.parts
+    }
+    assert names == {".safetensors", ".json", ".jsonl", ".yaml", ".arrow"}
+    for name in ("recipe.yaml", "tokenizer.json", "model.safetensors", "metrics.jsonl", "environment.json"):
+        assert (tmp_path / "run" / name).exists()
+
+
+def test_early_stopping_stops_and_keeps_the_best_weights(sources, tmp_path):
+    settings = [
+        ("training.epochs", 40),
+        ("training.stopping.patience", 1),
+        ("objective.weight", {"kind": "Constant", "value": 1.0}),
+    ]
+    settings.append(("training.optimizer.learning_rate", 0.3))
+    assert train(sources, tmp_path / "run", *settings)
+    validations = [line for line in records(tmp_path / "run") if line["split"] == "validation"]
+    assert len(validations) < 40
+    best = min(validations, key=lambda line: line["negative_elbo"])
+    assert validations[-1]["best_step"] == best["step"] < validations[-1]["step"]
+    last = load_file(newest(tmp_path / "run") / "model.safetensors")
+    kept = load_file(tmp_path / "run" / "model.safetensors")
+    assert not all(torch.equal(last[key], kept[key]) for key in kept)
