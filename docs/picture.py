@@ -1,6 +1,6 @@
 """Draw the README's picture from a run of `latentia demo`.
 
-usage: python docs/picture.py RUN [--out docs/images/space.svg]
+usage: python docs/picture.py RUN [--out docs/images/space.png]
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def main() -> None:
     """Read the arguments, draw, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/images/space.svg"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/space.png"))
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     mpl.rcParams["svg.hashsalt"] = "latentia"
     # No date in the file: the same run gives the same picture.
     metadata = {"Date": None} if arguments.out.suffix == ".svg" else None
-    draw(arguments.run).savefig(arguments.out, metadata=metadata, dpi=150)
+    draw(arguments.run).savefig(arguments.out, metadata=metadata, dpi=110)
 
 
 def draw(run: Path) -> Figure:
@@ -58,7 +58,11 @@ def _draw_plane(axes: Axes, points: np.ndarray, topics: list[str]) -> None:
         chosen = np.array([name == topic for name in topics])
         axes.scatter(*points[chosen].T, s=5, color=colour, label=topic, alpha=0.6, linewidths=0)
     axes.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", xlabel="first principal direction", ylabel="second")
-    axes.set_title("posterior means of held-out sentences; circles: 1, 2, 3 prior deviations", fontsize=9, color=INK)
+    axes.set_title(
+        "posterior means of held-out sentences\ncircles: 1, 2, 3 standard deviations of the prior",
+        fontsize=9,
+        color=INK,
+    )
     axes.legend(frameon=False, fontsize=8, markerscale=3, loc="upper left", bbox_to_anchor=(1, 1))
 
 
@@ -68,7 +72,7 @@ def _draw_path(axes: Axes, space: latentia.TextSpace, directions: torch.Tensor, 
     second = next(row for row in rows if row["topic"] != first["topic"] and row["sentiment"] != first["sentiment"])
     ends = space.encode([first["text"], second["text"]]) @ directions.T
     axes.plot(*ends.T.numpy(), color=INK, linewidth=1.2, marker="o", markersize=4)
-    texts = space.interpolate(first["text"], second["text"], steps=5)
+    texts = ["along the line:", *space.interpolate(first["text"], second["text"], steps=7)]
     axes.text(1.02, 0.02, "\n".join(texts), transform=axes.transAxes, fontsize=7, color=INK, va="bottom")
 
 
