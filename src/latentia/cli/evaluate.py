@@ -23,15 +23,8 @@ def evaluate(
 
     Prints a table and writes RUN/evaluation.json.
     """
-    from rich.table import Table
-
-    from latentia.evaluation.suite import rows_of_table
+    from latentia.evaluation.table import evaluation_table
     from latentia.recipes.measure import evaluate_run
 
     result = evaluate_run(run, list(data or []), samples, seed, remarks)
-    table = Table(title=f"{run}: {result['sentences']:,} sequences", title_justify="left")
-    for name, justify in (("", "left"), ("value", "right"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for row in rows_of_table(result):
-        table.add_row(*row)
-    results.print(table)
+    results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -103,36 +103,3 @@ def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Genera
 def _estimate(values: Tensor) -> dict[str, float]:
     value, error = mean_and_standard_error(values)
     return {"value": value, "standard_error": error}
-
-
-def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
-    """Name, value and standard error of what is shown, each name with its estimator."""
-    samples, information, errors = result["nll_iw"]["K"], result["mutual_information"], result["standard_errors"]
-    units, thresholds = result["latent_dim"], result["continuous_units"]
-    return [
-        _row("reconstruction, nats a sequence", result["reconstruction"], errors["reconstruction"]),
-        _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
-        _row("negative ELBO", -result["elbo"], errors["elbo"]),
-        _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
-        (
-            "perplexity a word, with EOS",
-            f"{result['ppl_word_with_eos']:.2f}",
-            f"{result['words'] + result['sentences']:,} words and EOS",
-        ),
-        ("perplexity a word, without EOS", f"{result['ppl_word_without_eos']:.2f}", f"{result['words']:,} words"),
-        ("perplexity a token", f"{result['ppl_token']:.2f}", f"{result['tokens_with_eos']:,} tokens"),
-        (
-            "mutual information, full set",
-            f"{information['value']:.3f}",
-            f"± {information['standard_error']:.3f}, cap log N = {information['cap']:.2f}",
-        ),
-        ("active units (0.01)", f"{result['active_units']} of {units}", ""),
-        *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
-        ("marginal gap, sum of KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "quadrature"),
-        _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
-        ("KL(q(z) || p(z)) = KL - information", f"{result['aggregate_kl']:.3f}", ""),
-    ]
-
-
-def _row(name: str, value: float, error: float) -> tuple[str, str, str]:
-    return name, f"{value:.3f}", f"± {error:.3f}"

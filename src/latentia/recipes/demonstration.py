@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from latentia.data import Columns
 from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.pydoc import write_pydoc
 from latentia.errors import RunError
-from latentia.evaluation.suite import rows_of_table
+from latentia.evaluation.table import evaluation_table
 from latentia.recipes.library import DEFAULT, load_recipe
 from latentia.recipes.measure import evaluate_run
 from latentia.recipes.runs import Sources, load, start_run
@@ -68,11 +67,7 @@ def _write(corpus: str, folder: Path, seed: int) -> dict[str, Path]:
 
 
 def _show_numbers(corpus: str, measured: dict[str, Any], results: Console) -> None:
-    table = Table(title=f"{measured['sentences']:,} held-out sentences, nats a sentence", title_justify="left")
-    for name in ("", "value", ""):
-        table.add_column(name, justify="right" if name else "left")
-    for row in rows_of_table(measured):
-        table.add_row(*row)
+    table = evaluation_table(measured, f"{measured['sentences']:,} held-out sentences, nats a sentence")
     if corpus == "grammar":
         table.add_section()
         table.add_row("entropy of the grammar, exact: no model does better", f"{Grammar().entropy():.3f}", "")

@@ -28,7 +28,7 @@ def members(family: type) -> dict[str, type]:
     """Return the classes of a family by name.
 
     >>> sorted(members(Schedule))
-    ['Constant', 'Cyclical', 'Linear', 'Sigmoid']
+    ['Constant', 'Cyclical', 'Linear', 'Ramp', 'Sigmoid']
     """
     module = FAMILIES[family]
     named = {name: getattr(module, name) for name in module.__all__}
