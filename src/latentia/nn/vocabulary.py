@@ -62,16 +62,12 @@ class _TokenLogProb(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, states, weight, bias, tokens, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
-        compute = weight.to(states.dtype)
         ctx.rows, ctx.gathered = rows, ()
         ctx.save_for_backward(states, weight, bias, tokens)
-        if not any(ctx.needs_input_grad):
-            return _sweep(states, compute, bias, tokens, rows)
-        ones = torch.ones(len(tokens), dtype=torch.float32, device=states.device)
         # Asking a GPU whether the gradient is uniform would stall it, so that there it is made in the backward pass.
-        if states.device.type != "cpu":
-            return _sweep(states, compute, bias, tokens, rows)
-        result, ctx.gathered = _sweep_with_gradient(states, compute, bias, tokens, ones, rows)
+        if not any(ctx.needs_input_grad) or states.device.type != "cpu":
+            return _sweep(states, weight, bias, tokens, rows)
+        result, ctx.gathered = _sweep_with_gradient(states, weight, bias, tokens, None, rows)
         return result
 
     @staticmethod
@@ -79,49 +75,57 @@ class _TokenLogProb(torch.autograd.Function):
     def backward(ctx, gradient):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
         states, weight, bias, tokens = ctx.saved_tensors
         if ctx.gathered and bool((gradient == gradient[0]).all()):
-            to_states, to_weight, to_bias = (part * gradient[0] for part in ctx.gathered)
+            gathered = tuple(part.mul_(gradient[0]) for part in ctx.gathered)
+            ctx.gathered = ()
         else:
-            compute = weight.to(states.dtype)
-            _, gathered = _sweep_with_gradient(states, compute, bias, tokens, gradient, ctx.rows)
-            to_states, to_weight, to_bias = gathered
-        return to_states.to(states.dtype), to_weight.to(weight.dtype), to_bias.to(bias.dtype), None, None
-
-
-def _log_softmax(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Log-probabilities of a block in float32, whatever the precision of the product."""
-    return torch.log_softmax(torch.addmm(bias.to(states.dtype), states, weight.T).float(), dim=-1)
+            _, gathered = _sweep_with_gradient(states, weight, bias, tokens, gradient, ctx.rows)
+        to_states, to_weight, to_bias = gathered
+        return to_states, to_weight.to(weight.dtype), to_bias.to(bias.dtype), None, None
 
 
 def _sweep(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, rows: int) -> Tensor:
     """Log-probability of each row's token, block by block."""
+    weight, bias = weight.to(states.dtype), bias.to(states.dtype)
     blocks = zip(states.split(rows), tokens.split(rows), strict=True)
-    return torch.cat([_log_softmax(h, weight, bias).gather(1, x[:, None])[:, 0] for h, x in blocks])
+    return torch.cat([_block(torch.addmm(bias, h, weight.T), x[:, None])[0] for h, x in blocks])
 
 
 def _sweep_with_gradient(
-    states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, factor: Tensor, rows: int
+    states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, factor: Tensor | None, rows: int
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Log-probabilities, and their gradients times each row's factor, accumulated in float32."""
+    """Log-probabilities, and their gradients times each row's factor, those of the weights in float32."""
     result = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
     to_states = torch.empty_like(states)
     to_weight, to_bias = torch.zeros_like(weight, dtype=torch.float32), torch.zeros_like(bias, dtype=torch.float32)
+    weight, bias = weight.to(states.dtype), bias.to(states.dtype)
     for start in range(0, len(tokens), rows):
         block = slice(start, start + rows)
         target = tokens[block, None]
-        log_probability = _log_softmax(states[block], weight, bias)
-        result[block] = log_probability.gather(1, target)[:, 0]
-        residual = log_probability.exp_().mul_(-factor[block, None])
-        residual.scatter_add_(1, target, factor[block, None])
-        to_bias += residual.sum(dim=0)
-        residual = residual.to(states.dtype)
-        torch.mm(residual, weight, out=to_states[block])
-        _add_product(to_weight, residual, states[block])
+        result[block], residual = _block(torch.addmm(bias, states[block], weight.T), target)
+        residual.scatter_add_(1, target, residual.new_full(target.shape, -1.0))
+        if factor is not None:
+            residual.mul_(factor[block, None])
+        to_bias -= residual.sum(dim=0, dtype=torch.float32)
+        to_states[block] = torch.mm(residual, weight).neg_()
+        _subtract_product(to_weight, residual, states[block])
     return result, (to_states, to_weight, to_bias)
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add ``left^T right`` to a float32 total."""
+def _block(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability of each row's target, and the probabilities of all tokens.
+
+    The largest logit minus the logarithm of its probability is the normaliser; that probability is at least one
+    over the vocabulary, so that the logarithm is safe. This passes over the logits three times; a log-softmax and
+    its exponential would five times.
+    """
+    probability = torch.softmax(logits, dim=-1)
+    normaliser = logits.amax(dim=-1).float() - probability.amax(dim=-1).float().log()
+    return logits.gather(1, target)[:, 0].float() - normaliser, probability
+
+
+def _subtract_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Subtract ``left^T right`` from a float32 total."""
     if left.dtype == total.dtype:
-        total.addmm_(left.T, right)
+        total.addmm_(left.T, right, alpha=-1)
     else:
-        total += (left.T @ right).float()
+        total -= (left.T @ right).float()
