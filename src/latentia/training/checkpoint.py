@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from latentia.errors import RunError
 
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 KEPT = 2
 """Checkpoints kept, so that the one before survives a fault in the last."""
 
@@ -42,7 +43,6 @@ class Progress:
     best_step: int = 0
     waited: int = 0
     finished: bool = False
-    validated: dict[str, float] = field(default_factory=dict)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -110,18 +110,14 @@ class Checkpoints:
         """Write one checkpoint, commit it by a rename, and then remove all but the last two."""
         target = self.folder / f"step-{progress.step:08d}"
         if target.exists():
-            self._refresh(target, progress)
             return
         temporary = self.folder / f".{target.name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         names, scalars = _optimizer_state(optimizer)
-        files = {
-            "model.safetensors": save(tensors_of(model)),
-            "optimizer.safetensors": save(names),
-            "state.json": _json({"progress": asdict(progress), "optimizer": scalars}),
-        }
-        _fill(temporary, files)
+        state = _json({"progress": asdict(progress), "optimizer": scalars})
+        contents = (save(tensors_of(model)), save(names), state)
+        _fill(temporary, dict(zip(FILES, contents, strict=True)))
         temporary.rename(target)
         _sync_folder(self.folder)
         self._prune()
@@ -143,20 +139,6 @@ class Checkpoints:
         load_tensors(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
         _restore_optimizer(optimizer, read_tensors(folder / "optimizer.safetensors"), state["optimizer"])
         return Progress(**state["progress"])
-
-    def _refresh(self, folder: Path, progress: Progress) -> None:
-        """Rewrite the counters of a checkpoint whose weights are the same."""
-        state = json.loads((folder / "state.json").read_text())
-        contents = {name: (folder / name).read_bytes() for name in ("model.safetensors", "optimizer.safetensors")}
-        contents["state.json"] = _json({**state, "progress": asdict(progress)})
-        temporary = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        _fill(temporary, contents)
-        retired = folder.with_name(f".{folder.name}.old")
-        folder.rename(retired)
-        temporary.rename(folder)
-        shutil.rmtree(retired)
 
     def _prune(self) -> None:
         for old in sorted(self.folder.glob("step-????????"))[:-KEPT]:
@@ -199,8 +181,7 @@ def _verified(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         return all(
-            hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
-            for name, entry in manifest.items()
+            hashlib.sha256((folder / name).read_bytes()).hexdigest() == manifest[name]["sha256"] for name in FILES
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -86,16 +86,13 @@ class Trainer:
         with _interruptible() as interrupted:
             for batch in self._batches(loader, total):
                 self._step(batch, total, observer)
-                if interrupted.is_set():
-                    self._save()
-                    return False
                 if self.progress.position == 0 or self.progress.step == total:
-                    self._validate(validation, observer)
-                elif self.progress.step % self.settings.checkpoint_every == 0:
+                    self._validate(validation, total, observer)
+                elif interrupted.is_set() or self.progress.step % self.settings.checkpoint_every == 0:
                     self._save()
-        self.progress.finished = True
-        self._save()
-        return True
+                if interrupted.is_set():
+                    break
+        return self.progress.finished
 
     def total_steps(self, loader: Loader) -> int:
         """Steps of the whole run, unless it stops early."""
@@ -148,7 +145,7 @@ class Trainer:
             observer.step({"step": self.progress.step, "epoch": self.progress.epoch, **self.window.averages()})
             self.window = _Window()
 
-    def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
+    def _validate(self, validation: Callable[[], Iterable[Batch]], total: int, observer: Observer) -> None:
         """Measure, keep the best weights, and decide whether to go on."""
         rule, progress = self.settings.stopping, self.progress
         batches = (batch.to(self.accelerator.device) for batch in validation())
@@ -160,7 +157,7 @@ class Trainer:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
         if progress.best_step in (0, progress.step):
             save_weights(self.plain_model, self.folder / "model.safetensors")
-        progress.finished = bool(rule.patience) and progress.waited >= rule.patience
+        progress.finished = progress.step == total or 0 < rule.patience <= progress.waited
         observer.validation({"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step, **record})
         self._save()
 

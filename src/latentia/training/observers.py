@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from latentia.training.checkpoint import Progress as RunProgress
+from latentia.training.checkpoint import write_atomically
 
 
 class Metrics:
@@ -20,8 +22,8 @@ class Metrics:
         from torch.utils.tensorboard import SummaryWriter  # imports half a second of protobuf
 
         self.path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(self.path) if json.loads(line)["step"] <= from_step]
-        self.path.write_text("".join(f"{line}\n" for line in kept))
+        kept = [line for line in _lines(self.path) if _step_of(line) <= from_step]
+        write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
 
     def write(self, split: str, record: dict[str, float]) -> None:
@@ -52,10 +54,9 @@ class Watch:
         self.console, self.metrics = console, Metrics(folder, progress.step)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[terms]}"),
             console=console,
             disable=not console.is_terminal,
@@ -83,13 +84,13 @@ class Watch:
         """Show and write a training record."""
         self.metrics.write("train", record)
         speed, reconstruction, kl = (record[name] for name in ("tokens_per_second", "reconstruction", "kl"))
-        shown = f"{speed:,.0f} tokens/s  reconstruction {reconstruction:.2f}  KL {kl:.2f}"
+        shown = f"{speed:,.0f} tokens/s  rec {reconstruction:.1f}  KL {kl:.2f}"
         self.bar.update(self.task, terms=shown + self.active_units)
 
     def validation(self, record: dict[str, float]) -> None:
         """Print and write a validation record."""
         self.metrics.write("validation", record)
-        self.active_units = f"  active units {record['active_units']:.0f}"
+        self.active_units = f"  AU {record['active_units']:.0f}"
         best = "  best" if record["best_step"] == record["step"] else ""
         self.console.print(
             f"step {record['step']:>7,.0f}  validation  negative ELBO {record['negative_elbo']:8.3f}  "
@@ -101,3 +102,11 @@ class Watch:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
+
+
+def _step_of(line: str) -> float:
+    """Read the step of a record; a record torn by a crash lies behind every checkpoint."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
