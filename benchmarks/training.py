@@ -32,7 +32,7 @@ from latentia.training.loop import wants_bfloat16
 
 EMBEDDING, HIDDEN, LATENT, DROPOUT = 256, 256, 32, 0.5
 VOCABULARY_LOSS = "blocks of our own, gradients made beside the logits"
-CLIP, LEARNING_RATE, ANNEALING = 5.0, 1e-3, 5000
+CLIP, LEARNING_RATE, ANNEALING = 5.0, 2e-3, 5000
 TURN = 10
 
 Step = Callable[[Batch, int], torch.Tensor]

@@ -144,6 +144,18 @@ def test_evaluation_of_a_model_adds_up():
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
 
 
+def test_a_perplexity_beyond_floats_is_none_and_still_shown():
+    """One word of a thousand characters."""
+    from latentia.evaluation import evaluate
+    from latentia.evaluation.table import rows_of_table
+
+    batch = Batch.collate([[4, 5, 6] * 340, [4]])
+    result = evaluate(model().eval(), lambda: [batch], words=2, samples=2, seed=0)
+    assert result["ppl_word_without_eos"] is None
+    assert result["ppl_token"] < 100
+    assert any("beyond floats" in row for row in rows_of_table(result))
+
+
 def test_prior_draws_of_a_gaussian_are_the_prior():
     assert DiagonalGaussian(torch.zeros(2), torch.zeros(2)).sample((100_000,)).var(0).tolist() == pytest.approx(
         [1, 1], abs=0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -75,10 +76,10 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, int]) -> dict[str, An
         "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
         "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples},
         "ppl_estimator": f"nll_iw({likelihood.samples})",
-        "ppl_word_with_eos": math.exp(nll / (words + sentences)),
-        "ppl_word_without_eos": math.exp(nll / words),
-        "ppl_token": math.exp(nll / tokens),
-        "ppl_word_with_eos_elbo": math.exp(bound / (words + sentences)),
+        "ppl_word_with_eos": _perplexity(nll, words + sentences),
+        "ppl_word_without_eos": _perplexity(nll, words),
+        "ppl_token": _perplexity(nll, tokens),
+        "ppl_word_with_eos_elbo": _perplexity(bound, words + sentences),
     }
 
 
@@ -98,6 +99,12 @@ def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Genera
         "joint_gap_standard_error": joint["standard_error"],
         "aggregate_kl": likelihood.kl.double().mean().item() - information["value"],
     }
+
+
+def _perplexity(nats: float, count: int) -> float | None:
+    """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
+    rate = nats / count
+    return math.exp(rate) if rate < math.log(sys.float_info.max) else None
 
 
 def _estimate(values: Tensor) -> dict[str, float]:

@@ -30,11 +30,11 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
         (
             "perplexity a word, with EOS",
-            f"{result['ppl_word_with_eos']:.2f}",
+            _number(result["ppl_word_with_eos"]),
             f"{result['words'] + result['sentences']:,} words and EOS",
         ),
-        ("perplexity a word, without EOS", f"{result['ppl_word_without_eos']:.2f}", f"{result['words']:,} words"),
-        ("perplexity a token", f"{result['ppl_token']:.2f}", f"{result['tokens_with_eos']:,} tokens"),
+        ("perplexity a word, without EOS", _number(result["ppl_word_without_eos"]), f"{result['words']:,} words"),
+        ("perplexity a token", _number(result["ppl_token"]), f"{result['tokens_with_eos']:,} tokens"),
         (
             "mutual information, full set",
             f"{information['value']:.3f}",
@@ -46,6 +46,10 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
         ("KL(q(z) || p(z)) = KL - information", f"{result['aggregate_kl']:.3f}", ""),
     ]
+
+
+def _number(value: float | None) -> str:
+    return "beyond floats" if value is None else f"{value:.2f}" if value < 1e6 else f"{value:.2e}"
 
 
 def _row(name: str, value: float, error: float) -> tuple[str, str, str]:
