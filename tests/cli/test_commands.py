@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,31 @@ def test_a_finished_run_resumes_to_its_end(home):
     assert latentia("train", "--resume", "run", folder=home).returncode == 0
 
 
+def test_unusable_data_leave_no_half_made_run(home):
+    (home / "one.txt").write_text("a single line\n")
+    done = latentia("train", "one.txt", "--out", "single", folder=home)
+    assert done.returncode == 2
+    assert "one.txt: 1 of 1 lines used; at least 2 needed" in done.stderr
+    assert not list((home / "single").iterdir())
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"format": 2}', '{"format": 1, "seed": 1, "sources": {}}'])
+def test_a_damaged_record_is_named(home, content):
+    damaged = home / "damaged"
+    shutil.copytree(home / "run", damaged)
+    (damaged / "run.json").write_text(content)
+    done = latentia("evaluate", "damaged", folder=home)
+    shutil.rmtree(damaged)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "damaged/run.json is not the record of a run" in done.stderr
+
+
+def test_called_bare_it_shows_its_help(home):
+    done = latentia(folder=home)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "interpolate" in done.stdout
+
+
 def test_recipes_are_listed_and_printed(home):
     assert "density-gap" in latentia("recipes", folder=home).stdout
     assert "kind: DensityGap" in latentia("recipes", "density-gap", folder=home).stdout
@@ -89,6 +115,11 @@ def test_recipes_are_listed_and_printed(home):
         (["evaluate", "nowhere"], "is no run"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
+        (["train", "texts.txt", "--set", "objective=ELBO"], "settings of its own"),
+        (["sample", "run", "-n", "0"], "see `latentia sample --help`"),
+        (["evaluate", "run", "--samples", "many"], "see `latentia evaluate --help`"),
+        (["sample"], "Missing argument"),
+        (["smaple"], "No such command"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_remedy(home, arguments, told):

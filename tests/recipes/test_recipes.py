@@ -78,6 +78,16 @@ def test_a_missing_section_is_named():
         Recipe(settings)
 
 
+def test_an_own_recipe_may_say_nothing_about_itself_and_its_faults_name_it(tmp_path):
+    settings = {key: value for key, value in load_recipe("vae").settings.items() if key != "about"}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    assert load_recipe(str(path)).settings["about"]["summary"] == ""
+    path.write_text(yaml.safe_dump(settings | {"mode": 1}))
+    with pytest.raises(RecipeError, match=r"own\.yaml: unknown key mode"):
+        load_recipe(str(path))
+
+
 def test_yaml_cannot_build_objects():
     with pytest.raises(RecipeError, match="no valid YAML"):
         parse_yaml("a: !!python/object/apply:os.system ['true']", "recipe")

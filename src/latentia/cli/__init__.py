@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
+
+import typer
 
 from latentia.cli.app import app
 from latentia.errors import LatentiaError
@@ -10,10 +13,25 @@ from latentia.errors import LatentiaError
 __all__ = ["app", "main"]
 
 
+# The library keeps the class of all usage errors private, and a descendant of it public.
+_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
+
+
 def main() -> None:
     """Run the command line; an expected failure is one line and a remedy."""
     try:
-        app()
+        sys.exit(app(prog_name="latentia", standalone_mode=False))
     except LatentiaError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except _UsageError as error:
+        _explain(error)
+        sys.exit(2)
+
+
+def _explain(error: typer.BadParameter) -> None:
+    """Say what was wrong with the command; called bare, it has shown its help and there is nothing to add."""
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "latentia"
+    if message:
+        sys.stderr.write(f"error: {message}: see `{command} --help`\n")

@@ -11,7 +11,7 @@ from latentia.cli.console import remarks, results
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Annotated[
         list[str] | None,
         typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False),
@@ -27,4 +27,4 @@ def evaluate(
     from latentia.recipes.measure import evaluate_run
 
     result = evaluate_run(run, list(data or []), samples, seed, remarks)
-    results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences"))
+    results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences, nats a sequence"))

@@ -11,7 +11,8 @@ from latentia.cli.console import results
 
 def recipes(
     name: Annotated[
-        str, typer.Argument(help="Recipe to print whole; all are listed without it.", show_default=False)
+        str,
+        typer.Argument(metavar="NAME", help="Recipe to print; without it all are listed.", show_default=False),
     ] = "",
 ) -> None:
     """List the recipes, or print one."""
@@ -23,10 +24,9 @@ def recipes(
     if name:
         results.print(recipe_text(name), markup=False, end="")
         return
-    table = Table()
-    for column in ("recipe", "what it is", "source"):
-        table.add_column(column)
+    table = Table(box=None, header_style="")
+    for column in ("recipe", "what it is"):
+        table.add_column(column, no_wrap=column == "recipe")
     for known in recipe_names():
-        about = load_recipe(known).settings["about"]
-        table.add_row(known, about["summary"], about["source"])
+        table.add_row(known, load_recipe(known).settings["about"]["summary"])
     results.print(table)

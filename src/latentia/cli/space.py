@@ -9,7 +9,7 @@ import typer
 
 from latentia.cli.console import results
 
-Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 
 
 def sample(
@@ -32,7 +32,7 @@ def sample(
 
 def reconstruct(
     run: Run,
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts to encode and decode.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts to encode and decode.")],
     beam: Annotated[int, typer.Option(min=1, help="Width of the beam search; 1 is greedy.")] = 5,
 ) -> None:
     """Print what each text becomes when its posterior mean is decoded."""

@@ -16,7 +16,9 @@ INTERRUPTED = 130
 def train(  # noqa: PLR0913 - the options of a command
     data: Annotated[
         list[str] | None,
-        typer.Argument(help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False),
+        typer.Argument(
+            metavar="DATA", help="Files (.txt .jsonl .csv .tsv .parquet, also .gz), or hf:NAME.", show_default=False
+        ),
     ] = None,
     valid: Annotated[
         list[str] | None,
@@ -38,8 +40,9 @@ def train(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Train a model on a corpus.
 
-    The run folder gets the recipe, the tokenizer, the best weights, the metrics and checkpoints. Ctrl-C saves and
-    stops; --resume continues as if nothing had happened.
+    The run folder gets the recipe, the tokenizer, the best weights, the
+    metrics and checkpoints. Ctrl-C saves and stops; --resume continues as if
+    nothing had happened.
     """
     from latentia.data import Columns
     from latentia.recipes import load_recipe

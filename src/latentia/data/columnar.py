@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -104,6 +105,7 @@ def _load_stream(shown: str, name: HubName) -> Any:  # noqa: ANN401 - the librar
         import datasets
     except ImportError as error:
         raise DataError(f"{shown} needs the datasets library", "install it with: pip install 'latentia[hf]'") from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each retry is a warning; the last one is raised
     with _hub(shown):
         return datasets.load_dataset(name.path, name.configuration or None, split=name.split, streaming=True)
 

@@ -61,9 +61,11 @@ def read_records(sources: Sequence[str], columns: Columns, report: ReadReport) -
         DataError: If a source is missing, empty, of an unknown format, damaged, or lacks a column, or if no line of
             any is usable.
     """
-    for source in [identify(name) for name in sources]:
+    identified = [identify(name) for name in sources]
+    report.sources += [source.name for source in identified]
+    for source in identified:
         yield from _read_source(source, columns, report)
-    report.require(1, sources)
+    report.require(1)
 
 
 def read_texts(sources: Sequence[str], columns: Columns) -> Iterator[str]:

@@ -22,6 +22,7 @@ class ReadReport:
     """Lines read, used, and left out by reason: ``read = used + the sum of left_out``.
 
     Attributes:
+        sources: Files and datasets read.
         read: Lines (or rows) seen.
         used: Lines that became sequences.
         left_out: Number of lines by reason, one of :data:`KINDS`.
@@ -32,6 +33,7 @@ class ReadReport:
         tokens: Tokens, end of sequence not counted.
     """
 
+    sources: list[str] = field(default_factory=list)
     read: int = 0
     used: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class ReadReport:
         self.used -= 1
         self.leave_out(kind, where)
 
-    def require(self, minimum: int, sources: Sequence[str]) -> None:
+    def require(self, minimum: int) -> None:
         """Check that enough lines are used.
 
         Raises:
@@ -60,7 +62,7 @@ class ReadReport:
         if self.used >= minimum:
             return
         remedy = "give UTF-8 text with one sequence a line" if self.used == 0 else f"give at least {minimum} sequences"
-        raise DataError(f"{', '.join(sources)}: {'; '.join(self.sentences())}; at least {minimum} needed", remedy)
+        raise DataError(f"{_listed(self.sources)}: {'; '.join(self.sentences())}; at least {minimum} needed", remedy)
 
     def sentences(self) -> list[str]:
         """Say what was read, a sentence a fact.
@@ -80,6 +82,15 @@ class ReadReport:
         if self.unknown_tokens:
             said.append(f"{self.unknown_tokens / self.tokens:.2%} of the tokens are outside the vocabulary")
         return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name three, and count the rest.
+
+    >>> _listed(["a.txt", "b.txt", "c.txt", "d.txt"])
+    'a.txt, b.txt, c.txt and 1 more'
+    """
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def _lines(count: int) -> str:

@@ -84,7 +84,7 @@ def write_file(
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(unfinished), "wb") as sink:
             _write(records, _Encoder(tokenizer, limits, report), sink)
-        report.require(minimum, [path.stem])
+        report.require(minimum)
         unfinished.replace(path)
     except OSError as error:
         raise DataError(

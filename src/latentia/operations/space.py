@@ -89,6 +89,8 @@ class TextSpace:
         """Tokenise texts, each of which must be usable."""
         if not texts:
             raise InputError("no text was given", "give at least one")
+        if isinstance(texts, str):  # a sequence of texts to a type checker, and of characters to the model
+            raise InputError(f"{texts!r} is one text", "give a list of texts")
         for number, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"text {number} is empty", "give a text with at least one token")

@@ -118,6 +118,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> RecipeError:
         return RecipeError(f"{shown} is {first['input']!r}", f"the only kind is {first['ctx']['expected']}")
     if first["type"] == "union_tag_not_found":
         return RecipeError(f"{shown} has no kind", "give it a kind, one of the names in the recipe's documentation")
+    if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return RecipeError(f"{shown} is {first['input']!r}", f"it has settings of its own: {', '.join(sorted(known))}")
     if first["type"] == "missing":
         return RecipeError(f"{shown} is missing", "give it a value")
     return RecipeError(f"{shown} is {first['input']!r}", _sentence(first["msg"]))

@@ -16,12 +16,12 @@ class About:
     """What a recipe is for.
 
     Args:
-        summary: One line.
+        summary: What it is, in one line.
         source: Authors, year, title.
         expected: What it measures where, with the command.
     """
 
-    def __init__(self, summary: str, source: str = "", expected: str = "") -> None:
+    def __init__(self, summary: str = "", source: str = "", expected: str = "") -> None:
         """Take the texts."""
         self.summary, self.source, self.expected = summary, source, expected
 
@@ -44,7 +44,7 @@ class Recipe:
     """Validated settings of a run; its parts are built when the vocabulary is known.
 
     Args:
-        settings: The tree of a recipe file.
+        settings: The tree of a recipe file; ``about`` may be left out.
 
     Raises:
         RecipeError: For anything that the constructors named in it would not take.
@@ -52,7 +52,7 @@ class Recipe:
 
     def __init__(self, settings: Settings) -> None:
         """Validate every section."""
-        self.settings = _validated(settings)
+        self.settings = _validated({"about": {}, **settings})
 
     def data(self) -> Data:
         """Build the data settings."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, ReadReport, Tokenizer, build_corpus, read_texts, sequential
-from latentia.errors import RecipeError, RunError
+from latentia.errors import DataError, RecipeError, RunError
 from latentia.models import TextVAE
 from latentia.operations import TextSpace
 from latentia.recipes.library import parse_yaml
@@ -53,14 +56,14 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
     sources = sources.absolute()
-    data = recipe.data()
-    tokenizer = data.tokenizer.train(read_texts(sources.train, sources.columns))
+    tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(folder)
-    _write_yaml(folder / "recipe.yaml", recipe.settings)
-    _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
-    _write_json(folder / "environment.json", environment())
-    return _train(folder, console, resume=False)
+    with _emptied_unless_begun(folder):
+        tokenizer.save(folder)
+        _write_yaml(folder / "recipe.yaml", recipe.settings)
+        _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
+        _write_json(folder / "environment.json", environment())
+        return _train(folder, console, resume=False)
 
 
 def resume_run(folder: Path, console: Console) -> bool:
@@ -96,9 +99,12 @@ def load(folder: str | Path) -> TextSpace:
 
 
 def sources_of(folder: Path) -> Sources:
-    """Return the data that a run was trained on."""
-    told = json.loads((folder / "run.json").read_text())["sources"]
-    return Sources(told["train"], told["valid"], Columns(**told["columns"]))
+    """Return the data that a run was trained on.
+
+    Raises:
+        RunError: If the run's record of it is damaged.
+    """
+    return _record_of(folder).sources
 
 
 def validation_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
@@ -122,6 +128,15 @@ def environment() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class _Record:
+    """What ``run.json`` holds."""
+
+    format: Literal[1]
+    seed: int
+    sources: Sources
+
+
+@dataclass(frozen=True)
 class _Corpora:
     train: Corpus
     train_rows: np.ndarray
@@ -131,14 +146,13 @@ class _Corpora:
 
 def _train(folder: Path, console: Console, resume: bool) -> bool:
     """Build everything from the run folder, so that a resumed run is built as the first one was."""
-    told = json.loads((folder / "run.json").read_text())
-    recipe, seed = _recipe_of(folder), told["seed"]
-    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, partial(_tell, console))
-    torch.manual_seed(seed)
+    recipe, record = _recipe_of(folder), _record_of(folder)
+    corpora = _corpora(folder, record.sources, Tokenizer.load(folder), recipe, partial(_tell, console))
+    torch.manual_seed(record.seed)
     model = recipe.model(Tokenizer.load(folder).vocabulary_size)
     settings = recipe.training()
-    trainer = Trainer(model, recipe.objective(), settings, folder, seed)
-    loader = Loader(corpora.train, settings.batching, settings.batch_size, seed, corpora.train_rows)
+    trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
+    loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
     total = trainer.total_steps(loader)
     _require_schedule(recipe, total, console)
     if resume:
@@ -193,6 +207,26 @@ def _recipe_of(folder: Path) -> Recipe:
     if not isinstance(tree, dict):
         raise RecipeError(f"{path} is no recipe", "restore it")
     return Recipe(tree)
+
+
+def _record_of(folder: Path) -> _Record:
+    path = folder / "run.json"
+    try:
+        return TypeAdapter(_Record).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise RunError(f"{path} is not the record of a run", "restore the file from the run it belongs to") from None
+
+
+@contextmanager
+def _emptied_unless_begun(folder: Path) -> Iterator[None]:
+    """Leave nothing in a folder that was empty if its data turn out unusable: there would be no run to resume."""
+    try:
+        yield
+    except (DataError, RecipeError, KeyboardInterrupt):
+        if not (folder / "checkpoints").exists():
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
 
 
 def _require_run(folder: Path) -> None:

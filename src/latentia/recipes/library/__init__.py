@@ -55,7 +55,12 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         RecipeError: If there is none, or it is not valid.
     """
-    return Recipe(_tree(recipe_text(name), name))
+    try:
+        return Recipe(_tree(recipe_text(name), name))
+    except RecipeError as error:
+        if name in recipe_names() or name in error.message:
+            raise
+        raise RecipeError(f"{name}: {error.message}", error.remedy) from None
 
 
 def recipe_text(name: str) -> str:
@@ -68,7 +73,8 @@ def recipe_text(name: str) -> str:
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{name} cannot be read ({error})", "check the path") from None
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            raise RecipeError(f"{name} cannot be read ({reason})", "check the path") from None
     nearest = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.0)[0]
     raise RecipeError(
         f"there is no recipe {name!r}", f"the nearest is {nearest}; `latentia recipes` lists all; a file ends in .yaml"
