@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latentia.records import Batch
-from latentia.shapes import PAD
+from latentia.shapes import BOS, PAD, UNK
 
 
 class PlainTextVAE(nn.Module):
-    """nn.LSTM, nn.Linear and F.cross_entropy in float32; the model of the recipe ``vae``."""
+    """nn.LSTM, nn.Linear and F.cross_entropy in float32; the model and the dropout of the recipe ``vae``."""
 
-    def __init__(
-        self, vocabulary_size: int, embedding_dim: int, hidden_dim: int, latent_dim: int, dropout: float
-    ) -> None:
+    WORDS, EMBEDDINGS, STATES = 0.1, 0.35, 0.4
+
+    def __init__(self, vocabulary_size: int, embedding_dim: int, hidden_dim: int, latent_dim: int) -> None:
         """Build the layers with the same initial ranges as the package."""
         super().__init__()
         self.encoder_embedding = nn.Embedding(vocabulary_size, embedding_dim)
@@ -25,7 +25,6 @@ class PlainTextVAE(nn.Module):
         self.initial = nn.Linear(latent_dim, hidden_dim)
         self.decoder = nn.LSTM(embedding_dim + latent_dim, hidden_dim, batch_first=True)
         self.output = nn.Linear(hidden_dim, vocabulary_size)
-        self.dropout = dropout
         for table in (self.encoder_embedding, self.decoder_embedding, self.output):
             nn.init.uniform_(table.weight, -0.1, 0.1)
         nn.init.zeros_(self.output.bias)
@@ -36,10 +35,12 @@ class PlainTextVAE(nn.Module):
         mean, log_variance = self.posterior(last[0]).chunk(2, dim=-1)
         code = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
         kl = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum(dim=-1)
-        embedded = functional.dropout(self.decoder_embedding(batch.decoder_inputs), self.dropout)
+        dropped = (torch.rand(batch.tokens.shape) < self.WORDS) & (batch.decoder_inputs != BOS)
+        embedded = self.decoder_embedding(torch.where(dropped, UNK, batch.decoder_inputs))
+        embedded = embedded * functional.dropout(torch.ones_like(embedded[:, :1]), self.EMBEDDINGS)
         inputs = torch.cat([embedded, code[:, None].expand(-1, embedded.shape[1], -1)], dim=-1)
         cell = self.initial(code)[None]
         states, _ = self.decoder(inputs, (torch.tanh(cell), cell))
-        logits = self.output(functional.dropout(states, self.dropout))
+        logits = self.output(states * functional.dropout(torch.ones_like(states[:, :1]), self.STATES))
         losses = functional.cross_entropy(logits.transpose(1, 2), batch.tokens, ignore_index=PAD, reduction="none")
         return losses.sum(dim=1), kl

@@ -30,7 +30,7 @@ from latentia.recipes import load_recipe
 from latentia.records import Batch
 from latentia.training.loop import wants_bfloat16
 
-EMBEDDING, HIDDEN, LATENT, DROPOUT = 256, 256, 32, 0.5
+EMBEDDING, HIDDEN, LATENT = 256, 256, 32
 VOCABULARY_LOSS = "blocks of our own, gradients made beside the logits"
 CLIP, LEARNING_RATE, ANNEALING = 5.0, 2e-3, 5000
 TURN = 10
@@ -94,7 +94,7 @@ def _ours(vocabulary: int, objective: Objective) -> Step:
 def _plain(vocabulary: int) -> Step:
     """One step as one would write it first."""
     torch.manual_seed(0)
-    model = PlainTextVAE(vocabulary, EMBEDDING, HIDDEN, LATENT, DROPOUT).train()
+    model = PlainTextVAE(vocabulary, EMBEDDING, HIDDEN, LATENT).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
 
     def step(batch: Batch, number: int) -> torch.Tensor:

@@ -42,7 +42,7 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         ),
         ("active units (0.01)", f"{result['active_units']} of {units}", ""),
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
-        ("marginal gap, KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "summed over units, quadrature"),
+        ("marginal gap, KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "summed, quadrature"),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
         ("KL(q(z) || p(z)) = KL - information", f"{result['aggregate_kl']:.3f}", ""),
     ]
