@@ -80,7 +80,8 @@ def _ours(vocabulary: int, objective: Objective) -> Step:
 
     def step(batch: Batch, number: int) -> torch.Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=wants_bfloat16("auto")):
-            terms = objective(model(batch), number)
+            run = model(batch)
+        terms = objective(run, number)
         loss = terms.loss.mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)

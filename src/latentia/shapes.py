@@ -5,6 +5,7 @@ Letters: ``S`` posterior samples, ``B`` examples of a batch, ``T`` tokens of the
 ``K`` components of a mixture, ``N`` rows where the leading axes do not matter.
 """
 
+import math
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -14,7 +15,8 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
-PositiveFloat = Annotated[float, Gt(0.0)]
-NonNegativeFloat = Annotated[float, Ge(0.0)]
+PositiveFloat = Annotated[float, Gt(0.0), Lt(math.inf)]
+NonNegativeFloat = Annotated[float, Ge(0.0), Lt(math.inf)]
 Share = Annotated[float, Ge(0.0), Le(1.0)]
 ShareBelowOne = Annotated[float, Ge(0.0), Lt(1.0)]
+InnerShare = Annotated[float, Gt(0.0), Lt(1.0)]

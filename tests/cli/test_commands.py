@@ -79,6 +79,15 @@ def test_unusable_data_leave_no_half_made_run(home):
     assert not list((home / "single").iterdir())
 
 
+def test_a_recipe_that_is_no_text_is_named(home):
+    shutil.copytree(home / "run", home / "binary")
+    (home / "binary" / "recipe.yaml").write_bytes(b"\xff")
+    done = latentia("sample", "binary", folder=home)
+    shutil.rmtree(home / "binary")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "binary/recipe.yaml cannot be read" in done.stderr
+
+
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"format": 2}', '{"format": 1, "seed": 1, "sources": {}}'])
 def test_a_damaged_record_is_named(home, content):
     damaged = home / "damaged"
@@ -115,7 +124,11 @@ def test_recipes_are_listed_and_printed(home):
         (["evaluate", "nowhere"], "is no run"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
-        (["train", "texts.txt", "--set", "objective=ELBO"], "settings of its own"),
+        (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, ELBO"),
+        (["train", "texts.txt", "--out", "texts.txt"], "is a file"),
+        (["train", "texts.txt", "--out", "texts.txt/run"], "Not a directory"),
+        (["train", "--resume", "run", "--set", "training.epochs=9"], "--set cannot be given with --resume"),
+        (["train", "texts.txt", "--seed", "-1"], "see `latentia train --help`"),
         (["sample", "run", "-n", "0"], "see `latentia sample --help`"),
         (["evaluate", "run", "--samples", "many"], "see `latentia evaluate --help`"),
         (["sample"], "Missing argument"),

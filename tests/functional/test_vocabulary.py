@@ -50,6 +50,14 @@ def test_extreme_logits_stay_finite():
     assert weight.grad.isfinite().all()
 
 
+def test_no_gradient_is_made_where_none_is_wanted(monkeypatch):
+    states, weight, bias, tokens = inputs()
+    expected = token_log_prob(states, weight, bias, tokens).detach()
+    monkeypatch.setattr("latentia.nn.vocabulary._sweep_with_gradient", None)
+    with torch.no_grad():
+        torch.testing.assert_close(token_log_prob(states, weight, bias, tokens), expected)
+
+
 def test_no_tensor_of_all_logits_is_kept():
     states, weight, bias, tokens = inputs(rows=400)
     kept = []

@@ -38,6 +38,8 @@ DECODERS = {
 }
 OBJECTIVES = {
     "ELBO": ELBO,
+    "ELBO-beta": lambda weight: ELBO(weight, beta=0.4),
+    "ELBO-large-beta": lambda weight: ELBO(weight, beta=4.0),
     "FreeBitsDimension": FreeBitsDimension,
     "FreeBitsExample": FreeBitsExample,
     "FreeBitsTotal": FreeBitsTotal,

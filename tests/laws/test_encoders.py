@@ -45,6 +45,23 @@ def test_batch_normalised_means_have_the_promised_second_moment():
     torch.testing.assert_close(mean.square().mean(dim=0), 0.49 + head.shift.square(), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("batches", [1, 3, 30])
+def test_batch_normalisation_holds_from_the_first_steps_for_features_that_hardly_differ(batches):
+    """As those of a fresh encoder do: statistics that start at 0 and 1 would shrink every code to nothing."""
+    head = BatchNormalisedHead(H, D, gamma=0.6)
+    features = 0.1 + 3e-3 * torch.randn(500, H)
+    for _ in range(batches):
+        trained = head(features).mean
+    torch.testing.assert_close(trained.std(dim=0), torch.full((D,), 0.6), rtol=0.02, atol=0)
+    torch.testing.assert_close(head.eval()(features).mean, trained, rtol=1e-2, atol=1e-2)
+
+
+def test_batch_normalisation_before_any_batch_normalises_nothing():
+    head = BatchNormalisedHead(H, D, gamma=1.0).eval()
+    features = torch.randn(4, H)
+    torch.testing.assert_close(head(features).mean, head.parameters_of(features)[:, :D])
+
+
 def test_batch_normalisation_of_one_example_uses_running_statistics():
     head = BatchNormalisedHead(H, D)
     head(torch.randn(50, H) * 3)

@@ -38,6 +38,12 @@ def test_the_bound_does_not_depend_on_what_is_trained(name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_loss_is_its_parts_times_their_weights(name):
+    terms = OBJECTIVES[name](Constant(0.3))(a_run(), 0)
+    torch.testing.assert_close(terms.loss, sum(weight * terms.parts[part] for part, weight in terms.weights.items()))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_weight_zero_leaves_the_reconstruction(name):
     run = a_run()
     torch.testing.assert_close(OBJECTIVES[name](Constant(0.0))(run, 0).loss, -run.log_likelihood)

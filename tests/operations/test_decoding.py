@@ -83,6 +83,11 @@ def test_ancestral_frequencies_are_the_probabilities():
     assert ((observed - expected).square() / expected).sum().item() < 16.3  # chi-square, 3 degrees, 0.999
 
 
+def test_the_smallest_temperature_is_greedy():
+    scores = torch.log_softmax(torch.randn(50, 9), dim=-1)
+    torch.testing.assert_close(Ancestral(temperature=5e-324).draw(scores), scores.argmax(dim=-1))
+
+
 def test_truncation_keeps_the_named_sets():
     scores = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     kept = {

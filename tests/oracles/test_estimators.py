@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from latentia.distributions import DiagonalGaussian
-from latentia.evaluation import Aggregate, importance_weighted_likelihood, joint_gap, marginal_gap, mutual_information
+from latentia.evaluation import (
+    Aggregate,
+    importance_weighted_likelihood,
+    information_of_each,
+    joint_gap,
+    marginal_gap,
+    mutual_information,
+)
 from latentia.evaluation.aggregate import active_units, continuous_units
 from latentia.evaluation.likelihood import importance_weights
 from latentia.functional.aggregate import log_mixture_density, marginal_log_density
-from latentia.functional.importance import log_mean_exp
+from latentia.functional.importance import log_mean_exp, ratio_and_standard_error
 from latentia.functional.schedule import Constant
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch
@@ -83,7 +91,7 @@ def test_mutual_information_of_a_known_channel():
     """Means ~ N(0, 3), unit variance: I = log(4) / 2 nats a dimension, far below the cap."""
     generator = torch.Generator().manual_seed(0)
     aggregate = Aggregate(torch.randn(4000, 1, generator=generator) * 3**0.5, torch.zeros(4000, 1))
-    measured = mutual_information(aggregate, 4, generator)
+    measured = mutual_information(information_of_each(aggregate, 4, generator))
     assert measured["value"] == pytest.approx(0.5 * math.log(4), abs=4 * measured["standard_error"] + 0.01)
     assert measured["cap"] == pytest.approx(math.log(4000))
 
@@ -91,14 +99,14 @@ def test_mutual_information_of_a_known_channel():
 def test_mutual_information_never_passes_its_cap():
     generator = torch.Generator().manual_seed(0)
     aggregate = Aggregate(torch.randn(50, 8, generator=generator) * 100, torch.full((50, 8), -6.0))
-    measured = mutual_information(aggregate, 2, generator)
+    measured = mutual_information(information_of_each(aggregate, 2, generator))
     assert measured["value"] == pytest.approx(measured["cap"], abs=1e-6)
 
 
 def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():
     aggregate = Aggregate(torch.zeros(100, 4), torch.zeros(100, 4))
     generator = torch.Generator().manual_seed(0)
-    assert mutual_information(aggregate, 2, generator)["value"] == pytest.approx(0, abs=1e-6)
+    assert mutual_information(information_of_each(aggregate, 2, generator))["value"] == pytest.approx(0, abs=1e-6)
     assert active_units(aggregate) == 0
     assert continuous_units(marginal_gap(aggregate)) == {"0.01": 4, "0.03": 4, "0.05": 4, "0.1": 4}
     assert joint_gap(aggregate, 1000, generator)["value"] == pytest.approx(0, abs=1e-6)
@@ -134,14 +142,35 @@ def test_large_mixtures_equal_torch(log_variance):
 def test_evaluation_of_a_model_adds_up():
     from latentia.evaluation import evaluate
 
-    batches = [Batch.collate([[4, 5], [6, 4]]), Batch.collate([[5]])]
-    result = evaluate(model().eval(), lambda: batches, words=5, samples=8, seed=0)
+    batches = [Batch.collate([[4, 5], [6, 4]]), replace(Batch.collate([[5]]), index=torch.tensor([2]))]
+    result = evaluate(model().eval(), lambda: batches, words=torch.tensor([2, 2, 1]), samples=8, seed=0)
     assert result["tokens_with_eos"] == 8
     assert result["elbo"] == pytest.approx(-result["reconstruction"] - result["kl"], rel=1e-5)
     total = 3 * result["nll_iw"]["value"]
     assert result["ppl_word_with_eos"] == pytest.approx(np.exp(total / 8))
     assert result["ppl_word_without_eos"] == pytest.approx(np.exp(total / 5))
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
+    assert result["aggregate_kl"] == pytest.approx(result["kl"] - result["mutual_information"]["value"], abs=1e-6)
+
+
+def test_the_error_of_a_ratio_is_its_spread_over_corpora():
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.randint(1, 40, (500, 400), generator=generator)
+    values = 3.0 * counts + counts.sqrt() * torch.randn(500, 400, generator=generator)
+    ratios, errors = zip(*(ratio_and_standard_error(*row) for row in zip(values, counts, strict=True)), strict=True)
+    assert np.mean(ratios) == pytest.approx(3.0, abs=0.01)
+    assert np.mean(errors) == pytest.approx(np.std(ratios), rel=0.1)
+
+
+def test_scoring_in_chunks_changes_nothing(monkeypatch):
+    batch = Batch.collate([[4, 5, 6], [6, 4, 5]])
+    whole, parts = [], []
+    for tokens, kept in ((2**15, whole), (16, parts)):
+        monkeypatch.setattr("latentia.evaluation.likelihood.TOKENS_AT_A_TIME", tokens)
+        torch.manual_seed(0)
+        kept.append(importance_weighted_likelihood(model().eval(), [batch], 4000))
+    torch.testing.assert_close(whole[0].nll_iw, parts[0].nll_iw, atol=0.02, rtol=0)
+    torch.testing.assert_close(whole[0].kl, parts[0].kl)
 
 
 def test_a_perplexity_beyond_floats_is_none_and_still_shown():
@@ -150,7 +179,7 @@ def test_a_perplexity_beyond_floats_is_none_and_still_shown():
     from latentia.evaluation.table import rows_of_table
 
     batch = Batch.collate([[4, 5, 6] * 340, [4]])
-    result = evaluate(model().eval(), lambda: [batch], words=2, samples=2, seed=0)
+    result = evaluate(model().eval(), lambda: [batch], words=torch.tensor([1, 1]), samples=2, seed=0)
     assert result["ppl_word_without_eos"] is None
     assert result["ppl_token"] < 100
     assert any("beyond floats" in row for row in rows_of_table(result))

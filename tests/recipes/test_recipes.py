@@ -65,6 +65,12 @@ def test_every_recipe_survives_yaml(name):
         ("modle.latent_dim", 3, "model"),
         ("training.epochs.count", 3, "plain value"),
         ("model.vocabulary_size", 3, "latent_dim"),
+        ("training", 5, "settings of its own: batch_size, batching"),
+        ("objective", 5, "objective.kind is one of: DensityGap, ELBO"),
+        ("objective.weight", {"steps": 3}, "weight has no kind: give it one: Constant"),
+        ("data.validation_share", 1.0, "less than 1"),
+        ("training.optimizer.learning_rate", float("inf"), "less than inf"),
+        ("training.clip_norm", float("nan"), "less than inf"),
     ],
 )
 def test_a_wrong_setting_is_told_the_remedy(path, value, told):
@@ -93,8 +99,26 @@ def test_yaml_cannot_build_objects():
         parse_yaml("a: !!python/object/apply:os.system ['true']", "recipe")
 
 
-def test_scientific_notation_is_a_number():
-    assert parse_yaml("a: 1e-3", "recipe") == {"a": 0.001}
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("010", 10),
+        ("08", 8),
+        ("off", "off"),
+        ("true", True),
+        ("1:30", "1:30"),
+        ("2020-13-45", "2020-13-45"),
+    ],
+)
+def test_plain_values_are_those_of_yaml_1_2(text, value):
+    assert parse_yaml(text, "recipe") == value
+
+
+@pytest.mark.parametrize("text", ["[" * 2000, "9" * 5000, "!!int x", "a: [1"])
+def test_yaml_that_cannot_be_read_is_an_error(text):
+    with pytest.raises(RecipeError, match="no valid YAML"):
+        parse_yaml(text, "recipe")
 
 
 def test_an_unknown_recipe_is_told_the_nearest():

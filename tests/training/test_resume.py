@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from latentia.data import Columns
+from latentia.data import Columns, sequential
 from latentia.errors import NumericalError, RunError
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
@@ -126,18 +126,47 @@ def test_damaged_weights_are_refused(sources, tmp_path):
         open_run(tmp_path / "run")
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_weights_change(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "_require_finite", _poisoned(Trainer._require_finite, step=4))
-    with pytest.raises(NumericalError, match="step 4"):
-        train(sources, tmp_path / "run")
-    assert all(tensor.isfinite().all() for tensor in load_file(newest(tmp_path / "run") / "model.safetensors").values())
+@pytest.mark.parametrize("clip_norm", [5.0, 0.0])
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(sources, tmp_path, monkeypatch, clip_norm):
+    original = Trainer._step
+
+    def poisoned(self: Trainer, *arguments: object) -> None:
+        if self.progress.step == 5:
+            next(self.plain_model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+        before = [weight.clone() for weight in self.plain_model.parameters()]
+        try:
+            original(self, *arguments)
+        finally:
+            unchanged = all(map(torch.equal, before, self.plain_model.parameters()))
+            assert unchanged == (self.progress.step == 5)
+
+    monkeypatch.setattr(Trainer, "_step", poisoned)
+    with pytest.raises(NumericalError, match="step 4 has loss"):
+        train(sources, tmp_path / "run", ("training.clip_norm", clip_norm))
+    assert newest(tmp_path / "run").name == "step-00000003"
 
 
-def _poisoned(original, step):
-    def require_finite(self: Trainer, loss: torch.Tensor, at: int) -> None:
-        original(self, loss * float("nan") if at == step else loss, at)
+def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
+    with pytest.raises(NumericalError, match="not finite after step 1"):
+        train(sources, tmp_path / "run", ("training.optimizer.learning_rate", 1e42), ("training.checkpoint_every", 1))
+    assert not list((tmp_path / "run").iterdir())
 
-    return require_finite
+
+def test_a_run_stopped_before_its_first_validation_can_be_opened(sources, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 1)
+    assert not train(sources, tmp_path / "run")
+    open_run(tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"no weights yet.*--resume"):
+        open_run(tmp_path / "run")
+
+
+def test_validation_groups_as_training_does(sources, tmp_path, monkeypatch):
+    """The density gap and free bits a dimension depend on the size of the group."""
+    sizes = []
+    monkeypatch.setattr("latentia.recipes.runs.sequential", lambda *a: sizes.append(a[-1]) or sequential(*a))
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    assert sizes == [8]
 
 
 def test_a_run_folder_is_data_alone(sources, tmp_path):

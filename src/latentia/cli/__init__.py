@@ -27,6 +27,11 @@ def main() -> None:
     except _UsageError as error:
         _explain(error)
         sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(
+            f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk\n"
+        )
+        sys.exit(2)
 
 
 def _explain(error: typer.BadParameter) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latentia.cli.console import remarks, results
+from latentia.cli.console import LARGEST_SEED, remarks, results
 
 
 def evaluate(
@@ -17,7 +17,7 @@ def evaluate(
         typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
-    seed: Annotated[int, typer.Option(help="Of the estimators' noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the estimators' noise.")] = 0,
 ) -> None:
     """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
 

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from latentia.cli.console import remarks, results
+from latentia.cli.console import LARGEST_SEED, remarks, results
 from latentia.errors import InputError, RunError
 
 INTERRUPTED = 130
 
 
 def train(  # noqa: PLR0913 - the options of a command
+    context: typer.Context,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -35,7 +36,7 @@ def train(  # noqa: PLR0913 - the options of a command
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make; runs/RECIPE-1, -2, ... without it.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Root of all randomness.")] = 1,
     resume: Annotated[Path | None, typer.Option(help="Continue this run.", show_default=False)] = None,
 ) -> None:
     """Train a model on a corpus.
@@ -51,6 +52,7 @@ def train(  # noqa: PLR0913 - the options of a command
     if (resume is None) == (not data):
         raise InputError("train takes DATA or --resume RUN, one of them", "see `latentia train --help`")
     if resume is not None:
+        _require_alone(context)
         folder, ended = resume, resume_run(resume, remarks)
     else:
         chosen = load_recipe(recipe).with_settings([_assignment(text_) for text_ in set_ or []])
@@ -61,6 +63,14 @@ def train(  # noqa: PLR0913 - the options of a command
         remarks.print(f"interrupted and saved; continue with `latentia train --resume {folder}`")
         raise typer.Exit(INTERRUPTED)
     results.print(f"run folder: {folder}")
+
+
+def _require_alone(context: typer.Context) -> None:
+    """A run is resumed as it was begun; an option that would be ignored is refused."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name != "resume" and source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"{option.opts[0]} cannot be given with --resume", "a run goes on as it was begun")
 
 
 def _assignment(text: str) -> tuple[str, object]:

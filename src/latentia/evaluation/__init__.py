@@ -1,6 +1,13 @@
 """Valid numbers about a model: every one names its estimator and carries a standard error."""
 
-from latentia.evaluation.aggregate import Aggregate, active_units, joint_gap, marginal_gap, mutual_information
+from latentia.evaluation.aggregate import (
+    Aggregate,
+    active_units,
+    information_of_each,
+    joint_gap,
+    marginal_gap,
+    mutual_information,
+)
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.suite import evaluate
 
@@ -10,6 +17,7 @@ __all__ = [
     "active_units",
     "evaluate",
     "importance_weighted_likelihood",
+    "information_of_each",
     "joint_gap",
     "marginal_gap",
     "mutual_information",

@@ -42,13 +42,12 @@ class Aggregate:
         return cls(torch.cat([q.location for q in posteriors]), torch.cat([q.log_variance for q in posteriors]))
 
 
-def mutual_information(aggregate: Aggregate, draws: int, generator: torch.Generator) -> dict[str, float]:
-    r"""Information that the code carries about the index of its sequence, full-set estimate, in nats.
+def information_of_each(aggregate: Aggregate, draws: int, generator: torch.Generator) -> Float[Tensor, " N"]:
+    r"""Information that the code of each sequence carries about its index, full-set estimate, in nats.
 
     .. math:: I = \mathbb E_x \, \mathbb E_{q(z|x)} \big[ \log q(z|x) - \log \tfrac1N \sum_n q(z|x_n) \big]
 
-    The mixture holds the sample's own component, so that the estimate never exceeds ``log N``: the cap, returned
-    beside it. A value near the cap says that the corpus is too small to show more.
+    The mixture holds the sample's own component, so that no value exceeds ``log N``.
 
     Args:
         aggregate: The posteriors.
@@ -62,8 +61,13 @@ def mutual_information(aggregate: Aggregate, draws: int, generator: torch.Genera
     codes = posterior.location + posterior.stddev * noise
     own = posterior.log_prob(codes)
     mixture = log_mixture_density(codes.flatten(0, 1), aggregate.mean, aggregate.log_variance).view_as(own)
-    value, error = mean_and_standard_error((own.double() - mixture).mean(dim=0))
-    return {"value": value, "standard_error": error, "cap": math.log(len(aggregate.mean)), "draws": draws}
+    return (own.double() - mixture).mean(dim=0)
+
+
+def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:
+    """Average the information of each sequence; a value near its cap says that the corpus is too small to show more."""
+    value, error = mean_and_standard_error(information)
+    return {"value": value, "standard_error": error, "cap": math.log(len(information))}
 
 
 def variances_of_means(aggregate: Aggregate) -> list[float]:

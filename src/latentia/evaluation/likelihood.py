@@ -14,8 +14,8 @@ from latentia.models import TextVAE
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, ModelRun
 
-ROWS_AT_A_TIME = 2048
-"""Decoder rows, samples times examples, scored at once."""
+TOKENS_AT_A_TIME = 2**15
+"""Tokens, those of all samples counted, that the decoder scores at once."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def importance_weighted_likelihood(
         -\log \frac1K \sum_{k=1}^{K} \frac{p(x|z_k) \, p(z_k)}{q(z_k|x)}, \qquad z_k \sim q(z|x)
 
     In expectation it is never below ``-log p(x)``, equals the negative ELBO at ``K = 1``, and does not grow with
-    ``K``. Samples are scored in chunks, so that memory does not grow with ``K``.
+    ``K``. Samples are scored in chunks of bounded size; two numbers of each are kept.
 
     Args:
         model: A model in evaluation mode.
@@ -69,11 +69,13 @@ def importance_weighted_likelihood(
 
 
 def _batch_likelihood(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor]:
-    chunk = max(1, ROWS_AT_A_TIME // len(batch))
-    runs = [model(batch, min(chunk, samples - done)) for done in range(0, samples, chunk)]
-    log_likelihood = torch.cat([run.log_likelihood for run in runs])
-    log_weights = torch.cat([importance_weights(run) for run in runs])
-    return -log_likelihood.mean(dim=0), sum_of_kl(runs[0]), -log_mean_exp(log_weights)
+    chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
+    kept = []
+    for done in range(0, samples, chunk):
+        run = model(batch, min(chunk, samples - done))
+        kept.append((run.log_likelihood, importance_weights(run)))
+    log_likelihood, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
+    return -log_likelihood.mean(dim=0), sum_of_kl(run), -log_mean_exp(log_weights)
 
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from latentia.errors import DataError
@@ -15,13 +16,14 @@ from latentia.evaluation.aggregate import (
     Aggregate,
     active_units,
     continuous_units,
+    information_of_each,
     joint_gap,
     marginal_gap,
     mutual_information,
     variances_of_means,
 )
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
-from latentia.functional.importance import mean_and_standard_error
+from latentia.functional.importance import mean_and_standard_error, ratio_and_standard_error
 from latentia.models import TextVAE
 from latentia.records import Batch
 
@@ -32,7 +34,7 @@ POSTERIOR_DRAWS = 4
 def evaluate(
     model: TextVAE,
     batches: Callable[[], Iterable[Batch]],
-    words: int,
+    words: Int[Tensor, " rows"],
     samples: int,
     seed: int,
     advance: Callable[[int], None] = lambda _: None,
@@ -42,7 +44,7 @@ def evaluate(
     Args:
         model: A model in evaluation mode.
         batches: Yields the corpus anew at each call.
-        words: Words between white space in the corpus, the denominator of the perplexity a word.
+        words: Words between white space of each row of the corpus, which ``Batch.index`` looks up.
         samples: ``K`` of the importance-weighted estimate.
         seed: Of all noise.
         advance: Called with the number of sequences done.
@@ -50,45 +52,43 @@ def evaluate(
     Raises:
         DataError: If the corpus has fewer than two sequences: nothing could be said about their spread.
     """
-    sizes = [(len(batch), batch.token_count) for batch in batches()]
-    sentences, tokens = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
-    if sentences < 2:
-        raise DataError(f"the corpus has {sentences} sequences", "give at least two to evaluate on")
+    sizes = [(batch.index, batch.lengths) for batch in batches()]
+    if sum(len(index) for index, _ in sizes) < 2:
+        raise DataError("the corpus has fewer than two sequences", "give at least two to evaluate on")
+    index, tokens = (torch.cat(column) for column in zip(*sizes, strict=True))
+    counts = {"word_with_eos": words[index] + 1, "word_without_eos": words[index], "token": tokens}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
-    counts = {"sentences": sentences, "words": words, "tokens_with_eos": tokens}
     generator = torch.Generator().manual_seed(seed)
     return {
-        **counts,
+        "sentences": len(index),
+        "words": int(words[index].sum()),
+        "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
         **_space(Aggregate.of(model, batches()), likelihood, generator),
     }
 
 
-def _likelihoods(likelihood: Likelihood, counts: dict[str, int]) -> dict[str, Any]:
-    nll = likelihood.nll_iw.double().sum().item()
-    bound = -likelihood.elbo.double().sum().item()
-    sentences, words, tokens = counts["sentences"], counts["words"], counts["tokens_with_eos"]
+def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str, Any]:
     estimates = {name: _estimate(getattr(likelihood, name)) for name in ("elbo", "reconstruction", "kl")}
+    estimates |= {f"ppl_{name}": _perplexity(likelihood.nll_iw, count) for name, count in counts.items()}
+    estimates["ppl_word_with_eos_elbo"] = _perplexity(-likelihood.elbo, counts["word_with_eos"])
     return {
         **{name: estimate["value"] for name, estimate in estimates.items()},
         "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
         "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples},
         "ppl_estimator": f"nll_iw({likelihood.samples})",
-        "ppl_word_with_eos": _perplexity(nll, words + sentences),
-        "ppl_word_without_eos": _perplexity(nll, words),
-        "ppl_token": _perplexity(nll, tokens),
-        "ppl_word_with_eos_elbo": _perplexity(bound, words + sentences),
     }
 
 
 def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Generator) -> dict[str, Any]:
     gaps = marginal_gap(aggregate)
-    information = mutual_information(aggregate, POSTERIOR_DRAWS, generator)
+    information = information_of_each(aggregate, POSTERIOR_DRAWS, generator)
+    difference = _estimate(likelihood.kl.double() - information)
     joint = joint_gap(aggregate, PRIOR_DRAWS, generator)
     return {
-        "mutual_information": information,
+        "mutual_information": {**mutual_information(information), "draws": POSTERIOR_DRAWS},
         "active_units": active_units(aggregate),
         "latent_dim": aggregate.mean.shape[1],
         "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
@@ -97,16 +97,19 @@ def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Genera
         "marginal_gap_per_dimension": gaps.tolist(),
         "joint_gap": joint["value"],
         "joint_gap_standard_error": joint["standard_error"],
-        "aggregate_kl": likelihood.kl.double().mean().item() - information["value"],
+        "aggregate_kl": difference["value"],
+        "aggregate_kl_standard_error": difference["standard_error"],
     }
 
 
-def _perplexity(nats: float, count: int) -> float | None:
+def _perplexity(nats: Tensor, counts: Tensor) -> dict[str, float | None]:
     """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
-    rate = nats / count
-    return math.exp(rate) if rate < math.log(sys.float_info.max) else None
+    rate, error = ratio_and_standard_error(nats, counts)
+    if rate >= math.log(sys.float_info.max):
+        return {"value": None, "standard_error": None}
+    return {"value": math.exp(rate), "standard_error": math.exp(rate) * error}
 
 
-def _estimate(values: Tensor) -> dict[str, float]:
+def _estimate(values: Tensor) -> dict[str, float | None]:
     value, error = mean_and_standard_error(values)
     return {"value": value, "standard_error": error}

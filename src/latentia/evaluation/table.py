@@ -28,13 +28,9 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
         _row("negative ELBO", -result["elbo"], errors["elbo"]),
         _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
-        (
-            "perplexity a word, with EOS",
-            _number(result["ppl_word_with_eos"]),
-            f"{result['words'] + result['sentences']:,} words and EOS",
-        ),
-        ("perplexity a word, without EOS", _number(result["ppl_word_without_eos"]), f"{result['words']:,} words"),
-        ("perplexity a token", _number(result["ppl_token"]), f"{result['tokens_with_eos']:,} tokens"),
+        _perplexity(result, "ppl_word_with_eos", "perplexity a word, with EOS", result["words"] + result["sentences"]),
+        _perplexity(result, "ppl_word_without_eos", "perplexity a word, without EOS", result["words"]),
+        _perplexity(result, "ppl_token", "perplexity a token", result["tokens_with_eos"]),
         (
             "mutual information, full set",
             f"{information['value']:.3f}",
@@ -44,12 +40,16 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
         ("marginal gap, KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "summed, quadrature"),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
-        ("KL(q(z) || p(z)) = KL - information", f"{result['aggregate_kl']:.3f}", ""),
+        _row("KL(q(z) || p(z)) = KL - information", result["aggregate_kl"], result["aggregate_kl_standard_error"]),
     ]
 
 
-def _number(value: float | None) -> str:
-    return "beyond floats" if value is None else f"{value:.2f}" if value < 1e6 else f"{value:.2e}"
+def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tuple[str, str, str]:
+    value, error = result[key], result["standard_errors"][key]
+    if value is None:
+        return name, "beyond floats", f"over {count:,}"
+    form = ".2f" if value < 1e6 else ".2e"
+    return name, f"{value:{form}}", f"± {error:{form}} over {count:,}"
 
 
 def _row(name: str, value: float, error: float) -> tuple[str, str, str]:

@@ -1,11 +1,11 @@
-"""Averages of importance weights in log space, with their standard errors."""
+"""Averages of importance weights in log space, and standard errors of averages."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -31,3 +31,23 @@ def mean_and_standard_error(values: Float[Tensor, " N"]) -> tuple[float, float]:
     values = values.double()
     error = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return values.mean().item(), error
+
+
+def ratio_and_standard_error(values: Float[Tensor, " N"], counts: Int[Tensor, " N"]) -> tuple[float, float]:
+    r"""Ratio of two sums over the same sequences, as nats to words, computed in float64.
+
+    .. math::
+        R = \frac{\sum_i v_i}{\sum_i c_i}, \qquad
+        \mathrm{se}^2 = \frac{N}{N - 1} \, \frac{\sum_i (v_i - R c_i)^2}{(\sum_i c_i)^2}
+
+    Long sequences have more of both, so that the ratio is known far better than the sum of the values.
+
+    Source: Cochran, Sampling Techniques, 1977, chapter 6.
+
+    >>> ratio_and_standard_error(torch.tensor([2.0, 8.0]), torch.tensor([1, 4]))
+    (2.0, 0.0)
+    """
+    values, counts = values.double(), counts.double()
+    ratio = (values.sum() / counts.sum()).item()
+    spread = (values - ratio * counts).square().sum().item() * len(values) / max(1, len(values) - 1)
+    return ratio, math.sqrt(spread) / counts.sum().item()

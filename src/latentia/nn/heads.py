@@ -10,6 +10,8 @@ from latentia.distributions import DiagonalGaussian
 from latentia.shapes import PositiveFloat, PositiveInt
 
 LOG_VARIANCE_LIMIT = 14.0
+MOMENTUM = 0.1
+"""Weight of the last batch in the averages that stand in for a batch's statistics."""
 
 
 class PosteriorHead(nn.Module, ABC):
@@ -46,8 +48,8 @@ class BatchNormalisedHead(PosteriorHead):
         \mu_i = \gamma \frac{\hat\mu_i - m_i}{s_i} + \beta_i, \qquad
         \mathbb E_x[\mathrm{KL}] \ge \tfrac12 \sum_i (\gamma^2 + \beta_i^2)
 
-    ``gamma`` is fixed, ``beta`` is learned, the log-variance is untouched. Running statistics replace the
-    batch's in evaluation mode.
+    ``gamma`` is fixed, ``beta`` is learned, the log-variance is untouched. In evaluation mode, and for a batch of
+    one, which has no spread, averages over past batches replace the batch's statistics.
 
     Source: Zhu et al., A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020, section 4.
     """
@@ -57,7 +59,9 @@ class BatchNormalisedHead(PosteriorHead):
         super().__init__()
         self.gamma = gamma
         self.parameters_of = nn.Linear(hidden_dim, 2 * latent_dim)
-        self.normalise = nn.BatchNorm1d(latent_dim, affine=False)
+        # Means start within a few thousandths of each other; the layer's own 1e-5 would be as large as their variance.
+        self.normalise = nn.BatchNorm1d(latent_dim, eps=1e-8, momentum=MOMENTUM, affine=False)
+        nn.init.zeros_(self.normalise.get_buffer("running_var"))
         self.shift = nn.Parameter(torch.zeros(latent_dim))
 
     def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
@@ -66,12 +70,19 @@ class BatchNormalisedHead(PosteriorHead):
         return DiagonalGaussian(self.gamma * self._normalised(mean) + self.shift, _bounded(log_variance))
 
     def _normalised(self, mean: Tensor) -> Tensor:
-        """Normalise by the batch; a batch of one has no spread, so that running statistics serve it."""
-        if self.training and mean.shape[0] == 1:
-            statistics = (self.normalise.running_mean, self.normalise.running_var)
-            return nn.functional.batch_norm(mean, *statistics, eps=self.normalise.eps)
-        normalised: Tensor = self.normalise(mean)
-        return normalised
+        if self.training and mean.shape[0] > 1:
+            normalised: Tensor = self.normalise(mean)
+            return normalised
+        return nn.functional.batch_norm(mean, *self._statistics(), eps=self.normalise.eps)
+
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of past batches, as if the averages had not begun at zero; of none, 0 and 1."""
+        past = dict(self.normalise.named_buffers())
+        batches = past["num_batches_tracked"]
+        share = 1 - (1 - MOMENTUM) ** batches
+        mean = torch.where(batches > 0, past["running_mean"] / share, 0.0)
+        variance = torch.where(batches > 0, past["running_var"] / share, 1.0)
+        return mean, variance
 
 
 def _bounded(log_variance: Tensor) -> Tensor:

@@ -46,9 +46,10 @@ def token_log_prob(
     >>> token_log_prob(torch.zeros(1, 2), torch.zeros(4, 2), torch.zeros(4), torch.tensor([3]))
     tensor([-1.3863])
     """
-    result: Tensor = _TokenLogProb.apply(  # type: ignore[no-untyped-call]
-        states, weight, bias, tokens, max(1, logits_at_a_time // weight.shape[0])
-    )
+    rows = max(1, logits_at_a_time // weight.shape[0])
+    if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (states, weight, bias))):
+        return _sweep(states, weight, bias, tokens, rows)
+    result: Tensor = _TokenLogProb.apply(states, weight, bias, tokens, rows)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -65,7 +66,7 @@ class _TokenLogProb(torch.autograd.Function):
         ctx.rows, ctx.gathered = rows, ()
         ctx.save_for_backward(states, weight, bias, tokens)
         # Asking a GPU whether the gradient is uniform would stall it, so that there it is made in the backward pass.
-        if not any(ctx.needs_input_grad) or states.device.type != "cpu":
+        if states.device.type != "cpu":
             return _sweep(states, weight, bias, tokens, rows)
         result, ctx.gathered = _sweep_with_gradient(states, weight, bias, tokens, None, rows)
         return result

@@ -13,16 +13,19 @@ from latentia.records import ModelRun, Terms
 class Objective(ABC):
     r"""A reconstruction cost plus a weighted regulariser of the posterior.
 
-    .. math:: \text{loss} = -\log p(x|z) + w(s) \, R, \qquad \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
+    .. math::
+        \text{loss} = -\log p(x|z) + w(s) \, \beta \, R, \qquad
+        \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
 
     The bound is the negative ELBO with the true KL at weight 1, whatever is trained.
 
-    An objective is written by naming its ``regulariser`` and saying whether the loss at weight 1 is an upper
+    An objective is written by naming its ``regulariser`` and saying whether the loss at ``w = 1`` is an upper
     bound of ``-log p(x)`` (``is_bound``).
     """
 
     is_bound: bool
     name: str
+    beta: float = 1.0
 
     def __init__(self, weight: Schedule) -> None:
         """Take the weight of the regulariser at each step."""
@@ -36,7 +39,7 @@ class Objective(ABC):
         """Return the costs of a pass at an optimiser step."""
         kl = sum_of_kl(run)
         reconstruction = -run.log_likelihood
-        regulariser, weight = self.regulariser(run, kl), self.weight(step)
+        regulariser, weight = self.regulariser(run, kl), self.beta * self.weight(step)
         return Terms(
             loss=reconstruction + weight * regulariser,
             bound=reconstruction + kl,

@@ -14,6 +14,7 @@ from latentia.errors import InputError
 from latentia.shapes import BOS, EOS, PAD
 
 State = tuple[Tensor, ...]
+SMALLEST = torch.finfo(torch.float32).tiny
 
 
 class Strategy(ABC):
@@ -64,7 +65,9 @@ class Ancestral(Strategy):
 
     def truncated(self, log_probability: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
         """Sharpened log-probabilities, renormalised over the tokens kept."""
-        scores = torch.log_softmax(log_probability / self.temperature, dim=-1)
+        # Distances from the largest, so that at the smallest temperature it alone stays finite.
+        below = log_probability - log_probability.amax(dim=-1, keepdim=True)
+        scores = torch.log_softmax(below / max(self.temperature, SMALLEST), dim=-1)
         if self.top_k and self.top_k < scores.shape[-1]:
             smallest = scores.topk(self.top_k, dim=-1).values[:, -1:]
             scores = scores.masked_fill(scores < smallest, -torch.inf)

@@ -102,7 +102,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     """Turn the first complaint into one line and a remedy."""
     first = error.errors()[0]
     path = [part for part in first["loc"] if isinstance(part, str)]
-    known = _keys_at(model, path[:-1])
+    known = _names_in(_node_at(model, path[:-1]))
     shown = ".".join(part for part in path if not _is_kind(part))
     if first["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.0)
@@ -117,9 +117,11 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     if first["type"] == "literal_error" and path[-1] == "kind":
         return RecipeError(f"{shown} is {first['input']!r}", f"the only kind is {first['ctx']['expected']}")
     if first["type"] == "union_tag_not_found":
-        return RecipeError(f"{shown} has no kind", "give it a kind, one of the names in the recipe's documentation")
+        return RecipeError(f"{shown} has no kind", f"give it one: {', '.join(_names_in(_node_at(model, path)))}")
     if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return RecipeError(f"{shown} is {first['input']!r}", f"it has settings of its own: {', '.join(sorted(known))}")
+        node = _node_at(model, path)
+        what = f"{shown}.kind is one of" if get_args(node) else "it has settings of its own"
+        return RecipeError(f"{shown} is {first['input']!r}", f"{what}: {', '.join(sorted(_names_in(node)))}")
     if first["type"] == "missing":
         return RecipeError(f"{shown} is missing", "give it a value")
     return RecipeError(f"{shown} is {first['input']!r}", _sentence(first["msg"]))
@@ -134,9 +136,14 @@ def _is_kind(part: str) -> bool:
     return any(part in members(family) for family in FAMILIES)
 
 
-def _keys_at(node: Any, path: list[str]) -> list[str]:  # noqa: ANN401
-    """Keys of the node at a path of pydantic's, in which the tag follows the key of a family."""
+def _node_at(node: Any, path: list[str]) -> Any:  # noqa: ANN401
+    """Node at a path of pydantic's, in which the tag follows the key of a family."""
     for part in path:
         tagged = {option.__name__: option for option in get_args(node)}
         node = tagged[part] if tagged else node.model_fields[part].annotation
-    return list(node.model_fields)
+    return node
+
+
+def _names_in(node: Any) -> list[str]:  # noqa: ANN401
+    """Keys of a node, or the kinds that it may have."""
+    return [option.__name__ for option in get_args(node)] or list(node.model_fields)

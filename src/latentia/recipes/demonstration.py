@@ -15,7 +15,7 @@ from latentia.errors import RunError
 from latentia.evaluation.table import evaluation_table
 from latentia.recipes.library import DEFAULT, load_recipe
 from latentia.recipes.measure import evaluate_run
-from latentia.recipes.runs import Sources, load, start_run
+from latentia.recipes.runs import Sources, load, require_free, start_run
 
 SMALL: dict[str, list[tuple[str, Any]]] = {
     "grammar": [
@@ -49,8 +49,7 @@ def demonstrate(corpus: str, folder: Path | None, seed: int, results: Console, r
         RunError: If the run was interrupted.
     """
     folder = folder or _free_folder(corpus)
-    if folder.exists() and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty", "name another folder with --out")
+    require_free(folder)
     files = _write(corpus, folder.with_name(f"{folder.name}-data"), seed)
     recipe = load_recipe(DEFAULT).with_settings(SMALL[corpus])
     sources = Sources([str(files["train"])], [str(files["valid"])], Columns(label=LABELS[corpus]))

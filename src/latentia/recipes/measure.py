@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -46,4 +47,4 @@ def _measure(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"nll_iw({samples})", total=len(rows))
         batches = partial(sequential, corpus, rows, BATCH)
-        return evaluate(model, batches, int(corpus.words[rows].sum()), samples, seed, partial(bar.advance, task))
+        return evaluate(model, batches, torch.from_numpy(corpus.words), samples, seed, partial(bar.advance, task))

@@ -8,7 +8,7 @@ from latentia.errors import RecipeError
 from latentia.models import TextVAE
 from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, validate
-from latentia.shapes import PositiveInt
+from latentia.shapes import InnerShare, PositiveInt
 from latentia.training import Training
 
 
@@ -35,7 +35,9 @@ class Data:
         validation_share: Share held out by a hash of the text where no validation file is given.
     """
 
-    def __init__(self, tokenizer: TokenizerKind, max_tokens: PositiveInt = 256, validation_share: float = 0.05) -> None:
+    def __init__(
+        self, tokenizer: TokenizerKind, max_tokens: PositiveInt = 256, validation_share: InnerShare = 0.05
+    ) -> None:
         """Take the settings."""
         self.tokenizer, self.max_tokens, self.validation_share = tokenizer, max_tokens, validation_share
 

@@ -20,16 +20,15 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, ReadReport, Tokenizer, build_corpus, read_texts, sequential
-from latentia.errors import DataError, RecipeError, RunError
+from latentia.errors import RecipeError, RunError
 from latentia.models import TextVAE
 from latentia.operations import TextSpace
 from latentia.recipes.library import parse_yaml
 from latentia.recipes.recipe import Recipe
+from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import load_tensors, read_tensors, write_atomically
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
-
-EVALUATION_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
         DataError: If the data cannot be used.
         RecipeError: If the KL schedule cannot finish within the run.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+    require_free(folder)
     sources = sources.absolute()
     tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +62,18 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
         _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
         _write_json(folder / "environment.json", environment())
         return _train(folder, console, resume=False)
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a place that holds anything.
+
+    Raises:
+        RunError: If it is a file, or a folder that is not empty.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file", "name a folder with --out")
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
 
 
 def resume_run(folder: Path, console: Console) -> bool:
@@ -76,13 +86,15 @@ def open_run(folder: Path) -> tuple[TextVAE, Tokenizer, Recipe]:
     """Open the best weights of a run, in evaluation mode.
 
     Raises:
-        RunError: If the folder is no run, or a file of it is missing or altered.
+        RunError: If the folder is no run, or a file of it is missing, cut short or does not fit the others.
     """
     _require_run(folder)
     recipe = _recipe_of(folder)
     tokenizer = Tokenizer.load(folder)
     model = recipe.model(tokenizer.vocabulary_size)
     path = folder / "model.safetensors"
+    if not path.exists():
+        raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
     load_tensors(model, read_tensors(path), path)
     return model.eval(), tokenizer, recipe
 
@@ -132,7 +144,7 @@ class _Record:
     """What ``run.json`` holds."""
 
     format: Literal[1]
-    seed: int
+    seed: NonNegativeInt
     sources: Sources
 
 
@@ -158,7 +170,7 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
     if resume:
         trainer.resume()
     with Watch(folder, console, total, trainer.progress) as watch:
-        return trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, EVALUATION_BATCH), watch)
+        return trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, settings.batch_size), watch)
 
 
 def _corpora(
@@ -203,7 +215,10 @@ def _tell(console: Console, name: str, report: ReadReport) -> None:
 
 def _recipe_of(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
-    tree = parse_yaml(path.read_text(), str(path))
+    try:
+        tree = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError):
+        raise RunError(f"{path} cannot be read", "restore the file from the run it belongs to") from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{path} is no recipe", "restore it")
     return Recipe(tree)
@@ -219,10 +234,10 @@ def _record_of(folder: Path) -> _Record:
 
 @contextmanager
 def _emptied_unless_begun(folder: Path) -> Iterator[None]:
-    """Leave nothing in a folder that was empty if its data turn out unusable: there would be no run to resume."""
+    """Leave nothing in a folder that was empty if training cannot begin: there would be no run to resume."""
     try:
         yield
-    except (DataError, RecipeError, KeyboardInterrupt):
+    except BaseException:
         if not (folder / "checkpoints").exists():
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

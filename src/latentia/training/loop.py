@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from latentia.training.checkpoint import Checkpoints, Progress, save_weights
 from latentia.training.settings import Training
 from latentia.training.validation import validate
 
+DIVERGED = "lower training.optimizer.learning_rate or training.clip_norm; what was saved before is intact"
 LOG_EVERY = 50
 """Steps between training records; their values are read back from the device together."""
 
@@ -31,7 +33,7 @@ class Observer(Protocol):
     """Who watches a run: a progress bar, a log, a tracker."""
 
     def step(self, record: dict[str, float]) -> None:
-        """Receive the averages since the last record."""
+        """Receive the averages since the last record or validation."""
         ...
 
     def validation(self, record: dict[str, float]) -> None:
@@ -78,7 +80,7 @@ class Trainer:
         """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.
 
         Raises:
-            NumericalError: When a loss is not finite; the weights are then those before it.
+            NumericalError: When a loss, a gradient or a weight is not finite; no such weight is ever written.
         """
         total = self.total_steps(loader)
         self.objective.weight = self.objective.weight.over(total)
@@ -89,7 +91,7 @@ class Trainer:
                 if self.progress.position == 0 or self.progress.step == total:
                     self._validate(validation, total, observer)
                 elif interrupted.is_set() or self.progress.step % self.settings.checkpoint_every == 0:
-                    self._save()
+                    self._save(weights=self.progress.best_step == 0)
                 if interrupted.is_set():
                     break
         return self.progress.finished
@@ -121,21 +123,17 @@ class Trainer:
             group["lr"] = self.settings.optimizer.learning_rate * self.settings.optimizer.rate.factor(step, total)
         terms = self.objective(self.model(batch.to(self.accelerator.device)), step)
         loss = terms.loss.mean()
-        self._require_finite(loss, step)
         self.accelerator.backward(loss)
-        if self.settings.clip_norm:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf)
+        self._require_finite(loss.detach(), norm, step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._record(batch, terms, step, total, observer)
 
-    def _require_finite(self, loss: Tensor, step: int) -> None:
+    def _require_finite(self, loss: Tensor, norm: Tensor, step: int) -> None:
         """Stop before the weights change; on a GPU, where asking stalls the queue, only now and then."""
-        if (loss.device.type == "cpu" or step % LOG_EVERY == 0) and not bool(torch.isfinite(loss)):
-            raise NumericalError(
-                f"the loss of step {step} is {loss.item()}",
-                "lower training.optimizer.learning_rate or training.clip_norm; the last checkpoint is intact",
-            )
+        if (loss.device.type == "cpu" or step % LOG_EVERY == 0) and not bool(torch.isfinite(loss + norm)):
+            raise NumericalError(f"step {step} has loss {loss.item()} and gradient norm {norm.item()}", DIVERGED)
 
     def _record(self, batch: Batch, terms: Terms, step: int, total: int, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
@@ -155,13 +153,17 @@ class Trainer:
             progress.waited += 1
             if record[rule.metric] < progress.best:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
-        if progress.best_step in (0, progress.step):
-            save_weights(self.plain_model, self.folder / "model.safetensors")
         progress.finished = progress.step == total or 0 < rule.patience <= progress.waited
         observer.validation({"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step, **record})
-        self._save()
+        self._save(weights=progress.best_step in (0, progress.step))
 
-    def _save(self) -> None:
+    def _save(self, weights: bool) -> None:
+        """Write a checkpoint and, if they are the best or there are no better, the weights that everyone else opens."""
+        for name, weight in self.plain_model.named_parameters():
+            if not bool(torch.isfinite(weight).all()):
+                raise NumericalError(f"{name} is not finite after step {self.progress.step}", DIVERGED)
+        if weights:
+            save_weights(self.plain_model, self.folder / "model.safetensors")
         self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
 
 

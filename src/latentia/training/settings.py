@@ -1,11 +1,9 @@
 """What a recipe says about training."""
 
-from typing import Annotated, Literal
-
-from annotated_types import Ge
+from typing import Literal
 
 from latentia.data.batches import Batching
-from latentia.shapes import NonNegativeInt, PositiveInt
+from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt
 from latentia.training.optimizers import Optimizer
 
 Metric = Literal["negative_elbo", "reconstruction", "loss"]
@@ -51,7 +49,7 @@ class Training:
         max_steps: NonNegativeInt = 0,
         batch_size: PositiveInt = 32,
         checkpoint_every: PositiveInt = 1000,
-        clip_norm: Annotated[float, Ge(0.0)] = 5.0,
+        clip_norm: NonNegativeFloat = 5.0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ) -> None:
         """Take the settings."""

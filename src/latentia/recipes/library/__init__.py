@@ -6,7 +6,7 @@ import difflib
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -17,15 +17,23 @@ DEFAULT = "default"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which ``1e-3`` is a number, as it is in YAML 1.2."""
+    """Safe YAML with the plain values of YAML 1.2: ``1e-3`` is a number, ``010`` is ten, ``off`` is a word."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}  # type: ignore[misc]
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d+$"), list("-+0123456789"))
+_PLAIN_VALUES = {
+    "null": (r"(~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "bool": (r"(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    "int": (r"[-+]?\d+$", list("-+0123456789")),
+    "float": (
+        r"([-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        list("-+0123456789."),
+    ),
+}
+for _name, (_pattern, _first) in _PLAIN_VALUES.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 
 def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401 - YAML is any tree
@@ -36,7 +44,7 @@ def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401 - YAML is any tre
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{origin} is no valid YAML ({_first_line(error)})", "mend the line it names") from None
 
 
@@ -92,5 +100,5 @@ def _folder() -> Any:  # noqa: ANN401 - a Traversable, whose type moved between 
     return files("latentia.recipes.library") / "text"
 
 
-def _first_line(error: yaml.YAMLError) -> str:
+def _first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:120]
