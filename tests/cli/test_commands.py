@@ -37,7 +37,9 @@ def test_train_says_where_the_run_is_and_what_was_read(home):
         "train", "labelled.tsv", "--label", "label", "--out", "labelled", "--set", "training.max_steps=2", folder=home
     )
     assert done.stdout.strip() == "run folder: labelled"
-    assert "80 of 80 lines used" in done.stderr
+    assert "train: 80 of 80 lines used" in done.stderr
+    assert "of these lines held out; --valid FILE takes others" in done.stderr
+    assert "ended after step 2; the weights kept are" in done.stderr
 
 
 def test_evaluate_writes_the_keys_that_stay(home):
@@ -61,6 +63,17 @@ def test_evaluate_writes_the_keys_that_stay(home):
         assert isinstance(result[key], float | int)
 
 
+def test_evaluate_reads_another_column(home):
+    (home / "other.csv").write_text("sentence\n" + "the cat sat on mat 1\n" * 3)
+    done = latentia("evaluate", "labelled", "--data", "other.csv", "--text", "sentence", "--samples", "2", folder=home)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 lines used" in done.stderr
+
+
+def test_the_version_is_printed(home):
+    assert latentia("--version", folder=home).stdout.startswith("latentia 0.")
+
+
 def test_operations_print_one_text_a_line(home):
     assert len(latentia("sample", "run", "-n", "3", "--seed", "1", folder=home).stdout.splitlines()) == 3
     assert len(latentia("reconstruct", "run", "the cat", "mat 3", folder=home).stdout.splitlines()) == 2
@@ -68,7 +81,9 @@ def test_operations_print_one_text_a_line(home):
 
 
 def test_a_finished_run_resumes_to_its_end(home):
-    assert latentia("train", "--resume", "run", folder=home).returncode == 0
+    done = latentia("train", "--resume", "run", folder=home)
+    assert done.returncode == 0
+    assert "continuing after step" in done.stderr
 
 
 def test_unusable_data_leave_no_half_made_run(home):
@@ -76,7 +91,7 @@ def test_unusable_data_leave_no_half_made_run(home):
     done = latentia("train", "one.txt", "--out", "single", folder=home)
     assert done.returncode == 2
     assert "one.txt: 1 of 1 lines used; at least 2 needed" in done.stderr
-    assert not list((home / "single").iterdir())
+    assert not (home / "single").exists()
 
 
 def test_a_recipe_that_is_no_text_is_named(home):
@@ -120,8 +135,8 @@ def test_recipes_are_listed_and_printed(home):
         (["train", "texts.txt", "--set", "training.epochs"], "KEY=VALUE"),
         (["train", "texts.txt", "--out", "run"], "not empty"),
         (["train", "labelled.tsv", "--text", "sentence"], "'label', 'text'"),
-        (["train", "--resume", "nowhere"], "is no run"),
-        (["evaluate", "nowhere"], "is no run"),
+        (["train", "--resume", "nowhere"], "nowhere does not exist"),
+        (["evaluate", "nowhere"], "nowhere does not exist"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
         (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, ELBO"),

@@ -121,7 +121,7 @@ def test_too_few_sequences_are_an_error_and_leave_no_file(tmp_path):
     assert list((tmp_path / "data").iterdir()) == []
     corpus, _ = build(path, tmp_path, minimum=1)
     assert len(corpus) == 1
-    with pytest.raises(DataError, match="1 line longer than the limit"):
+    with pytest.raises(DataError, match=r"1 line longer than data\.max_tokens"):
         build(path, tmp_path, max_tokens=2, minimum=1)
 
 

@@ -145,12 +145,21 @@ def test_codes_come_in_the_order_of_the_texts(space):
         torch.testing.assert_close(space.encode([text])[0], code)
 
 
+def test_codes_may_come_from_other_libraries(space):
+    codes = space.encode(["a b c", "a"])
+    assert space.decode(codes.double().numpy()) == space.decode(codes.tolist()) == space.decode(codes)
+
+
 @pytest.mark.parametrize(
     "use",
     [
         lambda space: space.encode([]),
         lambda space: space.encode(["a", " "]),
         lambda space: space.encode(["a " * 7]),
+        lambda space: space.decode([1.0, 2.0, 3.0]),
+        lambda space: space.decode([[1.0, 2.0]]),
+        lambda space: space.decode([[1.0, 2.0, float("nan")]]),
+        lambda space: space.decode([["a", "b", "c"]]),
         lambda space: space.sample(0),
         lambda space: space.interpolate("a", "b", steps=1),
     ],

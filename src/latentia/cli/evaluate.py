@@ -16,6 +16,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False),
     ] = None,
+    text: Annotated[
+        str, typer.Option(help="Column of DATA that holds the text; the run's own without it.", show_default=False)
+    ] = "",
     samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the estimators' noise.")] = 0,
 ) -> None:
@@ -26,5 +29,5 @@ def evaluate(
     from latentia.evaluation.table import evaluation_table
     from latentia.recipes.measure import evaluate_run
 
-    result = evaluate_run(run, list(data or []), samples, seed, remarks)
+    result = evaluate_run(run, list(data or []), samples, seed, remarks, text)
     results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences, nats a sequence"))

@@ -12,9 +12,16 @@ KINDS = {
     "invalid_utf8": "not valid UTF-8",
     "nul": "with NUL bytes",
     "malformed": "malformed, or with a text or label that is missing or of another type",
-    "over_long": "longer than the limit",
+    "over_long": "longer than data.max_tokens or 1 MiB",
 }
 """Why a line is left out, and how to say it."""
+
+REMEDIES = {
+    "invalid_utf8": "convert the file to UTF-8, for instance with iconv",
+    "over_long": "raise data.max_tokens, or put one sequence on a line",
+    "malformed": "mend the lines, or name the column of text with --text COLUMN",
+}
+"""What to do where nothing is left; for every other reason, give text."""
 
 
 @dataclass
@@ -61,7 +68,9 @@ class ReadReport:
         """
         if self.used >= minimum:
             return
-        remedy = "give UTF-8 text with one sequence a line" if self.used == 0 else f"give at least {minimum} sequences"
+        remedy = f"give at least {minimum} sequence{'s' if minimum > 1 else ''}, one a line"
+        if not self.used and self.left_out:
+            remedy = REMEDIES.get(max(self.left_out, key=self.left_out.__getitem__), remedy)
         raise DataError(f"{_listed(self.sources)}: {'; '.join(self.sentences())}; at least {minimum} needed", remedy)
 
     def sentences(self) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from latentia.errors import DataError
+from latentia.errors import DataError, NumericalError
 from latentia.evaluation.aggregate import (
     Aggregate,
     active_units,
@@ -51,6 +51,7 @@ def evaluate(
 
     Raises:
         DataError: If the corpus has fewer than two sequences: nothing could be said about their spread.
+        NumericalError: If the ELBO is not finite.
     """
     sizes = [(batch.index, batch.lengths) for batch in batches()]
     if sum(len(index) for index, _ in sizes) < 2:
@@ -60,6 +61,9 @@ def evaluate(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
+    bound = likelihood.elbo.mean().item()
+    if not math.isfinite(bound):
+        raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
     generator = torch.Generator().manual_seed(seed)
     return {
         "sentences": len(index),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from latentia.data import Corpus, Tokenizer, sequential
@@ -29,6 +30,10 @@ class TextSpace:
         """Keep the parts."""
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
 
+    def __repr__(self) -> str:
+        """Name the sizes."""
+        return f"TextSpace(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
+
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
         """Return the posterior mean of each text.
 
@@ -43,11 +48,15 @@ class TextSpace:
                 codes[batch.index] = self.model.encoder(batch).mean
         return codes
 
-    def decode(self, codes: Float[Tensor, "N D"], strategy: Strategy | None = None) -> list[str]:
-        """Return the text of each code; greedy unless another strategy is given."""
+    def decode(self, codes: Tensor | ArrayLike, strategy: Strategy | None = None) -> list[str]:
+        """Return the text of each code; greedy unless another strategy is given.
+
+        Raises:
+            InputError: If the codes are not ``N`` finite rows of ``D`` numbers.
+        """
         chosen = strategy or Greedy()
         texts = []
-        for chunk in codes.split(ROWS_AT_A_TIME):
+        for chunk in self._codes(codes).split(ROWS_AT_A_TIME):
             ids = decode(self.model.decoder(chunk[None]), chosen, self.max_tokens)
             texts += [self.tokenizer.decode(sequence) for sequence in ids]
         return texts
@@ -85,6 +94,19 @@ class TextSpace:
         share = torch.linspace(0, 1, steps)[:, None]
         return self.decode((1 - share) * start + share * end, strategy or Beam())
 
+    def _codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N D"]:
+        """Take codes of any number type, as other libraries return them."""
+        try:
+            tensor = torch.as_tensor(codes, dtype=torch.float32)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError("the codes are no table of numbers", "give an array of shape [N, D]") from None
+        if tensor.ndim != 2 or tensor.shape[1] != self.model.latent_dim or not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                f"the codes have shape {list(tensor.shape)}",
+                f"give finite numbers of shape [N, {self.model.latent_dim}]",
+            )
+        return tensor
+
     def _corpus(self, texts: Sequence[str]) -> Corpus:
         """Tokenise texts, each of which must be usable."""
         if not texts:
@@ -92,6 +114,8 @@ class TextSpace:
         if isinstance(texts, str):  # a sequence of texts to a type checker, and of characters to the model
             raise InputError(f"{texts!r} is one text", "give a list of texts")
         for number, text in enumerate(texts, start=1):
+            if not isinstance(text, str):
+                raise InputError(f"text {number} is {text!r}", "give strings")
             if not text.strip():
                 raise InputError(f"text {number} is empty", "give a text with at least one token")
             tokens = len(self.tokenizer.encode(text))

@@ -22,12 +22,23 @@ from latentia.training.checkpoint import write_atomically
 BATCH = 64
 
 
-def evaluate_run(folder: Path, files: list[str], samples: int, seed: int, console: Console) -> dict[str, Any]:
-    """Evaluate the best weights of a run and write ``evaluation.json`` into its folder."""
+def evaluate_run(
+    folder: Path, files: list[str], samples: int, seed: int, console: Console, text: str = ""
+) -> dict[str, Any]:
+    """Evaluate the best weights of a run and write ``evaluation.json``.
+
+    Args:
+        folder: The run.
+        files: What to evaluate on; the run's validation data if there are none.
+        samples: ``K``.
+        seed: Of all noise.
+        console: Where to show progress.
+        text: Column of the files; that of the run's data if it is empty.
+    """
     model, tokenizer, recipe = open_run(folder)
     with tempfile.TemporaryDirectory() as scratch:
         if files:
-            columns = Columns(sources_of(folder).columns.text)
+            columns = Columns(text or sources_of(folder).columns.text)
             corpus, report = build_corpus(
                 files, columns, tokenizer, Path(scratch) / "data.arrow", recipe.data().max_tokens
             )
@@ -37,7 +48,7 @@ def evaluate_run(folder: Path, files: list[str], samples: int, seed: int, consol
             (corpus, rows), report = validation_rows(folder), ReadReport()
         result = _measure(model, corpus, rows, samples, seed, console)
     result |= {"data": files or ["validation"], "seed": seed, "left_out": report.left_out}
-    write_atomically(folder / "evaluation.json", json.dumps(result, indent=1).encode())
+    write_atomically(folder / "evaluation.json", json.dumps(result, indent=1, allow_nan=False).encode())
     return result
 
 

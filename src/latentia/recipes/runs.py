@@ -19,14 +19,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from latentia.data import Columns, Corpus, Loader, ReadReport, Tokenizer, build_corpus, read_texts, sequential
+from latentia.data import Columns, Corpus, Loader, Tokenizer, build_corpus, read_texts, sequential
 from latentia.errors import RecipeError, RunError
 from latentia.models import TextVAE
+from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.recipes.library import parse_yaml
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
-from latentia.training.checkpoint import load_tensors, read_tensors, write_atomically
+from latentia.training.checkpoint import Progress, load_tensors, read_tensors, write_atomically
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
 
@@ -55,8 +56,8 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
     require_free(folder)
     sources = sources.absolute()
     tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
-    folder.mkdir(parents=True, exist_ok=True)
-    with _emptied_unless_begun(folder):
+    with _removed_unless_begun(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
         _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
@@ -122,7 +123,7 @@ def sources_of(folder: Path) -> Sources:
 def validation_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
     """Return the validation corpus of a run and its rows."""
     recipe = _recipe_of(folder)
-    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, lambda *_: None)
+    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, lambda _: None)
     return corpora.valid, corpora.valid_rows
 
 
@@ -134,6 +135,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor_has_bfloat16": wants_bfloat16("auto"),
         "threads": torch.get_num_threads(),
+        "vocabulary_loss": f"{token_log_prob.__module__}.{token_log_prob.__name__}",
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
         "packages": {name: version(name) for name in packages},
     }
@@ -158,23 +160,38 @@ class _Corpora:
 
 def _train(folder: Path, console: Console, resume: bool) -> bool:
     """Build everything from the run folder, so that a resumed run is built as the first one was."""
-    recipe, record = _recipe_of(folder), _record_of(folder)
-    corpora = _corpora(folder, record.sources, Tokenizer.load(folder), recipe, partial(_tell, console))
+    recipe, record, tokenizer = _recipe_of(folder), _record_of(folder), Tokenizer.load(folder)
     torch.manual_seed(record.seed)
-    model = recipe.model(Tokenizer.load(folder).vocabulary_size)
-    settings = recipe.training()
+    model, settings = recipe.model(tokenizer.vocabulary_size), recipe.training()
+    corpora = _corpora(folder, record.sources, tokenizer, recipe, partial(_say, console))
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
     total = trainer.total_steps(loader)
     _require_schedule(recipe, total, console)
     if resume:
         trainer.resume()
+        _say(console, f"continuing after step {trainer.progress.step:,} of {total:,}")
     with Watch(folder, console, total, trainer.progress) as watch:
-        return trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, settings.batch_size), watch)
+        ended = trainer.fit(loader, partial(sequential, corpora.valid, corpora.valid_rows, settings.batch_size), watch)
+    if ended:
+        _say(console, _ending(trainer.progress, total))
+    if watch.collapsed:
+        _say(
+            console,
+            "the last validation has no active unit, the decoder ignores the code: train longer, or another recipe",
+        )
+    return ended
+
+
+def _ending(progress: Progress, total: int) -> str:
+    """Say why training ended, and which weights it left."""
+    early = f" of {total:,}: no better for {progress.waited} validations" if progress.step < total else ""
+    kept = f"the best, of step {progress.best_step:,}" if progress.best_step else "the last"
+    return f"ended after step {progress.step:,}{early}; the weights kept are {kept}"
 
 
 def _corpora(
-    folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str, ReadReport], None]
+    folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str], None]
 ) -> _Corpora:
     """Tokenise training and validation data into the run folder, or map what is there."""
     data = recipe.data()
@@ -185,19 +202,16 @@ def _corpora(
             return Corpus.open(path)
         built, report = build_corpus(files, sources.columns, tokenizer, path, data.max_tokens, minimum)
         _write_json(path.with_suffix(".json"), asdict(report))
-        tell(name, report)
+        tell(f"{name}: {'; '.join(report.sentences())}")
         return built
 
     train = corpus("train", sources.train, minimum=2)
     if sources.valid:
         valid = corpus("valid", sources.valid, minimum=1)
         return _Corpora(train, np.arange(len(train)), valid, np.arange(len(valid)))
-    return _Corpora(train, *_interleave(train, data.validation_share))
-
-
-def _interleave(train: Corpus, share: float) -> tuple[np.ndarray, Corpus, np.ndarray]:
-    train_rows, valid_rows = train.split(share)
-    return train_rows, train, valid_rows
+    train_rows, valid_rows = train.split(data.validation_share)
+    tell(f"valid: {len(valid_rows):,} of these lines held out; --valid FILE takes others")
+    return _Corpora(train, train_rows, train, valid_rows)
 
 
 def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
@@ -209,8 +223,8 @@ def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
         )
 
 
-def _tell(console: Console, name: str, report: ReadReport) -> None:
-    console.print(f"{name}: {'; '.join(report.sentences())}", highlight=False)
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False)
 
 
 def _recipe_of(folder: Path) -> Recipe:
@@ -233,18 +247,19 @@ def _record_of(folder: Path) -> _Record:
 
 
 @contextmanager
-def _emptied_unless_begun(folder: Path) -> Iterator[None]:
-    """Leave nothing in a folder that was empty if training cannot begin: there would be no run to resume."""
+def _removed_unless_begun(folder: Path) -> Iterator[None]:
+    """Take an empty folder away again if training cannot begin: there would be no run to resume."""
     try:
         yield
     except BaseException:
         if not (folder / "checkpoints").exists():
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def _require_run(folder: Path) -> None:
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
     for name in ("recipe.yaml", "run.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")

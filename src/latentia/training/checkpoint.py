@@ -68,7 +68,7 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
     """Copy weights into a model.
 
     Raises:
-        RunError: If a tensor is missing, left over or of another shape.
+        RunError: If a tensor is missing, left over, of another shape or not finite.
     """
     own = tensors_of(model)
     wrong = sorted(
@@ -79,6 +79,9 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
         raise RunError(
             f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run"
         )
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise RunError(f"{origin} is not finite at {name}", "restore the file, or train again")
     model.load_state_dict(tensors, strict=False)
 
 

@@ -62,7 +62,7 @@ class Watch:
             disable=not console.is_terminal,
         )
         self.task = self.bar.add_task("train", total=total, completed=progress.step, epoch=progress.epoch, terms="")
-        self.active_units = ""
+        self.active_units, self.collapsed = "", False
 
     def __enter__(self) -> Watch:
         """Show the bar."""
@@ -91,13 +91,18 @@ class Watch:
         """Print and write a validation record."""
         self.metrics.write("validation", record)
         self.active_units = f"  AU {record['active_units']:.0f}"
+        self.collapsed = record["active_units"] == 0
         best = "  best" if record["best_step"] == record["step"] else ""
         self.console.print(
-            f"step {record['step']:>7,.0f}  validation  negative ELBO {record['negative_elbo']:8.3f}  "
-            f"reconstruction {record['reconstruction']:8.3f}  KL {record['kl']:7.3f}  "
+            f"step {record['step']:>7,.0f}  validation  negative ELBO {_number(record['negative_elbo'], 8)}  "
+            f"reconstruction {_number(record['reconstruction'], 8)}  KL {_number(record['kl'], 7)}  "
             f"active units {record['active_units']:3.0f}{best}",
             highlight=False,
         )
+
+
+def _number(value: float, width: int) -> str:
+    return f"{value:{width}.3f}" if abs(value) < 1e6 else f"{value:{width}.2e}"
 
 
 def _lines(path: Path) -> list[str]:
