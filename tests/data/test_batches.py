@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentia.data import Byte, Corpus, EqualLength, Loader, TokenBudget, sequential
+from latentia.data import Byte, Corpus, EqualLength, Loader, Mixed, TokenBudget, sequential
 from latentia.errors import InputError
 
 RULES = {
     "equal": EqualLength(),
     "equal, joined": EqualLength(minimum=4),
+    "mixed": Mixed(),
     "budget": TokenBudget(),
     "budget of 60": TokenBudget(60),
 }
@@ -65,6 +66,13 @@ def test_joined_batches_reach_the_minimum_but_one(lengths, batch_size, minimum):
 def test_budgets_are_kept_but_by_a_sequence_that_is_longer(lengths, tokens):
     for batch in TokenBudget(tokens).epoch(lengths, 32, 0, 0):
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= tokens
+
+
+def test_a_mixed_batch_has_the_lengths_of_the_corpus():
+    lengths = np.repeat(np.arange(1, 41, dtype=np.int32), 50)
+    means = [lengths[batch].mean() for batch in Mixed().epoch(lengths, 50, 0, 0)]
+    assert np.std(means) < 3 * lengths.std() / 50**0.5
+    assert np.mean(means) == lengths.mean()
 
 
 def test_similar_lengths_share_a_budget():

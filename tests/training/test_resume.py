@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from latentia.data import Columns, sequential
+from latentia.data import Columns
 from latentia.errors import NumericalError, RunError
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
@@ -172,11 +172,16 @@ def test_a_run_stopped_before_its_first_validation_can_be_opened(sources, tmp_pa
 
 
 def test_validation_groups_as_training_does(sources, tmp_path, monkeypatch):
-    """The density gap and free bits a dimension depend on the size of the group."""
-    sizes = []
-    monkeypatch.setattr("latentia.recipes.runs.sequential", lambda *a: sizes.append(a[-1]) or sequential(*a))
-    train(sources, tmp_path / "run", ("training.epochs", 1))
-    assert sizes == [8]
+    """The density gap and free bits a dimension depend on what stands beside an example."""
+    seen = []
+    original = Trainer._validate
+    monkeypatch.setattr(
+        Trainer, "_validate", lambda self, batches, *rest: seen.extend(batches()) or original(self, batches, *rest)
+    )
+    valid = Sources(sources.train, sources.train, sources.columns)
+    train(valid, tmp_path / "run", ("training.epochs", 1), ("training.batching", {"kind": "Mixed"}))
+    assert {len(batch) for batch in seen} == {8, 60 % 8}
+    assert not all(batch.equal_length for batch in seen)
 
 
 def test_a_run_folder_is_data_alone(sources, tmp_path):

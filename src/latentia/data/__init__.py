@@ -1,6 +1,6 @@
 """Corpora, tokenizers and batches."""
 
-from latentia.data.batches import Batching, EqualLength, TokenBudget
+from latentia.data.batches import Batching, EqualLength, Mixed, TokenBudget
 from latentia.data.corpus import Corpus, build_corpus
 from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.loader import Loader, sequential
@@ -20,6 +20,7 @@ __all__ = [
     "EqualLength",
     "Grammar",
     "Loader",
+    "Mixed",
     "ReadReport",
     "TokenBudget",
     "Tokenizer",

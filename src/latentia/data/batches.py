@@ -58,6 +58,18 @@ class TokenBudget(Batching):
         return _shuffled(_within(order, lengths[order], budget), generator)
 
 
+class Mixed(Batching):
+    """Batches of any lengths, each padded to its longest.
+
+    Such a batch is a sample of the corpus, and the aggregate of its posteriors one of the corpus's. With equal lengths
+    it is the aggregate of sentences of that length. The price is the padding.
+    """
+
+    def epoch(self, lengths: NDArray[np.int32], batch_size: int, seed: int, epoch: int) -> list[Rows]:
+        """Shuffle and cut."""
+        return _cut(np.random.default_rng([seed, epoch]).permutation(len(lengths)), batch_size)
+
+
 def _by_length(lengths: NDArray[np.int32], generator: np.random.Generator) -> Rows:
     order = generator.permutation(len(lengths))
     return order[np.argsort(lengths[order], kind="stable")]
