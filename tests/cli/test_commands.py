@@ -137,6 +137,8 @@ def test_recipes_are_listed_and_printed(home):
         (["train", "labelled.tsv", "--text", "sentence"], "'label', 'text'"),
         (["train", "--resume", "nowhere"], "nowhere does not exist"),
         (["evaluate", "nowhere"], "nowhere does not exist"),
+        (["train", "--resume", "."], "is no run"),
+        (["evaluate", "."], "is no run"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
         (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, ELBO"),

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from latentia.data import Columns, ReadReport, read_texts
 from latentia.data import sources as sources_module
 from latentia.data.columnar import parse_hub_name
-from latentia.data.reading import MAX_LINE_BYTES, read_records
+from latentia.data.reading import read_records
+from latentia.data.report import MAX_LINE_BYTES
 from latentia.errors import DataError
 
 ROWS = [("good food", "positive"), ("bad, very bad", "negative"), ("naïve café", "positive")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from safetensors.torch import load_file
 
 from latentia.data import Columns
 from latentia.errors import NumericalError, RunError
+from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
+from latentia.records import ModelRun, Terms
 from latentia.training.loop import Trainer
 
 SETTINGS = [
@@ -136,6 +139,19 @@ def test_weights_that_are_not_numbers_are_refused(sources, tmp_path):
         open_run(tmp_path / "run")
 
 
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(sources, tmp_path, monkeypatch):
+    original = Objective.__call__
+
+    def poisoned(self: Objective, run: ModelRun, step: int) -> Terms:
+        terms = original(self, run, step)
+        return replace(terms, loss=terms.loss * float("nan")) if step == 4 else terms
+
+    monkeypatch.setattr(Objective, "__call__", poisoned)
+    with pytest.raises(NumericalError, match="step 4"):
+        train(sources, tmp_path / "run")
+    assert all(tensor.isfinite().all() for tensor in load_file(newest(tmp_path / "run") / "model.safetensors").values())
+
+
 @pytest.mark.parametrize("clip_norm", [5.0, 0.0])
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(sources, tmp_path, monkeypatch, clip_norm):
     original = Trainer._step
@@ -160,6 +176,13 @@ def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
     with pytest.raises(NumericalError, match="not finite after step 1"):
         train(sources, tmp_path / "run", ("training.optimizer.learning_rate", 1e42), ("training.checkpoint_every", 1))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_was_there_stays_when_training_cannot_begin(sources, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(NumericalError):
+        train(sources, tmp_path / "run", ("training.optimizer.learning_rate", 1e42), ("training.checkpoint_every", 1))
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_run_stopped_before_its_first_validation_can_be_opened(sources, tmp_path, monkeypatch):

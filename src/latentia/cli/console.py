@@ -1,4 +1,4 @@
-"""The two consoles, results on one, progress and remarks on the other, and what options share."""
+"""The two consoles: results on one, progress and remarks on the other."""
 
 from __future__ import annotations
 
@@ -6,5 +6,3 @@ from rich.console import Console
 
 results = Console(highlight=False, soft_wrap=True)
 remarks = Console(stderr=True, highlight=False, soft_wrap=True)
-
-LARGEST_SEED = 2**63 - 1

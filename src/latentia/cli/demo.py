@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from latentia.cli.console import LARGEST_SEED, remarks, results
+from latentia.cli.console import remarks, results
+from latentia.cli.options import seed_option
 
 
 def demo(
@@ -19,7 +20,7 @@ def demo(
         Path | None,
         typer.Option(help="Run folder to make; runs/demo-CORPUS-1, -2, ... without it.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Root of all randomness.")] = 1,
+    seed: Annotated[int, seed_option(help="Root of all randomness.")] = 1,
 ) -> None:
     """Train on a built-in corpus and show what came of it; nothing is downloaded."""
     from latentia.recipes.demonstration import demonstrate

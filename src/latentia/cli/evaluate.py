@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latentia.cli.console import LARGEST_SEED, remarks, results
+from latentia.cli.console import remarks, results
+from latentia.cli.options import Run, seed_option
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    run: Run,
     data: Annotated[
         list[str] | None,
         typer.Option(help="Files to evaluate on; the run's validation data without it.", show_default=False),
@@ -20,7 +20,7 @@ def evaluate(
         str, typer.Option(help="Column of DATA that holds the text; the run's own without it.", show_default=False)
     ] = "",
     samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the estimators' noise.")] = 0,
+    seed: Annotated[int, seed_option(help="Of the estimators' noise.")] = 0,
 ) -> None:
     """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
 

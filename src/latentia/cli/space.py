@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latentia.cli.console import LARGEST_SEED, results
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+from latentia.cli.console import results
+from latentia.cli.options import Run, seed_option
 
 
 def sample(
     run: Run,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of texts.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of codes and tokens.")] = 0,
+    seed: Annotated[int, seed_option(help="Of codes and tokens.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1 sharpens the choice of tokens.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw from the k most probable tokens; 0 from all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Draw from the tokens that hold this probability.")] = 1.0,

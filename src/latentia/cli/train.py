@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from latentia.cli.console import LARGEST_SEED, remarks, results
+from latentia.cli.console import remarks, results
+from latentia.cli.options import seed_option
 from latentia.errors import InputError, RunError
 
 INTERRUPTED = 130
 
 
-def train(  # noqa: PLR0913 - the options of a command
+def train(  # noqa: PLR0913 - the options of a command, and the context that knows which of them were given
     context: typer.Context,
     data: Annotated[
         list[str] | None,
@@ -36,7 +37,7 @@ def train(  # noqa: PLR0913 - the options of a command
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make; runs/RECIPE-1, -2, ... without it.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Root of all randomness.")] = 1,
+    seed: Annotated[int, seed_option(help="Root of all randomness.")] = 1,
     resume: Annotated[Path | None, typer.Option(help="Continue this run.", show_default=False)] = None,
 ) -> None:
     """Train a model on a corpus.

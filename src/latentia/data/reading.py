@@ -22,13 +22,10 @@ from dataclasses import dataclass
 
 from latentia.data.columnar import read_hub, read_parquet
 from latentia.data.formats import read_csv, read_jsonl, read_tsv, read_txt
-from latentia.data.report import ReadReport
+from latentia.data.report import MAX_LINE_BYTES, ReadReport
 from latentia.data.rows import Columns, Row
 from latentia.data.sources import Source, empty_file, identify
 from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS
-
-MAX_LINE_BYTES = 2**20
-"""A longer line is left out as over-long, and never held in memory."""
 
 RESERVED = tuple(SPECIAL_TOKENS[token] for token in (PAD, BOS, EOS))
 

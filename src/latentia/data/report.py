@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 from latentia.errors import DataError
 
+MAX_LINE_BYTES = 2**20
+"""A longer line is left out as over-long, and never held in memory."""
+
 KINDS = {
     "empty": "empty",
     "invalid_utf8": "not valid UTF-8",
     "nul": "with NUL bytes",
     "malformed": "malformed, or with a text or label that is missing or of another type",
-    "over_long": "longer than data.max_tokens or 1 MiB",
+    "over_long": f"longer than data.max_tokens or {MAX_LINE_BYTES // 2**20} MiB",
 }
 """Why a line is left out, and how to say it."""
 

@@ -20,11 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Tokenizer, build_corpus, read_texts
-from latentia.errors import RecipeError, RunError
+from latentia.errors import RunError
 from latentia.models import TextVAE
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
-from latentia.recipes.library import parse_yaml
+from latentia.recipes.library import load_recipe
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Progress, load_tensors, read_tensors, write_atomically
@@ -51,13 +51,11 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
     Raises:
         RunError: If the folder is not empty.
         DataError: If the data cannot be used.
-        RecipeError: If the KL schedule cannot finish within the run.
     """
     require_free(folder)
     sources = sources.absolute()
     tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
-    with _removed_unless_begun(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with _made(folder):
         tokenizer.save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
         _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
@@ -177,11 +175,8 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
         ended = trainer.fit(loader, partial(held_out.epoch, 0), watch)
     if ended:
         _say(console, _ending(trainer.progress, total))
-    if watch.collapsed:
-        _say(
-            console,
-            "the last validation has no active unit, the decoder ignores the code: train longer, or another recipe",
-        )
+    if ended and watch.collapsed:
+        _say(console, "no unit is active, the decoder ignores the code: train longer, or with another recipe")
     return ended
 
 
@@ -230,14 +225,7 @@ def _say(console: Console, sentence: str) -> None:
 
 
 def _recipe_of(folder: Path) -> Recipe:
-    path = folder / "recipe.yaml"
-    try:
-        tree = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError):
-        raise RunError(f"{path} cannot be read", "restore the file from the run it belongs to") from None
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{path} is no recipe", "restore it")
-    return Recipe(tree)
+    return load_recipe(str(folder / "recipe.yaml"))
 
 
 def _record_of(folder: Path) -> _Record:
@@ -249,13 +237,18 @@ def _record_of(folder: Path) -> _Record:
 
 
 @contextmanager
-def _removed_unless_begun(folder: Path) -> Iterator[None]:
-    """Take an empty folder away again if training cannot begin: there would be no run to resume."""
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, and take what was made away again if training cannot begin: there would be no run to resume."""
+    existed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
         if not (folder / "checkpoints").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not existed:
+                folder.rmdir()
         raise
 
 
