@@ -41,6 +41,23 @@ def test_finite_at_the_ends_of_the_range(joint, log_variance, distance):
     assert all(tensor.isfinite().all() for tensor in (value, samples.grad, mean.grad, variances.grad))
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_value_and_gradients_equal_torch_where_most_components_are_far_below_the_largest(joint):
+    """Posteriors a hundred times narrower than their spread: most responsibilities would be subnormal or zero."""
+    ours = inputs(200, 20, 4)[:2]
+    samples, mean = (tensor.detach().float().requires_grad_() for tensor in ours)
+    variances = torch.full_like(mean, -9.0).requires_grad_()
+    expected_of = [tensor.detach().double().requires_grad_() for tensor in (samples, mean, variances)]
+    parts = torch.distributions.Normal(expected_of[1], (0.5 * expected_of[2]).exp()).log_prob(expected_of[0][:, None])
+    expected = (parts.sum(-1, keepdim=True) if joint else parts).logsumexp(1).mean(0) - math.log(20)
+    expected.sum().backward()
+    value = mean_log_mixture(samples, mean, variances, joint)
+    value.sum().backward()
+    torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-5)
+    for tensor, reference in zip((samples, mean, variances), expected_of, strict=True):
+        torch.testing.assert_close(tensor.grad.double(), reference.grad, rtol=1e-4, atol=1e-4)
+
+
 def test_nothing_of_the_size_of_all_pairs_is_kept():
     samples, mean, log_variance = inputs(2000, 200, 8, torch.float32)
     kept = []
