@@ -16,7 +16,7 @@ class PlainTextVAE(nn.Module):
     WORDS, EMBEDDINGS, STATES = 0.1, 0.35, 0.4
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, hidden_dim: int, latent_dim: int) -> None:
-        """Build the layers with the same initial ranges as the package."""
+        """Build the layers."""
         super().__init__()
         self.encoder_embedding = nn.Embedding(vocabulary_size, embedding_dim)
         self.encoder = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
@@ -25,9 +25,6 @@ class PlainTextVAE(nn.Module):
         self.initial = nn.Linear(latent_dim, hidden_dim)
         self.decoder = nn.LSTM(embedding_dim + latent_dim, hidden_dim, batch_first=True)
         self.output = nn.Linear(hidden_dim, vocabulary_size)
-        for table in (self.encoder_embedding, self.decoder_embedding, self.output):
-            nn.init.uniform_(table.weight, -0.1, 0.1)
-        nn.init.zeros_(self.output.bias)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return reconstruction and KL of each sentence, in nats; every sentence of the batch has one length."""
