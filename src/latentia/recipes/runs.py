@@ -86,6 +86,7 @@ def open_run(folder: Path) -> tuple[TextVAE, Tokenizer, Recipe]:
 
     Raises:
         RunError: If the folder is no run, or a file of it is missing, cut short or does not fit the others.
+        RecipeError: If its recipe cannot be read or is not valid.
     """
     _require_run(folder)
     recipe = _recipe_of(folder)
@@ -239,12 +240,13 @@ def _record_of(folder: Path) -> _Record:
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
     """Make a folder, and take what was made away again if training cannot begin: there would be no run to resume."""
+    require_free(folder)
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        if not (folder / "checkpoints").exists():
+        if not any((folder / "checkpoints").glob("step-????????")):
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             if not existed:
