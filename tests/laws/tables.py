@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+from torch.distributions import Distribution
+from torch.nn.functional import normalize
+
 from latentia.decoders import LSTMDecoder
+from latentia.distributions import DiagonalGaussian, HypersphericalUniform, PowerSpherical, VonMisesFisher
 from latentia.encoders import LSTMEncoder
 from latentia.functional import schedule
 from latentia.models import TextVAE
@@ -19,6 +24,21 @@ from latentia.priors import StandardNormal
 
 V, D, E, H = 7, 3, 5, 6
 
+
+def gaussian(*rows: int) -> DiagonalGaussian:
+    return DiagonalGaussian(0.5 * torch.randn(*rows, D), 0.5 * torch.randn(*rows, D) - 1)
+
+
+def direction(*rows: int) -> torch.Tensor:
+    return normalize(torch.randn(*rows, D), dim=-1)
+
+
+DISTRIBUTIONS = {
+    "DiagonalGaussian": gaussian,
+    "HypersphericalUniform": lambda *rows: HypersphericalUniform(torch.zeros(D)).expand(rows),
+    "PowerSpherical": lambda *rows: PowerSpherical(direction(*rows), 4 * torch.rand(rows)),
+    "VonMisesFisher": lambda *rows: VonMisesFisher(direction(*rows), 4 * torch.rand(rows)),
+}
 POOLINGS = {"LastState": LastState, "MaxPooling": MaxPooling, "MeanPooling": MeanPooling}
 HEADS = {"GaussianHead": lambda: GaussianHead(H, D), "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D)}
 PRIORS = {"StandardNormal": lambda: StandardNormal(D)}
@@ -52,6 +72,13 @@ SCHEDULES = {
     "Sigmoid": lambda: schedule.Sigmoid(20, 0.5),
     "Cyclical": lambda: schedule.Cyclical(10, 3),
 }
+
+
+def reference(distribution: Distribution) -> Distribution:
+    """The prior of the distribution's space."""
+    if isinstance(distribution, DiagonalGaussian):
+        return DiagonalGaussian(torch.zeros(D), torch.zeros(D))
+    return HypersphericalUniform(torch.zeros(D))
 
 
 def model(size: int = V) -> TextVAE:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from torch.distributions import Distribution
 
-from latentia import decoders, encoders, nn, objectives, priors
+from latentia import decoders, distributions, encoders, nn, objectives, priors
 from latentia.functional import schedule
 from latentia.recipes.families import members
 from tests.laws import tables
@@ -23,3 +24,9 @@ FAMILIES = {
 @pytest.mark.parametrize(("family", "table"), FAMILIES.items(), ids=lambda value: getattr(value, "__name__", "table"))
 def test_every_member_has_a_row(family, table):
     assert set(members(family)) == {name.split("-")[0] for name in table}
+
+
+def test_every_distribution_over_codes_has_a_row():
+    named = (getattr(distributions, name) for name in distributions.__all__)
+    kinds = {kind.__name__ for kind in named if isinstance(kind, type) and issubclass(kind, Distribution)}
+    assert kinds - {"TokenSequence"} == set(tables.DISTRIBUTIONS)

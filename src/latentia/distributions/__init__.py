@@ -1,6 +1,17 @@
 """Distributions, each in one file with its divergences registered beside it."""
 
 from latentia.distributions.diagonal_gaussian import DiagonalGaussian, kl_per_dimension
+from latentia.distributions.hyperspherical_uniform import HypersphericalUniform
+from latentia.distributions.power_spherical import PowerSpherical
 from latentia.distributions.token_sequence import AutoregressiveNetwork, TokenSequence
+from latentia.distributions.von_mises_fisher import VonMisesFisher
 
-__all__ = ["AutoregressiveNetwork", "DiagonalGaussian", "TokenSequence", "kl_per_dimension"]
+__all__ = [
+    "AutoregressiveNetwork",
+    "DiagonalGaussian",
+    "HypersphericalUniform",
+    "PowerSpherical",
+    "TokenSequence",
+    "VonMisesFisher",
+    "kl_per_dimension",
+]

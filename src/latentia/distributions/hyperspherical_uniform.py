@@ -1,0 +1,69 @@
+"""The uniform distribution on the unit sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, constraints, register_kl
+
+from latentia.functional.sphere import log_area
+
+
+class HypersphericalUniform(Distribution):
+    r"""Every direction alike, :math:`p(z) = \Gamma(m/2) / (2 \pi^{m/2})` on the unit sphere of ``R^m``.
+
+    Args:
+        like: Any tensor with the shape, dtype and device of one draw, ``[*rows, m]``.
+    """
+
+    has_rsample = True
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real_vector
+
+    def __init__(self, like: Float[Tensor, "*rows D"]) -> None:
+        """Take the shape."""
+        self.like = like
+        super().__init__(like.shape[:-1], like.shape[-1:], validate_args=False)
+
+    @property
+    def mean(self) -> Float[Tensor, "*rows D"]:
+        """The origin, which is no point of the sphere."""
+        return torch.zeros_like(self.like)
+
+    def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> HypersphericalUniform:
+        """Repeat the distribution over new leading axes without copying."""
+        return HypersphericalUniform(self.like.expand(torch.Size(batch_shape) + self.event_shape))
+
+    def rsample(self, sample_shape: Sequence[int] = torch.Size()) -> Float[Tensor, "*samples D"]:
+        """Draw directions."""
+        noise = torch.randn(
+            self._extended_shape(torch.Size(sample_shape)), dtype=self.like.dtype, device=self.like.device
+        )
+        return torch.nn.functional.normalize(noise, dim=-1)
+
+    def log_prob(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, "*rows"]:
+        """Log-density of each row, in nats against the surface measure."""
+        rows = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        return value.new_full(rows, -log_area(self.event_shape[0]))
+
+    def entropy(self) -> Float[Tensor, "*rows"]:
+        """Log of the area, in nats."""
+        return self.like.new_full(self.batch_shape, log_area(self.event_shape[0]))
+
+
+@register_kl(HypersphericalUniform, HypersphericalUniform)
+def _kl_uniform_uniform(posterior: HypersphericalUniform, prior: HypersphericalUniform) -> Tensor:
+    return torch.zeros_like(posterior.entropy() + prior.entropy())
+
+
+def direction_across(direction: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows D"]:
+    """Draw unit vectors uniformly among those at right angles to the given ones, with gradients to these."""
+    across = torch.randn_like(direction)
+    # Twice, because what is left of noise that lay almost along the direction still leans to it.
+    for _ in range(2):
+        along = (across * direction).sum(dim=-1, keepdim=True)
+        across = torch.nn.functional.normalize(across - along * direction, dim=-1)
+    return across

@@ -1,0 +1,98 @@
+"""Laws of distributions on the sphere: support, implicit gradients, ends of the range, an independent oracle."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.stats import vonmises_fisher
+from torch.distributions import kl_divergence
+from torch.nn.functional import normalize
+
+from latentia.distributions import HypersphericalUniform, PowerSpherical, VonMisesFisher
+from latentia.functional.sphere import log_area
+
+KINDS = [VonMisesFisher, PowerSpherical]
+
+
+def pole(dimension: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.eye(dimension, dtype=dtype)[0]
+
+
+def cosines(kind: type, dimension: int, concentration: torch.Tensor, draws: int) -> torch.Tensor:
+    direction = normalize(torch.randn(dimension), dim=0)
+    return (kind(direction, concentration).rsample((draws,)) * direction).sum(dim=-1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dimension", [2, 3, 32, 300, 1024])
+@pytest.mark.parametrize("concentration", [0.0, 1e-6, 1e-3, 13.0, 1e4, 1e6])
+def test_finite_and_on_the_sphere_at_the_ends_of_the_range(kind, dimension, concentration):
+    direction = pole(dimension).requires_grad_()
+    kappa = torch.tensor(concentration, requires_grad=True)
+    q, p = kind(direction, kappa), HypersphericalUniform(torch.zeros(dimension))
+    draws = q.rsample((20,))
+    torch.testing.assert_close(draws.norm(dim=-1), torch.ones(20))
+    values = (q.log_prob(draws), q.log_prob(-direction), q.entropy(), kl_divergence(q, p), q.mean)
+    sum(value.sum() for value in values).backward()
+    assert all(value.isfinite().all() for value in (draws, *values, direction.grad, kappa.grad))
+    assert kl_divergence(q, p) >= 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("dimension", "concentration"), [(2, 1.5), (5, 2.0), (32, 13.0), (128, 50.0)])
+def test_the_gradient_of_draws_to_the_concentration_is_that_of_the_mean(kind, dimension, concentration):
+    """The path through an accepted proposal alone gives 0.128 instead of 0.147 for five dimensions and 2."""
+    kappa = torch.full((40_000,), concentration, requires_grad=True)
+    direction = pole(dimension)
+    (kind(direction.expand(40_000, -1), kappa).rsample() @ direction).sum().backward()
+    exact_kappa = torch.tensor(concentration, dtype=torch.float64, requires_grad=True)
+    kind(pole(dimension, torch.float64), exact_kappa).mean[0].backward()
+    error = 4 * kappa.grad.std().item() / math.sqrt(len(kappa))
+    assert kappa.grad.mean().item() == pytest.approx(exact_kappa.grad.item(), abs=error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_of_draws_to_the_direction_is_that_of_the_mean(kind):
+    raw = torch.tensor([1.0, 0.5, -0.3, 0.2], requires_grad=True)
+    target = torch.tensor([0.2, -1.0, 0.4, 0.7])
+    q = kind(normalize(raw, dim=0), torch.tensor(6.0))
+    drawn = torch.autograd.grad((q.rsample((200_000,)) @ target).mean(), raw, retain_graph=True)[0]
+    torch.testing.assert_close(drawn, torch.autograd.grad(q.mean @ target, raw)[0], atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rotating_the_direction_rotates_the_draws(kind):
+    towards = normalize(torch.randn(3, 8), dim=-1)
+    means = kind(towards, torch.full((3,), 20.0)).sample((5000,)).mean(dim=0)
+    assert (normalize(means, dim=-1) * towards).sum(dim=-1).min() > 0.99
+
+
+@pytest.mark.parametrize(("dimension", "concentration"), [(32, 13.0), (32, 100.0), (300, 80.0), (3, 5.0)])
+def test_von_mises_fisher_equals_scipy(dimension, concentration):
+    q = VonMisesFisher(pole(dimension, torch.float64), torch.tensor(concentration, dtype=torch.float64))
+    oracle = vonmises_fisher(pole(dimension).numpy(), concentration)
+    draws = q.sample((5,))
+    torch.testing.assert_close(q.log_prob(draws), torch.from_numpy(oracle.logpdf(draws.numpy())))
+    divergence = kl_divergence(q, HypersphericalUniform(torch.zeros(dimension))).item()
+    assert divergence == pytest.approx(log_area(dimension) - oracle.entropy(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("dimension", "concentration"), [(32, 13.0), (128, 50.0), (768, 100.0)])
+def test_draws_follow_the_concentration_asked_for(dimension, concentration):
+    """An envelope whose two constants disagree gives a mean cosine of -0.31 for 768 dimensions and 100."""
+    kappa = torch.tensor(concentration, dtype=torch.float64, requires_grad=True)
+    mean = VonMisesFisher(pole(dimension, torch.float64), kappa).mean[0]
+    (variance,) = torch.autograd.grad(mean, kappa)
+    drawn = cosines(VonMisesFisher, dimension, torch.tensor(concentration), 20_000)
+    error = math.sqrt(variance.item() / len(drawn))
+    assert drawn.mean().item() == pytest.approx(mean.item(), abs=4 * error)
+    assert drawn.var().item() == pytest.approx(variance.item(), rel=0.05)
+
+
+def test_the_dimension_is_neither_one_less_nor_two_more():
+    """The approximation in public code is the divergence of two more dimensions, 2.084 and 21.208."""
+    for concentration, divergence in ((13.0, 2.1726), (100.0, 20.7585)):
+        q = VonMisesFisher(pole(32), torch.tensor(concentration))
+        assert kl_divergence(q, HypersphericalUniform(torch.zeros(32))).item() == pytest.approx(divergence, abs=1e-4)
