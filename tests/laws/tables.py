@@ -13,6 +13,7 @@ from latentia.functional import schedule
 from latentia.models import TextVAE
 from latentia.nn import (
     BatchNormalisedHead,
+    DirectionalHead,
     GaussianHead,
     LastState,
     MaxPooling,
@@ -20,7 +21,7 @@ from latentia.nn import (
     SequenceDropout,
 )
 from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
-from latentia.priors import StandardNormal
+from latentia.priors import StandardNormal, UniformSphere
 
 V, D, E, H = 7, 3, 5, 6
 
@@ -40,8 +41,13 @@ DISTRIBUTIONS = {
     "VonMisesFisher": lambda *rows: VonMisesFisher(direction(*rows), 4 * torch.rand(rows)),
 }
 POOLINGS = {"LastState": LastState, "MaxPooling": MaxPooling, "MeanPooling": MeanPooling}
-HEADS = {"GaussianHead": lambda: GaussianHead(H, D), "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D)}
-PRIORS = {"StandardNormal": lambda: StandardNormal(D)}
+HEADS = {
+    "GaussianHead": lambda: GaussianHead(H, D),
+    "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D),
+    "DirectionalHead": lambda: DirectionalHead(H, D),
+    "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
+}
+PRIORS = {"StandardNormal": lambda: StandardNormal(D), "UniformSphere": lambda: UniformSphere(D)}
 ENCODERS = {
     f"LSTMEncoder-{pooling}-{head}": lambda pooling=pooling, head=head: LSTMEncoder(
         V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), E, H

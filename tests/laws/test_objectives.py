@@ -6,8 +6,11 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher
+from latentia.errors import RecipeError
+from latentia.evaluation import information_of_each
 from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
 from latentia.objectives.base import sum_of_kl
@@ -95,6 +98,34 @@ def test_the_gap_of_one_posterior_is_its_kl(form):
     objective = DensityGap(Constant(), form, draws=20_000, aggregation_size=1)
     kl = sum_of_kl(run)
     torch.testing.assert_close(objective.regulariser(run, kl), kl, atol=0.06, rtol=0)
+
+
+def directional_run(examples: int) -> ModelRun:
+    """A run on the sphere, of fixed concentration."""
+    posterior = VonMisesFisher(normalize(torch.randn(examples, 4), dim=-1), torch.full((examples,), 8.0))
+    latent = Latent("z", posterior.rsample((2,)), posterior, HypersphericalUniform(torch.zeros(4)))
+    return ModelRun(Batch.collate([[4]] * examples), (latent,), torch.randn(2, examples))
+
+
+def test_the_gap_of_one_posterior_on_the_sphere_is_its_kl():
+    run = directional_run(4)
+    kl = sum_of_kl(run)
+    measured = DensityGap(Constant(), "joint", draws=20_000, aggregation_size=1).regulariser(run, kl)
+    torch.testing.assert_close(measured, kl, atol=0.06, rtol=0)
+
+
+def test_the_gap_on_the_sphere_is_the_kl_less_the_information_of_the_group():
+    run = directional_run(16)
+    (latent,) = run.latents
+    measured = DensityGap(Constant(), "joint", draws=4000).regulariser(run, sum_of_kl(run))
+    information = information_of_each(latent.posterior, 4000).mean().item()
+    assert measured.tolist() == pytest.approx([sum_of_kl(run).mean().item() - information] * 16, abs=0.03)
+
+
+def test_the_marginal_gap_on_the_sphere_is_refused():
+    run = directional_run(4)
+    with pytest.raises(RecipeError, match="Gaussian"):
+        DensityGap(Constant()).regulariser(run, sum_of_kl(run))
 
 
 def test_the_marginal_gap_equals_quadrature():

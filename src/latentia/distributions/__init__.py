@@ -1,5 +1,6 @@
 """Distributions, each in one file with its divergences registered beside it."""
 
+from latentia.distributions.base import CodeDistribution, concatenated
 from latentia.distributions.diagonal_gaussian import DiagonalGaussian, kl_per_dimension
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform
 from latentia.distributions.power_spherical import PowerSpherical
@@ -8,10 +9,12 @@ from latentia.distributions.von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "AutoregressiveNetwork",
+    "CodeDistribution",
     "DiagonalGaussian",
     "HypersphericalUniform",
     "PowerSpherical",
     "TokenSequence",
     "VonMisesFisher",
+    "concatenated",
     "kl_per_dimension",
 ]

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from latentia.distributions.base import CodeDistribution, straight_path
+from latentia.functional.aggregate import gaussian_component_log_prob
 from latentia.functional.divergence import gaussian_kl
 
 
-class DiagonalGaussian(Distribution):
+class DiagonalGaussian(CodeDistribution):
     r"""Independent Gaussians :math:`\prod_i N(z_i; \mu_i, \sigma_i^2)` over ``D`` dimensions.
 
     Args:
@@ -35,6 +37,18 @@ class DiagonalGaussian(Distribution):
         self.log_variance = log_variance
         super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
 
+    path = staticmethod(straight_path)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Mean and log-variance."""
+        return self.location, self.log_variance
+
+    @property
+    def centre(self) -> Float[Tensor, "*rows D"]:
+        """The mean."""
+        return self.location
+
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         """The mean."""
@@ -49,6 +63,10 @@ class DiagonalGaussian(Distribution):
     def variance(self) -> Float[Tensor, "*rows D"]:
         """The variance of each dimension."""
         return self.log_variance.exp()
+
+    def with_parameters(self, *parameters: Tensor) -> DiagonalGaussian:
+        """Return a distribution of this kind with other parameters."""
+        return DiagonalGaussian(*parameters)
 
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> DiagonalGaussian:
         """Repeat the distribution over new leading axes without copying."""
@@ -70,6 +88,10 @@ class DiagonalGaussian(Distribution):
         """Log-density of each dimension on its own, in nats."""
         scaled = (value - self.location) * (-0.5 * self.log_variance).exp()
         return -0.5 * (scaled.square() + self.log_variance + math.log(2 * math.pi))
+
+    def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
+        """Log-density of each code under each of ``N`` rows, in nats."""
+        return gaussian_component_log_prob(codes, self.location, self.log_variance)
 
     def entropy(self) -> Float[Tensor, " *rows"]:
         r"""Differential entropy :math:`\tfrac12 \sum_i (1 + \log 2 \pi \sigma_i^2)`, in nats."""

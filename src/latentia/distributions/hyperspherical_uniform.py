@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from latentia.distributions.base import CodeDistribution, great_circle
 from latentia.functional.sphere import log_area
 
 
-class HypersphericalUniform(Distribution):
+class HypersphericalUniform(CodeDistribution):
     r"""Every direction alike, :math:`p(z) = \Gamma(m/2) / (2 \pi^{m/2})` on the unit sphere of ``R^m``.
 
     Args:
@@ -28,10 +29,26 @@ class HypersphericalUniform(Distribution):
         self.like = like
         super().__init__(like.shape[:-1], like.shape[-1:], validate_args=False)
 
+    path = staticmethod(great_circle)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The tensor of the right shape."""
+        return (self.like,)
+
+    @property
+    def centre(self) -> Float[Tensor, "*rows D"]:
+        """The first axis, as good as any."""
+        return torch.eye(self.event_shape[0], dtype=self.like.dtype, device=self.like.device)[0].expand_as(self.like)
+
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         """The origin, which is no point of the sphere."""
         return torch.zeros_like(self.like)
+
+    def with_parameters(self, *parameters: Tensor) -> HypersphericalUniform:
+        """Return a distribution of this kind with other parameters."""
+        return HypersphericalUniform(*parameters)
 
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> HypersphericalUniform:
         """Repeat the distribution over new leading axes without copying."""
@@ -48,6 +65,10 @@ class HypersphericalUniform(Distribution):
         """Log-density of each row, in nats against the surface measure."""
         rows = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
         return value.new_full(rows, -log_area(self.event_shape[0]))
+
+    def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
+        """Log-density of each code under each of ``N`` rows, in nats."""
+        return codes.new_full((len(codes), *self.batch_shape), -log_area(self.event_shape[0]))
 
     def entropy(self) -> Float[Tensor, "*rows"]:
         """Log of the area, in nats."""

@@ -10,11 +10,12 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
+from latentia.distributions.base import CodeDistribution, great_circle
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, direction_across
 from latentia.functional.sphere import log_area
 
 
-class PowerSpherical(Distribution):
+class PowerSpherical(CodeDistribution):
     r"""Directions around a mean direction, :math:`p(z) \propto (1 + \mu^T z)^\kappa` on the unit sphere of ``R^m``.
 
     Half of one more than the cosine is :math:`\mathrm{Beta}(\tfrac{m-1}2 + \kappa, \tfrac{m-1}2)`, whose draws carry
@@ -40,11 +41,27 @@ class PowerSpherical(Distribution):
         self.direction, self.concentration = direction, concentration
         super().__init__(direction.shape[:-1], direction.shape[-1:], validate_args=False)
 
+    path = staticmethod(great_circle)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Mean direction and concentration."""
+        return self.direction, self.concentration
+
+    @property
+    def centre(self) -> Float[Tensor, "*rows D"]:
+        """The mean direction."""
+        return self.direction
+
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         r"""The mean, :math:`\mu \kappa / (m - 1 + \kappa)`, inside the sphere."""
         length = self.concentration / (self.event_shape[0] - 1 + self.concentration)
         return self.direction * length[..., None]
+
+    def with_parameters(self, *parameters: Tensor) -> PowerSpherical:
+        """Return a distribution of this kind with other parameters."""
+        return PowerSpherical(*parameters)
 
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> PowerSpherical:
         """Repeat the distribution over new leading axes without copying."""
@@ -66,6 +83,11 @@ class PowerSpherical(Distribution):
         # Rounding may take the point opposite the mean direction out of the logarithm's domain.
         density = self.concentration.double() * (2 - 0.5 * apart).clamp(min=1e-30).log() - self._log_normaliser()
         return density.to(value.dtype)
+
+    def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
+        """Log-density of each code under each of ``N`` rows, in nats."""
+        shifted = (1 + codes @ self.direction.double().T).clamp(min=1e-30)
+        return self.concentration.double() * shifted.log() - self._log_normaliser()
 
     def entropy(self) -> Float[Tensor, "*rows"]:
         """Differential entropy in nats, that of the uniform distribution less the divergence from it."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
+from latentia.distributions.base import CodeDistribution, great_circle
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, direction_across
 from latentia.functional.sphere import log_area, log_partition, mean_cosine
 
@@ -20,7 +21,7 @@ NODES, REACH = 48, 12.0
 """Points of the quadrature in the gradient of an angle, and where it ends, in standard deviations."""
 
 
-class VonMisesFisher(Distribution):
+class VonMisesFisher(CodeDistribution):
     r"""Directions around a mean direction, :math:`p(z) \propto e^{\kappa \mu^T z}` on the unit sphere of ``R^m``.
 
     Draws have gradients to both parameters: that of the concentration is implicit,
@@ -48,11 +49,27 @@ class VonMisesFisher(Distribution):
         self.direction, self.concentration = direction, concentration
         super().__init__(direction.shape[:-1], direction.shape[-1:], validate_args=False)
 
+    path = staticmethod(great_circle)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Mean direction and concentration."""
+        return self.direction, self.concentration
+
+    @property
+    def centre(self) -> Float[Tensor, "*rows D"]:
+        """The mean direction."""
+        return self.direction
+
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         r"""The mean, :math:`A(\kappa) \mu`, inside the sphere."""
         length = mean_cosine(self.concentration.double(), self.event_shape[0])
         return self.direction * length.to(self.direction.dtype)[..., None]
+
+    def with_parameters(self, *parameters: Tensor) -> VonMisesFisher:
+        """Return a distribution of this kind with other parameters."""
+        return VonMisesFisher(*parameters)
 
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> VonMisesFisher:
         """Repeat the distribution over new leading axes without copying."""
@@ -63,7 +80,7 @@ class VonMisesFisher(Distribution):
         r"""Draw :math:`z = \mu \cos\theta + v \sin\theta` with ``v`` uniform among the directions across ``mu``."""
         shape = self._extended_shape(torch.Size(sample_shape))
         concentration = self.concentration.double().expand(shape[:-1])
-        angle = _Angle.apply(concentration, shape[-1])  # type: ignore[no-untyped-call]
+        angle: Tensor = _Angle.apply(concentration, shape[-1])  # type: ignore[no-untyped-call]
         cosine, sine = (part.to(self.direction.dtype)[..., None] for part in (angle.cos(), angle.sin()))
         return self.direction * cosine + direction_across(self.direction.expand(shape)) * sine
 
@@ -74,6 +91,12 @@ class VonMisesFisher(Distribution):
         # On the sphere the cosine is 1 - |z - mu|^2 / 2, which keeps its digits near the mean direction.
         density = concentration * (1 - 0.5 * apart) - log_partition(concentration, self.event_shape[0])
         return (density - log_area(self.event_shape[0])).to(value.dtype)
+
+    def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
+        """Log-density of each code under each of ``N`` rows, in nats."""
+        concentration, dimension = self.concentration.double(), self.event_shape[0]
+        offsets = -log_partition(concentration, dimension) - log_area(dimension)
+        return torch.addmm(offsets, codes, (self.direction.double() * concentration[:, None]).T)
 
     def entropy(self) -> Float[Tensor, "*rows"]:
         """Differential entropy in nats, that of the uniform distribution less the divergence from it."""
@@ -105,7 +128,8 @@ class _Angle(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
-        return gradient * _slope_of_angle(*ctx.saved_tensors, ctx.dimension), None
+        concentration, angle = ctx.saved_tensors
+        return gradient * _slope_of_angle(concentration, angle, ctx.dimension), None
 
 
 def _draw_lack_of_cosine(concentration: Float64[Tensor, "*rows"], dimension: int) -> Float64[Tensor, "*rows"]:

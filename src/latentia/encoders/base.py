@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import CodeDistribution
 from latentia.records import Batch
 
 
@@ -14,5 +14,5 @@ class Encoder(nn.Module, ABC):
     embedding: nn.Embedding
 
     @abstractmethod
-    def forward(self, batch: Batch) -> DiagonalGaussian:
+    def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posteriors, batch shape ``[B]``, event shape ``[D]``."""

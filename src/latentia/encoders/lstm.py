@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import CodeDistribution
 from latentia.encoders.base import Encoder
 from latentia.nn import Pooling, PosteriorHead, SequenceDropout
 from latentia.records import Batch
@@ -45,9 +45,9 @@ class LSTMEncoder(Encoder):
         self.recurrence = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
         self.pooling, self.posterior, self.dropout = pooling, posterior, dropout
 
-    def forward(self, batch: Batch) -> DiagonalGaussian:
+    def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posterior of each sequence."""
         embedded = self.embedding(self.dropout.drop_words(batch.tokens))
         states, _ = self.recurrence(self.dropout.drop_embeddings(embedded))
-        posterior: DiagonalGaussian = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
+        posterior: CodeDistribution = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
         return posterior

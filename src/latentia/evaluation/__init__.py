@@ -1,8 +1,8 @@
 """Valid numbers about a model: every one names its estimator and carries a standard error."""
 
 from latentia.evaluation.aggregate import (
-    Aggregate,
     active_units,
+    aggregate_of,
     information_of_each,
     joint_gap,
     marginal_gap,
@@ -12,9 +12,9 @@ from latentia.evaluation.likelihood import Likelihood, importance_weighted_likel
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
-    "Aggregate",
     "Likelihood",
     "active_units",
+    "aggregate_of",
     "evaluate",
     "importance_weighted_likelihood",
     "information_of_each",

@@ -1,20 +1,16 @@
-"""The aggregate posterior of a corpus: information, active and continuous units, gaps to the prior.
-
-The prior is the standard normal throughout, which is what the published definitions assume.
-"""
+"""The aggregate posterior of a corpus: information, active and continuous units, gaps to the prior."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentia.distributions import DiagonalGaussian
-from latentia.functional.aggregate import log_mixture_density, marginal_log_density
+from latentia.distributions import CodeDistribution, DiagonalGaussian, concatenated
+from latentia.functional.aggregate import marginal_log_density
 from latentia.functional.importance import mean_and_standard_error
 from latentia.models import TextVAE
 from latentia.records import Batch
@@ -22,27 +18,14 @@ from latentia.records import Batch
 GRID_LIMIT, GRID_POINTS = 8.0, 4097
 
 
-@dataclass(frozen=True)
-class Aggregate:
-    """Posteriors of a whole corpus, equally weighted.
-
-    Attributes:
-        mean: Shape ``[N, D]``.
-        log_variance: Shape ``[N, D]``.
-    """
-
-    mean: Float[Tensor, "N D"]
-    log_variance: Float[Tensor, "N D"]
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, model: TextVAE, batches: Iterable[Batch]) -> Aggregate:
-        """Encode a corpus."""
-        posteriors = [model.encoder(batch) for batch in batches]
-        return cls(torch.cat([q.location for q in posteriors]), torch.cat([q.log_variance for q in posteriors]))
+@torch.no_grad()
+def aggregate_of(model: TextVAE, batches: Iterable[Batch]) -> CodeDistribution:
+    """Encode a corpus: one row a sequence, which stand for their equal mixture."""
+    return concatenated([model.encoder(batch) for batch in batches])
 
 
-def information_of_each(aggregate: Aggregate, draws: int, generator: torch.Generator) -> Float[Tensor, " N"]:
+@torch.no_grad()
+def information_of_each(aggregate: CodeDistribution, draws: int) -> Float[Tensor, " N"]:
     r"""Information that the code of each sequence carries about its index, full-set estimate, in nats.
 
     .. math:: I = \mathbb E_x \, \mathbb E_{q(z|x)} \big[ \log q(z|x) - \log \tfrac1N \sum_n q(z|x_n) \big]
@@ -52,15 +35,12 @@ def information_of_each(aggregate: Aggregate, draws: int, generator: torch.Gener
     Args:
         aggregate: The posteriors.
         draws: Codes drawn from each posterior.
-        generator: Source of noise.
 
     Source: Hoffman and Johnson, ELBO Surgery, 2016; the full-set plug-in of Li et al., 2019.
     """
-    posterior = DiagonalGaussian(aggregate.mean, aggregate.log_variance)
-    noise = torch.randn(draws, *aggregate.mean.shape, generator=generator)
-    codes = posterior.location + posterior.stddev * noise
-    own = posterior.log_prob(codes)
-    mixture = log_mixture_density(codes.flatten(0, 1), aggregate.mean, aggregate.log_variance).view_as(own)
+    codes = aggregate.sample(torch.Size([draws]))
+    own = aggregate.log_prob(codes)
+    mixture = aggregate.mixture_log_prob(codes.flatten(0, 1)).view_as(own)
     return (own.double() - mixture).mean(dim=0)
 
 
@@ -70,13 +50,13 @@ def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:
     return {"value": value, "standard_error": error, "cap": math.log(len(information))}
 
 
-def variances_of_means(aggregate: Aggregate) -> list[float]:
+def variances_of_means(aggregate: CodeDistribution) -> list[float]:
     """Unbiased variance of the posterior mean of each dimension over the corpus."""
     spread: list[float] = aggregate.mean.double().var(dim=0).tolist()
     return spread
 
 
-def active_units(aggregate: Aggregate, threshold: float = 0.01) -> int:
+def active_units(aggregate: CodeDistribution, threshold: float = 0.01) -> int:
     r"""Count the dimensions with :math:`\mathrm{Var}_x(\mu_i) \ge` the threshold.
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, section 5.2.
@@ -84,8 +64,8 @@ def active_units(aggregate: Aggregate, threshold: float = 0.01) -> int:
     return sum(variance >= threshold for variance in variances_of_means(aggregate))
 
 
-def marginal_gap(aggregate: Aggregate) -> Float[Tensor, " D"]:
-    r"""Gap of each dimension, :math:`\mathrm{KL}(p(z_i) \| q(z_i))` in nats, by quadrature.
+def marginal_gap(aggregate: DiagonalGaussian) -> Float[Tensor, " D"]:
+    r"""Gap of each dimension to the standard normal, :math:`\mathrm{KL}(p(z_i) \| q(z_i))` in nats, by quadrature.
 
     The published estimate draws from the prior; one dimension can be integrated instead, by the trapezoidal rule
     on 4,097 points of [-8, 8], outside of which the prior holds 1e-15 of its mass. A posterior much narrower than
@@ -106,13 +86,13 @@ def continuous_units(
     return {f"{threshold:g}": int((gaps < threshold).sum()) for threshold in thresholds}
 
 
-def joint_gap(aggregate: Aggregate, draws: int, generator: torch.Generator) -> dict[str, float]:
+@torch.no_grad()
+def joint_gap(aggregate: CodeDistribution, prior: CodeDistribution, draws: int) -> dict[str, float]:
     r"""Gap of the whole space, :math:`\mathrm{KL}(p(z) \| q(z))`, with draws from the prior, in nats.
 
     Source: Zhang et al., Improving Variational Autoencoders with Density Gap-based Regularization, 2022, section 5.
     """
-    codes = torch.randn(draws, aggregate.mean.shape[1], generator=generator)
-    log_prior = -0.5 * (codes.double().square() + math.log(2 * math.pi)).sum(dim=1)
-    gap = log_prior - log_mixture_density(codes, aggregate.mean, aggregate.log_variance)
+    codes = prior.sample(torch.Size([draws]))
+    gap = prior.log_prob(codes.double()) - aggregate.mixture_log_prob(codes)
     value, error = mean_and_standard_error(gap)
     return {"value": value, "standard_error": error, "draws": draws}

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from latentia.distributions import CodeDistribution, DiagonalGaussian
 from latentia.errors import DataError, NumericalError
 from latentia.evaluation.aggregate import (
-    Aggregate,
     active_units,
+    aggregate_of,
     continuous_units,
     information_of_each,
     joint_gap,
@@ -64,13 +65,12 @@ def evaluate(
     bound = likelihood.elbo.mean().item()
     if not math.isfinite(bound):
         raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
-    generator = torch.Generator().manual_seed(seed)
     return {
         "sentences": len(index),
         "words": int(words[index].sum()),
         "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
-        **_space(Aggregate.of(model, batches()), likelihood, generator),
+        **_space(aggregate_of(model, batches()), model.prior(), likelihood, seed),
     }
 
 
@@ -86,23 +86,32 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
     }
 
 
-def _space(aggregate: Aggregate, likelihood: Likelihood, generator: torch.Generator) -> dict[str, Any]:
-    gaps = marginal_gap(aggregate)
-    information = information_of_each(aggregate, POSTERIOR_DRAWS, generator)
+def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        information = information_of_each(aggregate, POSTERIOR_DRAWS)
+        joint = joint_gap(aggregate, prior, PRIOR_DRAWS)
     difference = _estimate(likelihood.kl.double() - information)
-    joint = joint_gap(aggregate, PRIOR_DRAWS, generator)
     return {
         "mutual_information": {**mutual_information(information), "draws": POSTERIOR_DRAWS},
         "active_units": active_units(aggregate),
-        "latent_dim": aggregate.mean.shape[1],
+        "latent_dim": aggregate.event_shape[0],
         "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
-        "continuous_units": continuous_units(gaps),
-        "marginal_gap": gaps.sum().item(),
-        "marginal_gap_per_dimension": gaps.tolist(),
+        **_marginals(aggregate),
         "joint_gap": joint["value"],
         "joint_gap_standard_error": joint["standard_error"],
         "aggregate_kl": difference["value"],
         "aggregate_kl_standard_error": difference["standard_error"],
+    }
+
+
+def _marginals(aggregate: CodeDistribution) -> dict[str, Any]:
+    """Gaps of single dimensions; none on a sphere, whose dimensions are not independent under the prior."""
+    gaps = marginal_gap(aggregate) if isinstance(aggregate, DiagonalGaussian) else torch.zeros(0)
+    return {
+        "continuous_units": continuous_units(gaps) if len(gaps) else {},
+        "marginal_gap": gaps.sum().item() if len(gaps) else None,
+        "marginal_gap_per_dimension": gaps.tolist(),
     }
 
 

@@ -38,10 +38,15 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         ),
         ("active units (0.01)", f"{result['active_units']} of {units}", ""),
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
-        ("marginal gap, KL(p(z_i) || q(z_i))", f"{result['marginal_gap']:.3f}", "summed, quadrature"),
+        *_marginal_gap(result["marginal_gap"]),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
         _row("KL(q(z) || p(z)) = KL - information", result["aggregate_kl"], result["aggregate_kl_standard_error"]),
     ]
+
+
+def _marginal_gap(value: float | None) -> list[tuple[str, str, str]]:
+    """One row, or none on a sphere."""
+    return [] if value is None else [("marginal gap, KL(p(z_i) || q(z_i))", f"{value:.3f}", "summed, quadrature")]
 
 
 def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tuple[str, str, str]:

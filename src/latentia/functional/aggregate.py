@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -103,27 +103,20 @@ def _log_components(samples: Tensor, mean: Tensor, log_variance: Tensor, joint: 
     return distance, log_density.sum(dim=0, keepdim=True) if joint else log_density
 
 
-@torch.no_grad()
-def log_mixture_density(
-    samples: Float[Tensor, "N D"],
-    mean: Float[Tensor, "K D"],
-    log_variance: Float[Tensor, "K D"],
-    chunk: int = 2**23,
-) -> Float[Tensor, " N"]:
-    r"""Joint log-density of a large equal mixture, in nats, without gradients.
+def gaussian_component_log_prob(
+    codes: Float64[Tensor, "P D"], mean: Float[Tensor, "N D"], log_variance: Float[Tensor, "N D"]
+) -> Float64[Tensor, "P N"]:
+    r"""Log-density of each code under each Gaussian, in nats.
 
     The squared distances are one matrix product, ``z^2 / sigma^2 - 2 z mu / sigma^2 + mu^2 / sigma^2``. It
     cancels badly when variances are small, so it is computed in float64, which leaves ten digits at
     ``sigma = 1e-3``.
     """
-    precision = (-log_variance.double()).exp()
-    mean = mean.double()
-    factors = torch.cat([-0.5 * precision, mean * precision], dim=1).T.contiguous()
-    offsets = -0.5 * (mean.square() * precision + log_variance.double() + LOG_TWO_PI).sum(dim=1)
-    step = max(1, chunk // mean.shape[0])
-    blocks = (block.double() for block in samples.split(step))
-    densities = [torch.addmm(offsets, torch.cat([z.square(), z], dim=1), factors).logsumexp(dim=1) for z in blocks]
-    return torch.cat(densities) - math.log(mean.shape[0])
+    mean, log_variance = mean.double(), log_variance.double()
+    precision = (-log_variance).exp()
+    factors = torch.cat([-0.5 * precision, mean * precision], dim=1).T
+    offsets = -0.5 * (mean.square() * precision + log_variance + LOG_TWO_PI).sum(dim=1)
+    return torch.addmm(offsets, torch.cat([codes.square(), codes], dim=1), factors)
 
 
 @torch.no_grad()

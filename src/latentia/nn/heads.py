@@ -1,12 +1,14 @@
 """From features of an observation to the parameters of its posterior."""
 
+import math
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import CodeDistribution, DiagonalGaussian, PowerSpherical, VonMisesFisher
 from latentia.shapes import PositiveFloat, PositiveInt
 
 LOG_VARIANCE_LIMIT = 14.0
@@ -18,7 +20,7 @@ class PosteriorHead(nn.Module, ABC):
     """Features ``[B, H]`` to a posterior over ``[B, D]``."""
 
     @abstractmethod
-    def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
+    def forward(self, features: Float[Tensor, "B H"]) -> CodeDistribution:
         """Return the posterior of each example."""
 
 
@@ -39,6 +41,48 @@ class GaussianHead(PosteriorHead):
         """Return the posterior of each example."""
         mean, log_variance = self.parameters_of(features).float().chunk(2, dim=-1)
         return DiagonalGaussian(mean, _bounded(log_variance))
+
+
+class DirectionalHead(PosteriorHead):
+    r"""A distribution around the direction of :math:`W h + b`, of fixed concentration unless it is learned.
+
+    A fixed concentration fixes the KL from the uniform prior, which then cannot vanish. A learned one is
+    :math:`\kappa_0 \, \mathrm{softplus}(w^T h) / \log 2`, which is the value given where the features say nothing.
+
+    Args:
+        hidden_dim: Features, ``H``.
+        latent_dim: Dimensions of the sphere's space, ``D``.
+        concentration: ``kappa``, or the ``kappa_0`` of a learned one.
+        learned: Let the concentration depend on the sequence.
+        family: ``von-mises-fisher``, or the cheaper ``power-spherical``.
+
+    Source: Davidson et al., Hyperspherical Variational Auto-Encoders, 2018; Xu and Durrett, Spherical Latent Spaces
+    for Stable Variational Autoencoders, 2018, section 3 (fixed); De Cao and Aziz, The Power Spherical Distribution,
+    2020.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: PositiveInt,
+        latent_dim: PositiveInt,
+        concentration: PositiveFloat = 13.0,
+        learned: bool = False,
+        family: Literal["von-mises-fisher", "power-spherical"] = "von-mises-fisher",
+    ) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.direction = nn.Linear(hidden_dim, latent_dim)
+        self.spread = nn.Linear(hidden_dim, 1, bias=False) if learned else None
+        self.kind = VonMisesFisher if family == "von-mises-fisher" else PowerSpherical
+        self.concentration = concentration
+
+    def forward(self, features: Float[Tensor, "B H"]) -> VonMisesFisher | PowerSpherical:
+        """Return the posterior of each example."""
+        direction = nn.functional.normalize(self.direction(features).float(), dim=-1)
+        concentration = direction.new_full(direction.shape[:-1], self.concentration)
+        if self.spread is not None:
+            concentration = concentration * nn.functional.softplus(self.spread(features).float())[..., 0] / math.log(2)
+        return self.kind(direction, concentration)
 
 
 class BatchNormalisedHead(PosteriorHead):

@@ -1,12 +1,14 @@
 """The divergence of the mini-batch's aggregate posterior from the prior."""
 
+import math
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import CodeDistribution, DiagonalGaussian
+from latentia.errors import RecipeError
 from latentia.functional.aggregate import mean_log_mixture
 from latentia.functional.schedule import Schedule
 from latentia.objectives.base import Objective
@@ -51,16 +53,27 @@ class DensityGap(Objective):
         self.joint, self.draws, self.aggregation_size = form == "joint", draws, aggregation_size
 
     def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Return to each example the gap of its group."""
+        """Return to each example the gap of its group.
+
+        Raises:
+            RecipeError: For the marginal form on a sphere, whose dimensions are not independent under the prior.
+        """
         (latent,) = run.latents
         posterior, prior = latent.posterior, latent.prior
-        if not isinstance(posterior, DiagonalGaussian) or not isinstance(prior, DiagonalGaussian):
-            raise NotImplementedError("the density gap needs Gaussian posteriors and a Gaussian prior")
+        if not isinstance(posterior, CodeDistribution) or not isinstance(prior, CodeDistribution):
+            raise RecipeError("the density gap needs continuous codes", "take another objective")
+        if not self.joint and not isinstance(posterior, DiagonalGaussian):
+            raise RecipeError("the marginal density gap needs Gaussian posteriors", "set objective.form=joint")
         size = self.aggregation_size or len(run.batch)
-        groups = zip(posterior.location.split(size), posterior.log_variance.split(size), strict=True)
-        return torch.cat([self._gap(DiagonalGaussian(*group), prior).expand(len(group[0])) for group in groups])
+        groups = zip(*(part.split(size) for part in posterior.parameters), strict=True)
+        gaps = [self._gap(posterior.with_parameters(*group), prior).expand(len(group[0])) for group in groups]
+        return torch.cat(gaps)
 
-    def _gap(self, group: DiagonalGaussian, prior: DiagonalGaussian) -> Float[Tensor, ""]:
+    def _gap(self, group: CodeDistribution, prior: CodeDistribution) -> Float[Tensor, ""]:
         draws = group.rsample(torch.Size([self.draws])).flatten(0, 1)
-        aggregate = mean_log_mixture(draws, group.location, group.log_variance, self.joint).sum()
+        if isinstance(group, DiagonalGaussian):
+            aggregate = mean_log_mixture(draws, group.location, group.log_variance, self.joint).sum()
+        else:
+            components = group.component_log_prob(draws.double())
+            aggregate = (components.logsumexp(dim=1) - math.log(components.shape[1])).mean().to(draws.dtype)
         return aggregate - prior.log_prob(draws).mean()

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentia.distributions import DiagonalGaussian, kl_per_dimension
+from latentia.errors import RecipeError
 from latentia.functional.schedule import Schedule
 from latentia.objectives.base import Objective
 from latentia.records import ModelRun
@@ -71,5 +72,5 @@ def _per_dimension(run: ModelRun) -> Float[Tensor, "B D"]:
     (latent,) = run.latents
     posterior, prior = latent.posterior, latent.prior
     if not isinstance(posterior, DiagonalGaussian) or not isinstance(prior, DiagonalGaussian):
-        raise NotImplementedError("free bits a dimension need a factorised Gaussian posterior and prior")
+        raise RecipeError("free bits a dimension need Gaussian posteriors", "set objective.kind=FreeBitsTotal")
     return kl_per_dimension(posterior, prior)

@@ -35,7 +35,7 @@ class TextSpace:
         return f"TextSpace(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
 
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
-        """Return the posterior mean of each text.
+        """Return the centre of each text's posterior: a Gaussian's mean, a direction on a sphere.
 
         Raises:
             InputError: For a text that is empty or longer than ``max_tokens``.
@@ -45,7 +45,7 @@ class TextSpace:
         codes = torch.empty(len(texts), self.model.latent_dim)
         with torch.no_grad():
             for batch in sequential(corpus, rows, ROWS_AT_A_TIME):
-                codes[batch.index] = self.model.encoder(batch).mean
+                codes[batch.index] = self.model.encoder(batch).centre
         return codes
 
     def decode(self, codes: Tensor | ArrayLike, strategy: Strategy | None = None) -> list[str]:
@@ -75,13 +75,15 @@ class TextSpace:
             return self.decode(codes, strategy or Ancestral())
 
     def reconstruct(self, texts: Sequence[str], strategy: Strategy | None = None) -> list[str]:
-        """Return the decoded posterior mean of each text; beam search unless another strategy is given."""
+        """Return the decoded centre of each text's posterior; beam search unless another strategy is given."""
         return self.decode(self.encode(texts), strategy or Beam())
 
     def interpolate(self, a: str, b: str, steps: int = 7, strategy: Strategy | None = None) -> list[str]:
-        r"""Return the texts on the line between two posterior means, both ends included.
+        r"""Return the texts on the way between the centres of two posteriors, both ends included.
 
         .. math:: z(t) = (1 - t) z_a + t z_b
+
+        in Euclidean space; on a sphere the way is a great circle.
 
         Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
 
@@ -91,8 +93,8 @@ class TextSpace:
         if steps < 2:
             raise InputError(f"steps is {steps}", "ask for at least 2, the two ends")
         start, end = self.encode([a, b])
-        share = torch.linspace(0, 1, steps)[:, None]
-        return self.decode((1 - share) * start + share * end, strategy or Beam())
+        path = self.model.prior().path(start, end, torch.linspace(0, 1, steps))
+        return self.decode(path, strategy or Beam())
 
     def _codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N D"]:
         """Take codes of any number type, as other libraries return them."""

@@ -2,5 +2,6 @@
 
 from latentia.priors.base import Prior
 from latentia.priors.standard_normal import StandardNormal
+from latentia.priors.uniform_sphere import UniformSphere
 
-__all__ = ["Prior", "StandardNormal"]
+__all__ = ["Prior", "StandardNormal", "UniformSphere"]

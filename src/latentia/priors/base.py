@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import CodeDistribution
 
 
 class Prior(nn.Module, ABC):
@@ -14,5 +14,5 @@ class Prior(nn.Module, ABC):
     """True when ``log_prob`` is the density itself, False when it is a lower bound of it."""
 
     @abstractmethod
-    def forward(self) -> DiagonalGaussian:
+    def forward(self) -> CodeDistribution:
         """Return the prior, batch shape empty."""

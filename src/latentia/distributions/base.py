@@ -1,0 +1,86 @@
+"""What every distribution over codes does."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.distributions import Distribution
+
+
+class CodeDistribution(Distribution, ABC):
+    """A distribution over codes, event shape ``[D]``, that knows its centre and how to stand in a mixture."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The tensors that the constructor takes, in its order."""
+
+    @property
+    @abstractmethod
+    def centre(self) -> Float[Tensor, "*rows D"]:
+        """The code that stands for the distribution: in its support, where its mean may not be."""
+
+    @abstractmethod
+    def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
+        """Log-density of each code under each of ``N`` rows, in nats, without a tensor of size ``P N D``."""
+
+    @abstractmethod
+    def path(
+        self, start: Float[Tensor, " D"], end: Float[Tensor, " D"], share: Float[Tensor, " steps"]
+    ) -> Float[Tensor, "steps D"]:
+        """Codes on the shortest way from ``start``, at share 0, to ``end``, at share 1, within the support."""
+
+    @abstractmethod
+    def with_parameters(self, *parameters: Tensor) -> CodeDistribution:
+        """Return a distribution of this kind with other parameters, such as some of the rows."""
+
+    @torch.no_grad()
+    def mixture_log_prob(self, codes: Float[Tensor, "P D"], chunk: int = 2**23) -> Float64[Tensor, " P"]:
+        r"""Log-density of the equal mixture of all rows, :math:`\log \tfrac1N \sum_n q_n(z)`, in nats.
+
+        It has no gradients. At most about ``chunk`` numbers are held at a time beside the result.
+        """
+        rows = self.batch_shape[0]
+        blocks = codes.double().split(max(1, chunk // rows))
+        return torch.cat([self.component_log_prob(block).logsumexp(dim=1) for block in blocks]) - math.log(rows)
+
+
+def concatenated(parts: Sequence[CodeDistribution]) -> CodeDistribution:
+    """Join the rows of several distributions of one kind."""
+    columns = zip(*(part.parameters for part in parts), strict=True)
+    return parts[0].with_parameters(*(torch.cat(column) for column in columns))
+
+
+def straight_path(
+    start: Float[Tensor, " D"], end: Float[Tensor, " D"], share: Float[Tensor, " steps"]
+) -> Float[Tensor, "steps D"]:
+    r"""The line :math:`(1 - t) a + t b`."""
+    return torch.lerp(start, end, share[:, None])
+
+
+def great_circle(
+    start: Float[Tensor, " D"], end: Float[Tensor, " D"], share: Float[Tensor, " steps"]
+) -> Float[Tensor, "steps D"]:
+    r"""The great circle between directions, :math:`(\sin((1 - t) \omega) a + \sin(t \omega) b) / \sin \omega`.
+
+    Between opposite directions every great circle is as short; one is taken.
+
+    Source: Shoemake, Animating Rotation with Quaternion Curves, 1985, section 3.3.
+
+    >>> halfway = great_circle(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5]))
+    >>> halfway
+    tensor([[0.7071, 0.7071]])
+    """
+    angle = 2 * torch.atan2((end - start).norm(), (end + start).norm())
+    across = end - (start @ end) * start
+    if bool(across.norm() < 1e-6):
+        across = torch.roll(start, 1) * torch.linspace(1, 2, len(start), dtype=start.dtype, device=start.device)
+        across = across - (start @ across) * start
+    across = torch.nn.functional.normalize(across, dim=0)
+    turned = (share * angle)[:, None]
+    return start * turned.cos() + across * turned.sin()
