@@ -12,7 +12,9 @@ from latentia.encoders import LSTMEncoder
 from latentia.functional import schedule
 from latentia.models import TextVAE
 from latentia.nn import (
+    AbsoluteMaxPooling,
     BatchNormalisedHead,
+    CommittedRateHead,
     DirectionalHead,
     GaussianHead,
     LastState,
@@ -20,7 +22,14 @@ from latentia.nn import (
     MeanPooling,
     SequenceDropout,
 )
-from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+from latentia.objectives import (
+    ELBO,
+    DensityGap,
+    FreeBitsDimension,
+    FreeBitsExample,
+    FreeBitsTotal,
+    MaximumMeanDiscrepancy,
+)
 from latentia.priors import StandardNormal, UniformSphere
 
 V, D, E, H = 7, 3, 5, 6
@@ -40,10 +49,16 @@ DISTRIBUTIONS = {
     "PowerSpherical": lambda *rows: PowerSpherical(direction(*rows), 4 * torch.rand(rows)),
     "VonMisesFisher": lambda *rows: VonMisesFisher(direction(*rows), 4 * torch.rand(rows)),
 }
-POOLINGS = {"LastState": LastState, "MaxPooling": MaxPooling, "MeanPooling": MeanPooling}
+POOLINGS = {
+    "AbsoluteMaxPooling": AbsoluteMaxPooling,
+    "LastState": LastState,
+    "MaxPooling": MaxPooling,
+    "MeanPooling": MeanPooling,
+}
 HEADS = {
     "GaussianHead": lambda: GaussianHead(H, D),
     "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D),
+    "CommittedRateHead": lambda: CommittedRateHead(H, D),
     "DirectionalHead": lambda: DirectionalHead(H, D),
     "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
 }
@@ -70,6 +85,8 @@ OBJECTIVES = {
     "FreeBitsExample": FreeBitsExample,
     "FreeBitsTotal": FreeBitsTotal,
     "DensityGap": DensityGap,
+    "MaximumMeanDiscrepancy": MaximumMeanDiscrepancy,
+    "MaximumMeanDiscrepancy-info": lambda weight: MaximumMeanDiscrepancy(weight, information=0.5),
 }
 SCHEDULES = {
     "Constant": lambda: schedule.Constant(0.7),

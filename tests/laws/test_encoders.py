@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentia.nn import BatchNormalisedHead, LastState, MaxPooling, MeanPooling
+from latentia.distributions import DiagonalGaussian, kl_per_dimension
+from latentia.nn import AbsoluteMaxPooling, BatchNormalisedHead, CommittedRateHead, LastState, MaxPooling, MeanPooling
 from latentia.records import Batch
 from tests.laws.tables import ENCODERS, D, H
 
@@ -76,4 +77,32 @@ def test_poolings_of_known_states():
     batch = Batch.collate([[4, 4], [4]])
     assert LastState()(states, batch).flatten().tolist() == [-5.0, -1.0]
     assert MaxPooling()(states, batch).flatten().tolist() == [3.0, -1.0]
+    assert AbsoluteMaxPooling()(states, batch).flatten().tolist() == [-5.0, -2.0]
     torch.testing.assert_close(MeanPooling()(states, batch).flatten(), torch.tensor([-1 / 3, -1.5]))
+
+
+def test_the_absolute_maximum_is_the_maximum_of_values_of_one_sign():
+    states, batch = torch.rand(2, 5, 3), Batch.collate([[4, 4, 4, 4], [4]])
+    torch.testing.assert_close(AbsoluteMaxPooling()(states, batch), MaxPooling()(states, batch))
+    torch.testing.assert_close(AbsoluteMaxPooling()(-states, batch), -MaxPooling()(states, batch))
+
+
+@pytest.mark.parametrize("delta", [1e-3, 0.1, 0.15, 0.25, 3.0])
+def test_the_committed_rate_is_exact(delta):
+    """KL_i = delta + max(0, b) / 2 for every a; one delta for the whole vector would divide it by D."""
+    head = CommittedRateHead(H, D, delta)
+    head.parameters_of = torch.nn.Identity()
+    scale, excess = torch.randn(200, D) * 6, torch.randn(200, D) * 3
+    kl = kl_per_dimension(head(torch.cat([scale, excess], dim=1)), DiagonalGaussian(torch.zeros(D), torch.zeros(D)))
+    torch.testing.assert_close(kl, delta + 0.5 * excess.relu(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [-200.0, 0.0, 200.0])
+@pytest.mark.parametrize("excess", [-1e4, 0.0, 1e4])
+def test_the_committed_rate_has_finite_gradients_at_the_ends(scale, excess):
+    head = CommittedRateHead(H, D)
+    head.parameters_of = torch.nn.Identity()
+    raw = torch.cat([torch.full((2, D), scale), torch.full((2, D), excess)], dim=1).requires_grad_()
+    posterior = head(raw)
+    (posterior.mean.sum() + posterior.log_variance.sum()).backward()
+    assert raw.grad.isfinite().all()

@@ -41,6 +41,17 @@ class MaxPooling(Pooling):
         return states.masked_fill(~batch.mask[:, :, None], -torch.inf).amax(dim=1)
 
 
+class AbsoluteMaxPooling(Pooling):
+    """The value of each feature that is farthest from 0, with its sign (Long, Cao and Cheung, 2019)."""
+
+    def __call__(self, states: Float[Tensor, "B T H"], batch: Batch) -> Float[Tensor, "B H"]:
+        """Take the value of the largest magnitude over the tokens."""
+        size = states.abs()
+        if not batch.equal_length:
+            size = size.masked_fill(~batch.mask[:, :, None], -1.0)
+        return states.gather(1, size.argmax(dim=1, keepdim=True))[:, 0]
+
+
 class MeanPooling(Pooling):
     """The mean of each feature over the tokens (Long, Cao and Cheung, 2019)."""
 

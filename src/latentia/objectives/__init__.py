@@ -2,7 +2,16 @@
 
 from latentia.objectives.base import Objective
 from latentia.objectives.density_gap import DensityGap
+from latentia.objectives.discrepancy import MaximumMeanDiscrepancy
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.free_bits import FreeBitsDimension, FreeBitsExample, FreeBitsTotal
 
-__all__ = ["ELBO", "DensityGap", "FreeBitsDimension", "FreeBitsExample", "FreeBitsTotal", "Objective"]
+__all__ = [
+    "ELBO",
+    "DensityGap",
+    "FreeBitsDimension",
+    "FreeBitsExample",
+    "FreeBitsTotal",
+    "MaximumMeanDiscrepancy",
+    "Objective",
+]
