@@ -76,7 +76,7 @@ DECODERS = {
     )
     for tied in (False, True)
     for skip in (False, True)
-}
+} | {"LSTMDecoder-inputless": lambda size=V: LSTMDecoder(size, D, SequenceDropout(), E, H, inputless=True)}
 OBJECTIVES = {
     "ELBO": ELBO,
     "ELBO-beta": lambda weight: ELBO(weight, beta=0.4),

@@ -87,6 +87,12 @@ def test_full_word_dropout_hides_the_inputs_while_training():
     assert not torch.equal(*ends)
 
 
+def test_an_inputless_decoder_reads_nothing_ever():
+    decoder, codes = DECODERS["LSTMDecoder-inputless"]().eval(), torch.randn(1, 1, D)
+    ends = [decoder(codes).token_log_prob(Batch.collate([[a, 5]]))[0, 0, 1:] for a in (4, 6)]
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
 def test_word_dropout_never_drops_bos_and_hits_its_rate():
     tokens = torch.full((200, 51), 5)
     tokens[:, 0] = BOS

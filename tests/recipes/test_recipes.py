@@ -51,6 +51,32 @@ def test_every_recipe_survives_yaml(name):
     assert settings["about"]["source"]
 
 
+def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: vae\nobjective: {beta: 0.5, weight: {kind: Constant}}\n")
+    mine, base = load_recipe(str(path)).settings, load_recipe("vae").settings
+    assert mine["objective"] == {"kind": "ELBO", "beta": 0.5, "weight": {"kind": "Constant", "value": 1.0}}
+    assert {part: mine[part] for part in ("data", "model", "training")} == {
+        part: base[part] for part in ("data", "model", "training")
+    }
+    assert mine["about"] != base["about"]
+
+
+@pytest.mark.parametrize("base", ["vea", "../vae", "mine.yaml", 3, ["vae"]])
+def test_a_recipe_extends_only_those_of_the_package(tmp_path, base):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"extends": base}))
+    with pytest.raises(RecipeError, match="extends"):
+        load_recipe(str(path))
+
+
+def test_a_change_that_does_not_fit_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: vae\nobjective: {betta: 0.5}\n")
+    with pytest.raises(RecipeError, match="betta"):
+        load_recipe(str(path))
+
+
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from latentia.decoders.base import Decoder
 from latentia.nn import SequenceDropout, Vocabulary
 from latentia.records import Batch
-from latentia.shapes import PositiveInt
+from latentia.shapes import BOS, UNK, PositiveInt
 
 
 class LSTMDecoder(Decoder):
@@ -30,6 +30,7 @@ class LSTMDecoder(Decoder):
         hidden_dim: Features of a state, ``H``.
         tied: Use the embedding table as the output weights (Press and Wolf, 2017).
         skip: Show ``z`` to the output projection too (Dieng et al., Avoiding Latent Variable Collapse, 2019).
+        inputless: Read UNK instead of every token but BOS, not only while training.
 
     Source: Bowman et al., 2016, section 2, in the form of He et al., Lagging Inference Networks, 2019.
     """
@@ -43,6 +44,7 @@ class LSTMDecoder(Decoder):
         hidden_dim: PositiveInt = 256,
         tied: bool = False,
         skip: bool = False,
+        inputless: bool = False,
     ) -> None:
         """Build the layers."""
         super().__init__()
@@ -50,7 +52,7 @@ class LSTMDecoder(Decoder):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.initial = nn.Linear(latent_dim, hidden_dim)
         self.recurrence = nn.LSTM(embedding_dim + latent_dim, hidden_dim, batch_first=True)
-        self.dropout, self.skip = dropout, skip
+        self.dropout, self.skip, self.inputless = dropout, skip, inputless
         projects = tied or skip
         width = hidden_dim + latent_dim if skip else hidden_dim
         self.project = nn.Linear(width, embedding_dim) if projects else nn.Identity()
@@ -61,7 +63,7 @@ class LSTMDecoder(Decoder):
     def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
         """Log-probability of each token given those before it, in nats, 0 at padding."""
         samples, rows = latent.shape[:2]
-        states = self._states(latent, self.dropout.drop_words(batch.decoder_inputs))
+        states = self._states(latent, self.dropout.drop_words(self._readable(batch.decoder_inputs)))
         targets = batch.tokens.expand(samples, -1, -1)
         if batch.equal_length:
             return self.vocabulary.log_prob(states.flatten(0, 1), targets.flatten()).view(samples, rows, -1)
@@ -79,10 +81,13 @@ class LSTMDecoder(Decoder):
     ) -> tuple[Float[Tensor, "N V"], tuple[Tensor, ...]]:
         """Read one token a row; return the log-probabilities of the next, and the state."""
         latent, hidden, cell = state
-        inputs = torch.cat([self.embedding(tokens), latent], dim=-1)[:, None]
+        inputs = torch.cat([self.embedding(self._readable(tokens)), latent], dim=-1)[:, None]
         output, (hidden, cell) = self.recurrence(inputs, (hidden[None].contiguous(), cell[None].contiguous()))
         log_probabilities: Tensor = self.vocabulary(self._output(output, latent)[:, 0])
         return log_probabilities, (latent, hidden[0], cell[0])
+
+    def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
+        return tokens.where(tokens == BOS, UNK) if self.inputless else tokens
 
     def _states(self, latent: Tensor, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "N T E"]:
         """What the vocabulary reads, for ``N = S * B`` rows."""

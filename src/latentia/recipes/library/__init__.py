@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,11 +61,13 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """Load a recipe by its name in the package, or from a file whose name ends in ``.yaml``.
 
+    A recipe that ``extends`` one of the package holds only what it changes there; ``about`` is all its own.
+
     Raises:
         RecipeError: If there is none, or it is not valid.
     """
     try:
-        return Recipe(_tree(recipe_text(name), name))
+        return _recipe(_tree(recipe_text(name), name))
     except RecipeError as error:
         if name in recipe_names() or name in error.message:
             raise
@@ -94,6 +97,26 @@ def _tree(text: str, origin: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise RecipeError(f"{origin} is no recipe", "a recipe has the sections about, data, model, objective, training")
     return tree
+
+
+def _recipe(tree: dict[str, Any]) -> Recipe:
+    changes = {key: value for key, value in tree.items() if key not in {"extends", "about"}}
+    if "extends" not in tree:
+        return Recipe(tree)
+    base = tree["extends"]
+    if base not in recipe_names():
+        raise RecipeError(f"extends names {base!r}", f"it may name {', '.join(recipe_names())}")
+    settings = {**load_recipe(base).settings, "about": tree.get("about", {})}
+    return Recipe(settings).with_settings(list(_assignments(changes, "")))
+
+
+def _assignments(tree: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Flatten a tree of changes to paths and values; a kind comes first, because it starts its node anew."""
+    for key, value in sorted(tree.items(), key=lambda item: item[0] != "kind"):
+        if isinstance(value, dict):
+            yield from _assignments(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def _folder() -> Any:  # noqa: ANN401 - a Traversable, whose type moved between Python versions
