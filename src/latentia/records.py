@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -89,11 +89,19 @@ class Latent:
 
 @dataclass(frozen=True)
 class ModelRun:
-    """One pass: the batch, its latent variables, and ``log p(x|z)`` in nats a sequence."""
+    """One pass.
+
+    Attributes:
+        batch: What was read.
+        latents: Its latent variables.
+        log_likelihood: ``log p(x|z)``, in nats a sequence.
+        auxiliary: Computes the costs that are trained beside the objective, by name, in nats.
+    """
 
     batch: Batch
     latents: tuple[Latent, ...]
     log_likelihood: Float[Tensor, "S B"]
+    auxiliary: Callable[[], Mapping[str, Tensor]] = dict
 
 
 @dataclass(frozen=True)

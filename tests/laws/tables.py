@@ -6,6 +6,7 @@ import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
+from latentia.auxiliaries import Adversary, BagOfWords, Nothing
 from latentia.decoders import LSTMDecoder
 from latentia.distributions import DiagonalGaussian, HypersphericalUniform, PowerSpherical, VonMisesFisher
 from latentia.encoders import LSTMEncoder
@@ -77,6 +78,11 @@ DECODERS = {
     for tied in (False, True)
     for skip in (False, True)
 } | {"LSTMDecoder-inputless": lambda size=V: LSTMDecoder(size, D, SequenceDropout(), E, H, inputless=True)}
+AUXILIARIES = {
+    "Adversary": lambda: Adversary(D, features=8),
+    "BagOfWords": lambda: BagOfWords(V, D, features=8),
+    "Nothing": Nothing,
+}
 OBJECTIVES = {
     "ELBO": ELBO,
     "ELBO-beta": lambda weight: ELBO(weight, beta=0.4),
@@ -107,4 +113,4 @@ def reference(distribution: Distribution) -> Distribution:
 def model(size: int = V) -> TextVAE:
     """A small text VAE."""
     encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), E, H)
-    return TextVAE(size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), D)
+    return TextVAE(size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), Nothing(), D)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch.distributions import Distribution
 
-from latentia import decoders, distributions, encoders, nn, objectives, priors
+from latentia import auxiliaries, decoders, distributions, encoders, nn, objectives, priors
 from latentia.functional import schedule
 from latentia.recipes.families import members
 from tests.laws import tables
@@ -14,6 +14,7 @@ FAMILIES = {
     encoders.Encoder: tables.ENCODERS,
     decoders.Decoder: tables.DECODERS,
     priors.Prior: tables.PRIORS,
+    auxiliaries.Auxiliary: tables.AUXILIARIES,
     objectives.Objective: tables.OBJECTIVES,
     nn.Pooling: tables.POOLINGS,
     nn.PosteriorHead: tables.HEADS,

@@ -1,8 +1,11 @@
 """One latent code a sequence."""
 
+from functools import partial
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from latentia.auxiliaries import Auxiliary
 from latentia.decoders import Decoder
 from latentia.encoders import Encoder
 from latentia.errors import RecipeError
@@ -19,6 +22,7 @@ class TextVAE(nn.Module):
         encoder: Recognition network ``q(z|x)``.
         decoder: Likelihood ``p(x|z)``.
         prior: ``p(z)``.
+        auxiliary: Costs of the codes beside those of the objective.
         latent_dim: Dimensions of the code, ``D``.
         share_embedding: Let encoder and decoder use one embedding table.
 
@@ -34,22 +38,24 @@ class TextVAE(nn.Module):
         encoder: Encoder,
         decoder: Decoder,
         prior: Prior,
+        auxiliary: Auxiliary,
         latent_dim: PositiveInt = 32,
         share_embedding: bool = False,
     ) -> None:
         """Assemble the parts."""
         super().__init__()
         self.vocabulary_size, self.latent_dim = vocabulary_size, latent_dim
-        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.encoder, self.decoder, self.prior, self.auxiliary = encoder, decoder, prior, auxiliary
         if share_embedding:
             self._share_embedding()
 
     def forward(self, batch: Batch, samples: int = 1) -> ModelRun:
         """Infer, draw ``samples`` codes an example, and score the batch under each."""
-        posterior = self.encoder(batch)
+        posterior, prior = self.encoder(batch), self.prior()
         codes: Float[Tensor, "S B D"] = posterior.rsample((samples,))
         log_likelihood = self.decoder(codes).log_prob(batch)
-        return ModelRun(batch, (Latent("z", codes, posterior, self.prior()),), log_likelihood)
+        costs = partial(self.auxiliary, codes, prior, batch)
+        return ModelRun(batch, (Latent("z", codes, posterior, prior),), log_likelihood, costs)
 
     def _share_embedding(self) -> None:
         ours, theirs = self.encoder.embedding.weight.shape, self.decoder.embedding.weight.shape

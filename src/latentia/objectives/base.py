@@ -17,7 +17,8 @@ class Objective(ABC):
         \text{loss} = -\log p(x|z) + w(s) \, \beta \, R, \qquad
         \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
 
-    The bound is the negative ELBO with the true KL at weight 1, whatever is trained.
+    The bound is the negative ELBO with the true KL at weight 1, whatever is trained. Auxiliary costs of the pass are
+    added to the loss alone.
 
     An objective is written by naming its ``regulariser`` and saying whether the loss at ``w = 1`` is an upper
     bound of ``-log p(x)`` (``is_bound``).
@@ -38,13 +39,13 @@ class Objective(ABC):
     def __call__(self, run: ModelRun, step: int) -> Terms:
         """Return the costs of a pass at an optimiser step."""
         kl = sum_of_kl(run)
-        reconstruction = -run.log_likelihood
+        reconstruction, auxiliary = -run.log_likelihood, run.auxiliary()
         regulariser, weight = self.regulariser(run, kl), self.beta * self.weight(step)
         return Terms(
-            loss=reconstruction + weight * regulariser,
+            loss=reconstruction + weight * regulariser + sum(auxiliary.values()),
             bound=reconstruction + kl,
-            parts={"reconstruction": reconstruction, "kl": kl, self.name: regulariser},
-            weights={"reconstruction": 1.0, self.name: weight},
+            parts={"reconstruction": reconstruction, "kl": kl, self.name: regulariser, **auxiliary},
+            weights={"reconstruction": 1.0, self.name: weight, **dict.fromkeys(auxiliary, 1.0)},
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from latentia import data, decoders, encoders, nn, objectives, priors, training
+from latentia import auxiliaries, data, decoders, encoders, nn, objectives, priors, training
 from latentia.data import Batching, TokenizerKind
 from latentia.functional import schedule
 from latentia.functional.schedule import Schedule
@@ -12,6 +12,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     encoders.Encoder: encoders,
     decoders.Decoder: decoders,
     priors.Prior: priors,
+    auxiliaries.Auxiliary: auxiliaries,
     objectives.Objective: objectives,
     nn.Pooling: nn,
     nn.PosteriorHead: nn,

@@ -1,0 +1,30 @@
+"""What every auxiliary network does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from latentia.distributions import CodeDistribution
+from latentia.records import Batch
+
+
+class Auxiliary(nn.Module, ABC):
+    """Costs of codes that are trained beside the objective; they never enter a bound or a reported likelihood."""
+
+    @abstractmethod
+    def forward(
+        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
+    ) -> Mapping[str, Float[Tensor, "S B"]]:
+        """Return the costs by name, in nats, each times its strength."""
+
+
+class Nothing(Auxiliary):
+    """No auxiliary network."""
+
+    def forward(
+        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
+    ) -> Mapping[str, Float[Tensor, "S B"]]:
+        """Return no cost."""
+        return {}
