@@ -15,13 +15,18 @@ from latentia.models import TextVAE
 from latentia.nn import (
     AbsoluteMaxPooling,
     BatchNormalisedHead,
+    Blank,
+    Clean,
     CommittedRateHead,
     DirectionalHead,
+    Drop,
     GaussianHead,
     LastState,
     MaxPooling,
     MeanPooling,
     SequenceDropout,
+    Shuffle,
+    Substitute,
 )
 from latentia.objectives import (
     ELBO,
@@ -63,10 +68,17 @@ HEADS = {
     "DirectionalHead": lambda: DirectionalHead(H, D),
     "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
 }
+NOISES = {
+    "Blank": lambda: Blank(0.4),
+    "Clean": Clean,
+    "Drop": lambda: Drop(0.4),
+    "Shuffle": lambda: Shuffle(2),
+    "Substitute": lambda: Substitute(V, 0.4),
+}
 PRIORS = {"StandardNormal": lambda: StandardNormal(D), "UniformSphere": lambda: UniformSphere(D)}
 ENCODERS = {
     f"LSTMEncoder-{pooling}-{head}": lambda pooling=pooling, head=head: LSTMEncoder(
-        V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), E, H
+        V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), Clean(), E, H
     )
     for pooling in POOLINGS
     for head in HEADS
@@ -112,5 +124,5 @@ def reference(distribution: Distribution) -> Distribution:
 
 def model(size: int = V) -> TextVAE:
     """A small text VAE."""
-    encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), E, H)
+    encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), Clean(), E, H)
     return TextVAE(size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), Nothing(), D)

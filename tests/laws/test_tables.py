@@ -16,6 +16,7 @@ FAMILIES = {
     priors.Prior: tables.PRIORS,
     auxiliaries.Auxiliary: tables.AUXILIARIES,
     objectives.Objective: tables.OBJECTIVES,
+    nn.Noise: tables.NOISES,
     nn.Pooling: tables.POOLINGS,
     nn.PosteriorHead: tables.HEADS,
     schedule.Schedule: tables.SCHEDULES,

@@ -71,10 +71,10 @@ def test_three_word_language_by_quadrature():
     from latentia.decoders import LSTMDecoder
     from latentia.encoders import LSTMEncoder
     from latentia.models import TextVAE
-    from latentia.nn import GaussianHead, LastState, SequenceDropout
+    from latentia.nn import Clean, GaussianHead, LastState, SequenceDropout
     from latentia.priors import StandardNormal
 
-    encoder = LSTMEncoder(7, LastState(), GaussianHead(6, 1), SequenceDropout(), 5, 6)
+    encoder = LSTMEncoder(7, LastState(), GaussianHead(6, 1), SequenceDropout(), Clean(), 5, 6)
     vae = TextVAE(7, encoder, LSTMDecoder(7, 1, SequenceDropout(), 5, 6), StandardNormal(1), Nothing(), 1).eval()
     batch = Batch.collate([[4, 5], [6, 6]])
     points = torch.linspace(-8, 8, 2001)

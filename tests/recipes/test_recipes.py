@@ -51,6 +51,12 @@ def test_every_recipe_survives_yaml(name):
     assert settings["about"]["source"]
 
 
+def test_what_a_recipe_leaves_out_does_nothing():
+    model = load_recipe("vae").settings["model"]
+    assert model["auxiliary"] == {"kind": "Nothing"}
+    assert model["encoder"]["noise"] == {"kind": "Clean"}
+
+
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vae\nobjective: {beta: 0.5, weight: {kind: Constant}}\n")

@@ -13,6 +13,8 @@ from latentia.records import Batch
 class Auxiliary(nn.Module, ABC):
     """Costs of codes that are trained beside the objective; they never enter a bound or a reported likelihood."""
 
+    if_left_out = "Nothing"
+
     @abstractmethod
     def forward(
         self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch

@@ -4,7 +4,7 @@ from torch import nn
 
 from latentia.distributions import CodeDistribution
 from latentia.encoders.base import Encoder
-from latentia.nn import Pooling, PosteriorHead, SequenceDropout
+from latentia.nn import Noise, Pooling, PosteriorHead, SequenceDropout
 from latentia.records import Batch
 from latentia.shapes import PositiveInt
 
@@ -23,8 +23,8 @@ class LSTMEncoder(Encoder):
         hidden_dim: Features of a state, ``H``.
         pooling: From the states to one vector.
         posterior: From that vector to the posterior.
-        dropout: Noise on the embedded tokens while training; its ``words`` rate should stay 0 here, since the
-            encoder reads clean text in the published models.
+        dropout: Dropout of words, embeddings and states while training; no published model drops words here.
+        noise: What else is done to the tokens before they are read, while training.
 
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 2.
     """
@@ -35,6 +35,7 @@ class LSTMEncoder(Encoder):
         pooling: Pooling,
         posterior: PosteriorHead,
         dropout: SequenceDropout,
+        noise: Noise,
         embedding_dim: PositiveInt = 256,
         hidden_dim: PositiveInt = 256,
     ) -> None:
@@ -43,10 +44,11 @@ class LSTMEncoder(Encoder):
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.recurrence = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
-        self.pooling, self.posterior, self.dropout = pooling, posterior, dropout
+        self.pooling, self.posterior, self.dropout, self.noise = pooling, posterior, dropout, noise
 
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posterior of each sequence."""
+        batch = self.noise(batch)
         embedded = self.embedding(self.dropout.drop_words(batch.tokens))
         states, _ = self.recurrence(self.dropout.drop_embeddings(embedded))
         posterior: CodeDistribution = self.posterior(self.pooling(self.dropout.drop_states(states), batch))

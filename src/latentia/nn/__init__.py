@@ -2,20 +2,27 @@
 
 from latentia.nn.dropout import SequenceDropout
 from latentia.nn.heads import BatchNormalisedHead, CommittedRateHead, DirectionalHead, GaussianHead, PosteriorHead
+from latentia.nn.noise import Blank, Clean, Drop, Noise, Shuffle, Substitute
 from latentia.nn.pooling import AbsoluteMaxPooling, LastState, MaxPooling, MeanPooling, Pooling
 from latentia.nn.vocabulary import Vocabulary
 
 __all__ = [
     "AbsoluteMaxPooling",
     "BatchNormalisedHead",
+    "Blank",
+    "Clean",
     "CommittedRateHead",
     "DirectionalHead",
+    "Drop",
     "GaussianHead",
     "LastState",
     "MaxPooling",
     "MeanPooling",
+    "Noise",
     "Pooling",
     "PosteriorHead",
     "SequenceDropout",
+    "Shuffle",
+    "Substitute",
     "Vocabulary",
 ]

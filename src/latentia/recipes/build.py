@@ -2,7 +2,8 @@
 
 A class's parameters are the keys of its node. A parameter whose type is the abstract base of a family takes a
 node with ``kind``, looked up in that family's registry; one whose type is another class of the package takes that
-class's node; anything else is a plain value, checked by pydantic. A few sizes are told once, at the node that
+class's node; anything else is a plain value, checked by pydantic. A family may say which of its kinds does nothing
+(``if_left_out``); a recipe need not mention it. A few sizes are told once, at the node that
 owns them, and handed down to every part that asks for them (``SHARED``).
 """
 
@@ -72,12 +73,19 @@ def _schema(kind: type, shared: frozenset[str]) -> type[BaseModel]:
     """Return the pydantic model of a class's node; sizes already shared are not its keys."""
     below = shared | {name for name in _parameters(kind) if name in SHARED}
     fields: dict[str, Any] = {
-        name: (_field(annotation, below), ... if default is inspect.Parameter.empty else default)
+        name: (_field(annotation, below), _default(annotation, default))
         for name, (annotation, default) in _parameters(kind).items()
         if name not in shared
     }
     config = ConfigDict(extra="forbid", strict=True, title=kind.__name__, protected_namespaces=())
     return create_model(kind.__name__, __config__=config, **fields)
+
+
+def _default(annotation: Any, default: Any) -> Any:  # noqa: ANN401
+    """Return what a key is when a recipe leaves it out; ``...`` where it may not."""
+    if annotation in FAMILIES and hasattr(annotation, "if_left_out"):
+        return Field(default={"kind": annotation.if_left_out}, validate_default=True)
+    return ... if default is inspect.Parameter.empty else default
 
 
 def _field(annotation: Any, shared: frozenset[str]) -> Any:  # noqa: ANN401

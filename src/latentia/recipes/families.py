@@ -14,6 +14,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     priors.Prior: priors,
     auxiliaries.Auxiliary: auxiliaries,
     objectives.Objective: objectives,
+    nn.Noise: nn,
     nn.Pooling: nn,
     nn.PosteriorHead: nn,
     Schedule: schedule,
