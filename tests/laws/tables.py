@@ -34,6 +34,7 @@ from latentia.objectives import (
     FreeBitsDimension,
     FreeBitsExample,
     FreeBitsTotal,
+    LogVariancePenalty,
     MaximumMeanDiscrepancy,
 )
 from latentia.priors import StandardNormal, UniformSphere
@@ -103,6 +104,7 @@ OBJECTIVES = {
     "FreeBitsExample": FreeBitsExample,
     "FreeBitsTotal": FreeBitsTotal,
     "DensityGap": DensityGap,
+    "LogVariancePenalty": LogVariancePenalty,
     "MaximumMeanDiscrepancy": MaximumMeanDiscrepancy,
     "MaximumMeanDiscrepancy-info": lambda weight: MaximumMeanDiscrepancy(weight, information=0.5),
 }

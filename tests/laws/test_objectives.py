@@ -12,7 +12,7 @@ from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonM
 from latentia.errors import RecipeError
 from latentia.evaluation import information_of_each
 from latentia.functional.schedule import Constant
-from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal, LogVariancePenalty
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, Latent, ModelRun
 from tests.laws.tables import OBJECTIVES, SCHEDULES
@@ -98,6 +98,12 @@ def test_the_gap_of_one_posterior_is_its_kl(form):
     objective = DensityGap(Constant(), form, draws=20_000, aggregation_size=1)
     kl = sum_of_kl(run)
     torch.testing.assert_close(objective.regulariser(run, kl), kl, atol=0.06, rtol=0)
+
+
+def test_the_log_variance_penalty_counts_both_sides_of_one():
+    run = run_of(torch.randn(2, 2), torch.tensor([[1.0, -2.0], [0.0, 0.5]]))
+    measured = LogVariancePenalty(Constant(), strength=0.1).regulariser(run, sum_of_kl(run))
+    torch.testing.assert_close(measured, torch.tensor([0.3, 0.05]))
 
 
 def directional_run(examples: int) -> ModelRun:

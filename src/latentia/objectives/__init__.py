@@ -5,6 +5,7 @@ from latentia.objectives.density_gap import DensityGap
 from latentia.objectives.discrepancy import MaximumMeanDiscrepancy
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.free_bits import FreeBitsDimension, FreeBitsExample, FreeBitsTotal
+from latentia.objectives.log_variance import LogVariancePenalty
 
 __all__ = [
     "ELBO",
@@ -12,6 +13,7 @@ __all__ = [
     "FreeBitsDimension",
     "FreeBitsExample",
     "FreeBitsTotal",
+    "LogVariancePenalty",
     "MaximumMeanDiscrepancy",
     "Objective",
 ]
