@@ -108,10 +108,16 @@ OBJECTIVES = {
     "MaximumMeanDiscrepancy": MaximumMeanDiscrepancy,
     "MaximumMeanDiscrepancy-info": lambda weight: MaximumMeanDiscrepancy(weight, information=0.5),
 }
+PLANS = {
+    "AggressiveInference": {"kind": "AggressiveInference", "most": 4, "block": 2},
+    "Joint": {"kind": "Joint"},
+    "ResetDecoder": {"kind": "ResetDecoder", "at": 0.4},
+}
 SCHEDULES = {
     "Constant": lambda: schedule.Constant(0.7),
     "Linear": lambda: schedule.Linear(20, 0.1, 0.9),
     "Ramp": lambda: schedule.Ramp(0.5, of_steps=40),
+    "Ramp-after": lambda: schedule.Ramp(0.5, of_steps=40, after=0.25),
     "Sigmoid": lambda: schedule.Sigmoid(20, 0.5),
     "Cyclical": lambda: schedule.Cyclical(10, 3),
 }

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher
+from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher, information_of_each
 from latentia.errors import RecipeError
-from latentia.evaluation import information_of_each
 from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal, LogVariancePenalty
 from latentia.objectives.base import sum_of_kl

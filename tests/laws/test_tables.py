@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch.distributions import Distribution
 
-from latentia import auxiliaries, decoders, distributions, encoders, nn, objectives, priors
+from latentia import auxiliaries, decoders, distributions, encoders, nn, objectives, priors, training
 from latentia.functional import schedule
 from latentia.recipes.families import members
 from tests.laws import tables
@@ -19,6 +19,7 @@ FAMILIES = {
     nn.Noise: tables.NOISES,
     nn.Pooling: tables.POOLINGS,
     nn.PosteriorHead: tables.HEADS,
+    training.StepPlan: tables.PLANS,
     schedule.Schedule: tables.SCHEDULES,
 }
 

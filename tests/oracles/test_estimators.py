@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from latentia.distributions import DiagonalGaussian
+from latentia.distributions import DiagonalGaussian, information_of_each
 from latentia.evaluation import (
     importance_weighted_likelihood,
-    information_of_each,
     joint_gap,
     marginal_gap,
     mutual_information,

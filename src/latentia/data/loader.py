@@ -26,7 +26,7 @@ class Loader:
 
     def __init__(self, corpus: Corpus, batching: Batching, batch_size: int, seed: int, rows: Rows) -> None:
         """Keep the corpus; nothing is read before an epoch starts."""
-        self.corpus, self.rows = corpus, rows
+        self.corpus, self.rows, self.seed = corpus, rows, seed
         lengths = corpus.lengths[rows]
         self._plan = lru_cache(maxsize=2)(lambda epoch: batching.epoch(lengths, batch_size, seed, epoch))
         self._steps = len(self._plan(0)) if isinstance(batching, EqualLength) else 0
@@ -49,6 +49,12 @@ class Loader:
         plan = self._plan(epoch)
         for turn in range(start, self.steps(epoch, world_size)):
             yield self.corpus.batch(self.rows[plan[(turn * world_size + rank) % len(plan)]])
+
+    def random(self, *key: int) -> Batch:
+        """Return a batch of the epoch ``key[0]``, chosen by the seed and the whole key."""
+        plan = self._plan(key[0])
+        chosen = np.random.default_rng([self.seed, *key]).integers(len(plan))
+        return self.corpus.batch(self.rows[plan[chosen]])
 
 
 def sequential(corpus: Corpus, rows: Rows, batch_size: int) -> Iterator[Batch]:

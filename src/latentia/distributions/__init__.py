@@ -1,6 +1,6 @@
 """Distributions, each in one file with its divergences registered beside it."""
 
-from latentia.distributions.base import CodeDistribution, concatenated
+from latentia.distributions.base import CodeDistribution, concatenated, information_of_each
 from latentia.distributions.diagonal_gaussian import DiagonalGaussian, kl_per_dimension
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform
 from latentia.distributions.power_spherical import PowerSpherical
@@ -16,5 +16,6 @@ __all__ = [
     "TokenSequence",
     "VonMisesFisher",
     "concatenated",
+    "information_of_each",
     "kl_per_dimension",
 ]

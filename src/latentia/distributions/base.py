@@ -50,6 +50,26 @@ class CodeDistribution(Distribution, ABC):
         return torch.cat([self.component_log_prob(block).logsumexp(dim=1) for block in blocks]) - math.log(rows)
 
 
+@torch.no_grad()
+def information_of_each(posteriors: CodeDistribution, draws: int) -> Float64[Tensor, " N"]:
+    r"""Information that the code of each sequence carries about its index, full-set estimate, in nats.
+
+    .. math:: I = \mathbb E_x \, \mathbb E_{q(z|x)} \big[ \log q(z|x) - \log \tfrac1N \sum_n q(z|x_n) \big]
+
+    The mixture holds the sample's own component, so that no value exceeds ``log N``.
+
+    Args:
+        posteriors: One row a sequence.
+        draws: Codes drawn from each posterior.
+
+    Source: Hoffman and Johnson, ELBO Surgery, 2016; the full-set plug-in of Li et al., 2019.
+    """
+    codes = posteriors.sample(torch.Size([draws]))
+    own = posteriors.log_prob(codes)
+    mixture = posteriors.mixture_log_prob(codes.flatten(0, 1)).view_as(own)
+    return (own.double() - mixture).mean(dim=0)
+
+
 def concatenated(parts: Sequence[CodeDistribution]) -> CodeDistribution:
     """Join the rows of several distributions of one kind."""
     columns = zip(*(part.parameters for part in parts), strict=True)

@@ -3,7 +3,6 @@
 from latentia.evaluation.aggregate import (
     active_units,
     aggregate_of,
-    information_of_each,
     joint_gap,
     marginal_gap,
     mutual_information,
@@ -17,7 +16,6 @@ __all__ = [
     "aggregate_of",
     "evaluate",
     "importance_weighted_likelihood",
-    "information_of_each",
     "joint_gap",
     "marginal_gap",
     "mutual_information",

@@ -24,26 +24,6 @@ def aggregate_of(model: TextVAE, batches: Iterable[Batch]) -> CodeDistribution:
     return concatenated([model.encoder(batch) for batch in batches])
 
 
-@torch.no_grad()
-def information_of_each(aggregate: CodeDistribution, draws: int) -> Float[Tensor, " N"]:
-    r"""Information that the code of each sequence carries about its index, full-set estimate, in nats.
-
-    .. math:: I = \mathbb E_x \, \mathbb E_{q(z|x)} \big[ \log q(z|x) - \log \tfrac1N \sum_n q(z|x_n) \big]
-
-    The mixture holds the sample's own component, so that no value exceeds ``log N``.
-
-    Args:
-        aggregate: The posteriors.
-        draws: Codes drawn from each posterior.
-
-    Source: Hoffman and Johnson, ELBO Surgery, 2016; the full-set plug-in of Li et al., 2019.
-    """
-    codes = aggregate.sample(torch.Size([draws]))
-    own = aggregate.log_prob(codes)
-    mixture = aggregate.mixture_log_prob(codes.flatten(0, 1)).view_as(own)
-    return (own.double() - mixture).mean(dim=0)
-
-
 def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:
     """Average the information of each sequence; a value near its cap says that the corpus is too small to show more."""
     value, error = mean_and_standard_error(information)

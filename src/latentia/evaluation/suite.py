@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian
+from latentia.distributions import CodeDistribution, DiagonalGaussian, information_of_each
 from latentia.errors import DataError, NumericalError
 from latentia.evaluation.aggregate import (
     active_units,
     aggregate_of,
     continuous_units,
-    information_of_each,
     joint_gap,
     marginal_gap,
     mutual_information,

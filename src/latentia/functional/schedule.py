@@ -70,7 +70,7 @@ class Linear(Schedule):
 
 
 class Ramp(Schedule):
-    """A linear ramp over a share of the run, however long that is.
+    """A linear ramp that ends at a share of the run, however long that is.
 
     A ramp counted in steps is right for one corpus: on a smaller one the run ends before the ramp, and another
     objective was trained than the recipe names.
@@ -85,22 +85,24 @@ class Ramp(Schedule):
         start: NonNegativeFloat = 0.0,
         end: NonNegativeFloat = 1.0,
         of_steps: PositiveInt = 10_000,
+        after: Share = 0.0,
     ) -> None:
-        """Take the share, the weights at the ends, and the steps of a run that is not known yet."""
-        self.share, self.start, self.end, self.of_steps = share, start, end, of_steps
+        """Take the share, the weights at the ends, the steps of a run not known yet, and the share it begins after."""
+        self.share, self.start, self.end, self.of_steps, self.after = share, start, end, of_steps, after
 
     def __call__(self, step: int) -> float:
         """Return the weight of a step."""
-        return Linear(max(1, self.settled_at), self.start, self.end)(step)
+        begins = round(self.after * self.of_steps)
+        return Linear(max(1, self.settled_at - begins), self.start, self.end)(max(0, step - begins))
 
     @property
     def settled_at(self) -> int:
         """The end of the ramp."""
-        return round(self.share * self.of_steps)
+        return round(max(self.share, self.after) * self.of_steps)
 
     def over(self, total_steps: int) -> Schedule:
         """Return the ramp of a run of so many steps."""
-        return Ramp(self.share, self.start, self.end, max(1, total_steps))
+        return Ramp(self.share, self.start, self.end, max(1, total_steps), self.after)
 
 
 class Sigmoid(Schedule):

@@ -20,6 +20,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     Schedule: schedule,
     training.Optimizer: training,
     training.LearningRate: training,
+    training.StepPlan: training,
     Batching: data,
     TokenizerKind: data,
 }

@@ -1,15 +1,20 @@
 """The training loop, its settings and its checkpoints."""
 
 from latentia.training.optimizers import SGD, AdamW, ConstantRate, CosineRate, LearningRate, Optimizer
+from latentia.training.plans import AggressiveInference, Joint, ResetDecoder, StepPlan
 from latentia.training.settings import EarlyStopping, Training
 
 __all__ = [
     "SGD",
     "AdamW",
+    "AggressiveInference",
     "ConstantRate",
     "CosineRate",
     "EarlyStopping",
+    "Joint",
     "LearningRate",
     "Optimizer",
+    "ResetDecoder",
+    "StepPlan",
     "Training",
 ]

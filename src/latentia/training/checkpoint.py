@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Progress:
         best_step: The step it was seen at.
         waited: Validations since.
         finished: True once training stopped of itself.
+        memory: What the plan of the steps remembers.
     """
 
     step: int = 0
@@ -43,6 +44,7 @@ class Progress:
     best_step: int = 0
     waited: int = 0
     finished: bool = False
+    memory: dict[str, float] = field(default_factory=dict)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

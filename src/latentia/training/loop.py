@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -69,12 +69,14 @@ class Trainer:
         self.plain_model = model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.checkpoints = Checkpoints(folder)
-        self.progress = Progress()
-        self.window = _Window()
+        self.progress = Progress(memory=settings.plan.memory)
+        self.total, self.window = 0, _Window()
+        settings.plan.begin(model)
 
     def resume(self) -> None:
         """Take up the newest whole checkpoint."""
         self.progress = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
+        self.settings.plan.memory = self.progress.memory
 
     def fit(self, loader: Loader, validation: Callable[[], Iterable[Batch]], observer: Observer) -> bool:
         """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.
@@ -82,14 +84,14 @@ class Trainer:
         Raises:
             NumericalError: When a loss, a gradient or a weight is not finite; no such weight is ever written.
         """
-        total = self.total_steps(loader)
-        self.objective.weight = self.objective.weight.over(total)
+        self.loader, self.total = loader, self.total_steps(loader)
+        self.objective.weight = self.objective.weight.over(self.total)
         self.model.train()
         with _interruptible() as interrupted:
-            for batch in self._batches(loader, total):
-                self._step(batch, total, observer)
-                if self.progress.position == 0 or self.progress.step == total:
-                    self._validate(validation, total, observer)
+            for batch in self._batches():
+                self._step(batch, observer)
+                if self.progress.position == 0 or self.progress.step == self.total:
+                    self._validate(validation, observer)
                 elif interrupted.is_set() or self.progress.step % self.settings.checkpoint_every == 0:
                     self._save(weights=self.progress.best_step == 0)
                 if interrupted.is_set():
@@ -101,59 +103,83 @@ class Trainer:
         steps = sum(loader.steps(epoch) for epoch in range(self.settings.epochs))
         return min(steps, self.settings.max_steps) if self.settings.max_steps else steps
 
-    def _batches(self, loader: Loader, total: int) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Batch]:
         """Yield batches from where the run stands; move the position on before each is trained."""
         progress = self.progress
-        while progress.step < total and not progress.finished:
-            steps = loader.steps(progress.epoch)
-            for batch in loader.epoch(progress.epoch, start=progress.position):
+        while progress.step < self.total and not progress.finished:
+            steps = self.loader.steps(progress.epoch)
+            for batch in self.loader.epoch(progress.epoch, start=progress.position):
                 progress.step += 1
                 progress.position += 1
                 if progress.position == steps:
                     progress.epoch, progress.position = progress.epoch + 1, 0
                 yield batch
-                if progress.finished or progress.step == total:
+                if progress.finished or progress.step == self.total:
                     return
 
-    def _step(self, batch: Batch, total: int, observer: Observer) -> None:
-        """Take one optimiser step."""
-        step = self.progress.step - 1
-        torch.manual_seed(_mix(self.seed, step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.optimizer.learning_rate * self.settings.optimizer.rate.factor(step, total)
-        terms = self.objective(self.model(batch.to(self.accelerator.device)), step)
+    def update(self, batch: Batch, frozen: str = "", number: int = 0) -> Terms:
+        """Make one update of all weights but those of a part; see :class:`latentia.training.plans.Stepper`."""
+        torch.manual_seed(_mix(self.seed, self.step) if number == 0 else _mix(_mix(self.seed, self.step), number))
+        terms = self.objective(self.model(batch.to(self.accelerator.device)), self.step)
         loss = terms.loss.mean()
         self.accelerator.backward(loss)
+        if frozen:
+            for weight in self.plain_model.get_submodule(frozen).parameters():
+                weight.grad = None
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf)
-        self._require_finite(loss.detach(), norm, step)
+        self._require_finite(loss.detach(), norm, self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._record(batch, terms, step, total, observer)
+        return terms
+
+    def another(self, number: int) -> Batch:
+        """Return a random batch of the epoch, the same for the same step and number."""
+        return self.loader.random(self.progress.epoch, self.step, number)
+
+    def restore(self, part: str, weights: Mapping[str, Tensor]) -> None:
+        """Give a part of the model these weights, and the optimiser no memory of it."""
+        for name, weight in self.plain_model.get_submodule(part).named_parameters():
+            weight.data.copy_(weights[name])
+            self.optimizer.optimizer.state.pop(weight, None)
+
+    def _step(self, batch: Batch, observer: Observer) -> None:
+        """Take one step of the plan."""
+        for group in self.optimizer.param_groups:
+            rate = self.settings.optimizer.rate.factor(self.step, self.total)
+            group["lr"] = self.settings.optimizer.learning_rate * rate
+        terms = self.settings.plan.step(batch, self)
+        self._record(batch, terms, observer)
+
+    @property
+    def step(self) -> int:
+        """The step under way, counted from 0."""
+        return self.progress.step - 1
 
     def _require_finite(self, loss: Tensor, norm: Tensor, step: int) -> None:
         """Stop before the weights change; on a GPU, where asking stalls the queue, only now and then."""
         if (loss.device.type == "cpu" or step % LOG_EVERY == 0) and not bool(torch.isfinite(loss + norm)):
             raise NumericalError(f"step {step} has loss {loss.item()} and gradient norm {norm.item()}", DIVERGED)
 
-    def _record(self, batch: Batch, terms: Terms, step: int, total: int, observer: Observer) -> None:
+    def _record(self, batch: Batch, terms: Terms, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
         self.window.add(batch, terms)
         observer.advance(self.progress)
-        if self.progress.step % LOG_EVERY == 0 or self.progress.step == total:
+        if self.progress.step % LOG_EVERY == 0 or self.progress.step == self.total:
             observer.step({"step": self.progress.step, "epoch": self.progress.epoch, **self.window.averages()})
             self.window = _Window()
 
-    def _validate(self, validation: Callable[[], Iterable[Batch]], total: int, observer: Observer) -> None:
+    def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
         """Measure, keep the best weights, and decide whether to go on."""
         rule, progress = self.settings.stopping, self.progress
         batches = (batch.to(self.accelerator.device) for batch in validation())
         record = validate(self.model, self.objective, batches, progress.step, self.seed)
         self.window = _Window()
+        self.settings.plan.validated(record)
         if progress.step >= self.objective.weight.settled_at:
             progress.waited += 1
             if record[rule.metric] < progress.best:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
-        progress.finished = progress.step == total or 0 < rule.patience <= progress.waited
+        progress.finished = progress.step == self.total or 0 < rule.patience <= progress.waited
         observer.validation({"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step, **record})
         self._save(weights=progress.best_step in (0, progress.step))
 

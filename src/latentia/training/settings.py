@@ -5,6 +5,7 @@ from typing import Literal
 from latentia.data.batches import Batching
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt
 from latentia.training.optimizers import Optimizer
+from latentia.training.plans import StepPlan
 
 Metric = Literal["negative_elbo", "reconstruction", "loss"]
 
@@ -32,6 +33,7 @@ class Training:
         optimizer: The optimiser.
         batching: How examples are grouped.
         stopping: The rule that names the best weights.
+        plan: The updates of a step.
         epochs: Passes over the corpus.
         max_steps: Optimiser steps after which training stops even within an epoch; 0 sets no limit.
         batch_size: Examples a step.
@@ -45,6 +47,7 @@ class Training:
         optimizer: Optimizer,
         batching: Batching,
         stopping: EarlyStopping,
+        plan: StepPlan,
         epochs: PositiveInt = 20,
         max_steps: NonNegativeInt = 0,
         batch_size: PositiveInt = 32,
@@ -53,6 +56,6 @@ class Training:
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ) -> None:
         """Take the settings."""
-        self.optimizer, self.batching, self.stopping = optimizer, batching, stopping
+        self.optimizer, self.batching, self.stopping, self.plan = optimizer, batching, stopping, plan
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
         self.checkpoint_every, self.clip_norm, self.precision = checkpoint_every, clip_norm, precision
