@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,7 @@ class Batch:
         token_count: Sum of the lengths, known without reading them back from a device.
         index: Row of each sequence in its corpus.
         labels: Class of each sequence, empty when the corpus has none.
+        visibility: How much the decoder sees of each of its inputs, from 0 to 1; one number tells it of all.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -32,6 +33,7 @@ class Batch:
     token_count: int
     index: Int[Tensor, " B"]
     labels: Int[Tensor, " labels"]
+    visibility: Float[Tensor, "#B #T"] = field(default_factory=lambda: torch.ones(1, 1))
 
     @classmethod
     def collate(cls, sequences: Sequence[Sequence[int]]) -> Batch:

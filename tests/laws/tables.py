@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
-from latentia.auxiliaries import Adversary, BagOfWords, Nothing
+from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, Nothing, Unmasked
 from latentia.decoders import LSTMDecoder
 from latentia.distributions import DiagonalGaussian, HypersphericalUniform, PowerSpherical, VonMisesFisher
 from latentia.encoders import LSTMEncoder
@@ -96,6 +96,11 @@ AUXILIARIES = {
     "BagOfWords": lambda: BagOfWords(V, D, features=8),
     "Nothing": Nothing,
 }
+MASKS = {
+    "AdversarialMask": lambda: AdversarialMask(V, 0.4, features=8),
+    "AdversarialMask-hard": lambda: AdversarialMask(V, 0.4, selection="hard", features=8),
+    "Unmasked": Unmasked,
+}
 OBJECTIVES = {
     "ELBO": ELBO,
     "ELBO-beta": lambda weight: ELBO(weight, beta=0.4),
@@ -133,4 +138,6 @@ def reference(distribution: Distribution) -> Distribution:
 def model(size: int = V) -> TextVAE:
     """A small text VAE."""
     encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), Clean(), E, H)
-    return TextVAE(size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), Nothing(), D)
+    return TextVAE(
+        size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), Nothing(), Unmasked(), D
+    )

@@ -15,6 +15,7 @@ FAMILIES = {
     decoders.Decoder: tables.DECODERS,
     priors.Prior: tables.PRIORS,
     auxiliaries.Auxiliary: tables.AUXILIARIES,
+    auxiliaries.WordMask: tables.MASKS,
     objectives.Objective: tables.OBJECTIVES,
     nn.Noise: tables.NOISES,
     nn.Pooling: tables.POOLINGS,

@@ -3,5 +3,6 @@
 from latentia.auxiliaries.adversary import Adversary
 from latentia.auxiliaries.bag_of_words import BagOfWords
 from latentia.auxiliaries.base import Auxiliary, Nothing
+from latentia.auxiliaries.masks import AdversarialMask, Unmasked, WordMask
 
-__all__ = ["Adversary", "Auxiliary", "BagOfWords", "Nothing"]
+__all__ = ["AdversarialMask", "Adversary", "Auxiliary", "BagOfWords", "Nothing", "Unmasked", "WordMask"]

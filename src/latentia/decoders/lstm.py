@@ -63,7 +63,7 @@ class LSTMDecoder(Decoder):
     def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
         """Log-probability of each token given those before it, in nats, 0 at padding."""
         samples, rows = latent.shape[:2]
-        states = self._states(latent, self.dropout.drop_words(self._readable(batch.decoder_inputs)))
+        states = self._states(latent, self._embedded(batch))
         targets = batch.tokens.expand(samples, -1, -1)
         if batch.equal_length:
             return self.vocabulary.log_prob(states.flatten(0, 1), targets.flatten()).view(samples, rows, -1)
@@ -89,11 +89,17 @@ class LSTMDecoder(Decoder):
     def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
         return tokens.where(tokens == BOS, UNK) if self.inputless else tokens
 
-    def _states(self, latent: Tensor, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "N T E"]:
+    def _embedded(self, batch: Batch) -> Float[Tensor, "B T E"]:
+        """What the recurrence reads of the inputs."""
+        inputs = self.dropout.drop_words(self._readable(batch.decoder_inputs))
+        embedded = self.dropout.drop_embeddings(self.embedding(inputs))
+        return embedded * batch.visibility[:, :, None] if batch.visibility.numel() > 1 else embedded
+
+    def _states(self, latent: Tensor, inputs: Float[Tensor, "B T I"]) -> Float[Tensor, "N T E"]:
         """What the vocabulary reads, for ``N = S * B`` rows."""
         samples = latent.shape[0]
         codes, hidden, cell = self.start(latent.flatten(0, 1))
-        embedded = self.dropout.drop_embeddings(self.embedding(inputs)).repeat(samples, 1, 1)
+        embedded = inputs.repeat(samples, 1, 1)
         each_step = codes[:, None].expand(-1, inputs.shape[1], -1)
         outputs, _ = self.recurrence(torch.cat([embedded, each_step], dim=-1), (hidden[None], cell[None]))
         return self._output(self.dropout.drop_states(outputs), codes)

@@ -1,11 +1,12 @@
 """One latent code a sequence."""
 
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from latentia.auxiliaries import Auxiliary
+from latentia.auxiliaries import Auxiliary, WordMask
 from latentia.decoders import Decoder
 from latentia.encoders import Encoder
 from latentia.errors import RecipeError
@@ -23,6 +24,7 @@ class TextVAE(nn.Module):
         decoder: Likelihood ``p(x|z)``.
         prior: ``p(z)``.
         auxiliary: Costs of the codes beside those of the objective.
+        mask: What the decoder does not see while training.
         latent_dim: Dimensions of the code, ``D``.
         share_embedding: Let encoder and decoder use one embedding table.
 
@@ -39,13 +41,15 @@ class TextVAE(nn.Module):
         decoder: Decoder,
         prior: Prior,
         auxiliary: Auxiliary,
+        mask: WordMask,
         latent_dim: PositiveInt = 32,
         share_embedding: bool = False,
     ) -> None:
         """Assemble the parts."""
         super().__init__()
         self.vocabulary_size, self.latent_dim = vocabulary_size, latent_dim
-        self.encoder, self.decoder, self.prior, self.auxiliary = encoder, decoder, prior, auxiliary
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.auxiliary, self.mask = auxiliary, mask
         if share_embedding:
             self._share_embedding()
 
@@ -53,8 +57,12 @@ class TextVAE(nn.Module):
         """Infer, draw ``samples`` codes an example, and score the batch under each."""
         posterior, prior = self.encoder(batch), self.prior()
         codes: Float[Tensor, "S B D"] = posterior.rsample((samples,))
-        log_likelihood = self.decoder(codes).log_prob(batch)
-        costs = partial(self.auxiliary, codes, prior, batch)
+        visibility, of_mask = self.mask(batch)
+        log_likelihood = self.decoder(codes).log_prob(replace(batch, visibility=visibility))
+
+        def costs() -> Mapping[str, Tensor]:
+            return {**self.auxiliary(codes, prior, batch), **of_mask}
+
         return ModelRun(batch, (Latent("z", codes, posterior, prior),), log_likelihood, costs)
 
     def _share_embedding(self) -> None:

@@ -13,6 +13,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     decoders.Decoder: decoders,
     priors.Prior: priors,
     auxiliaries.Auxiliary: auxiliaries,
+    auxiliaries.WordMask: auxiliaries,
     objectives.Objective: objectives,
     nn.Noise: nn,
     nn.Pooling: nn,

@@ -1,0 +1,98 @@
+"""Laws of what is hidden from the decoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from latentia.auxiliaries import AdversarialMask
+from latentia.functional.schedule import Constant
+from latentia.objectives import ELBO
+from latentia.records import Batch
+from tests.laws.tables import MASKS, V, model
+
+SEQUENCES = [[4, 5, 6, 5, 4, 6, 6], [6], [5, 4, 4]]
+
+
+@pytest.fixture(params=MASKS)
+def mask(request):
+    return MASKS[request.param]()
+
+
+def test_everything_is_seen_in_evaluation(mask):
+    visible, costs = mask.eval()(Batch.collate(SEQUENCES))
+    assert (visible == 1).all()
+    assert costs == {}
+
+
+def test_the_start_is_always_seen(mask):
+    visible, _ = mask(Batch.collate(SEQUENCES))
+    assert (visible[:, 0] == 1).all()
+    assert ((visible >= 0) & (visible <= 1)).all()
+
+
+@pytest.mark.parametrize("selection", ["soft", "hard"])
+def test_the_share_seen_is_that_of_true_lengths(selection):
+    batch = Batch.collate(SEQUENCES)
+    visible, _ = AdversarialMask(V, 0.4, selection=selection, features=8)(batch)
+    expected = ((batch.lengths - 1) * 0.6).round()
+    torch.testing.assert_close(visible.sum(dim=1) - 1, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("selection", ["soft", "hard"])
+def test_every_weight_gets_a_gradient(selection):
+    vae = model()
+    vae.mask = AdversarialMask(V, 0.4, selection=selection, features=8)
+    ELBO(Constant())(vae(Batch.collate([[4, 5, 6, 5, 4, 6, 6]] * 4)), 0).loss.mean().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in vae.mask.parameters())
+
+
+def gradients(strength: float, reverse: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradient of the mask's last bias-free weights, and of the decoder's, on the same noise."""
+    torch.manual_seed(0)
+    vae = model()
+    vae.mask = AdversarialMask(V, 0.4, strength=strength, features=8)
+    if not reverse:
+        monkeypatch.setattr("latentia.auxiliaries.masks.reversed_gradient", lambda values: values)
+    torch.manual_seed(1)
+    ELBO(Constant())(vae(Batch.collate([[4, 5, 6, 5, 4, 6, 6]] * 4)), 0).loss.mean().backward()
+    return vae.mask.score.weight.grad, vae.decoder.initial.weight.grad
+
+
+def test_the_reversal_turns_the_gradient_of_the_mask_and_of_nothing_else(monkeypatch):
+    ours, decoder = gradients(0.0, True, monkeypatch)
+    penalty, _ = gradients(1.0, True, monkeypatch)
+    plain, decoder_without = gradients(0.0, False, monkeypatch)
+    plain_penalty, _ = gradients(1.0, False, monkeypatch)
+    torch.testing.assert_close(ours, -plain)
+    torch.testing.assert_close(decoder, decoder_without)
+    torch.testing.assert_close(penalty - ours, plain_penalty - plain)
+
+
+def test_a_strong_penalty_hides_uniformly():
+    """With the penalty alone the scores have mean 0: every place is hidden as often."""
+    mask = AdversarialMask(V, 0.5, selection="hard", features=8)
+    optimizer = torch.optim.Adam(mask.parameters(), 1e-2)
+    batch = Batch.collate([[4, 5, 6, 5, 4, 6, 5, 4]] * 500)
+    for _ in range(100):
+        _, costs = mask(batch)
+        optimizer.zero_grad()
+        costs["mask"].mean().backward()
+        optimizer.step()
+    visible, _ = mask(batch)
+    assert (visible[:, 1:].mean(dim=0) - 0.5).abs().max() < 4 * (0.25 / 500) ** 0.5
+
+
+def test_the_mask_learns_to_hide_what_tells_the_rest():
+    """The first word tells all the others; the decoder reads it, the code is noise; hiding it costs most."""
+    torch.manual_seed(0)
+    vae = model()
+    vae.mask = AdversarialMask(V, 0.25, strength=0.02, selection="hard", features=8)
+    optimizer = torch.optim.Adam(vae.parameters(), 1e-2)
+    batch = Batch.collate([[word] * 4 for word in (4, 5, 6)] * 40)
+    for _ in range(150):
+        optimizer.zero_grad()
+        ELBO(Constant())(vae(batch), 0).loss.mean().backward()
+        optimizer.step()
+    hidden = 1 - torch.stack([vae.mask(batch)[0] for _ in range(20)]).mean(dim=(0, 1))
+    assert hidden[1] > 0.3
