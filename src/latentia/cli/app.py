@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import latentia
+from latentia.cli.compare import compare
 from latentia.cli.demo import demo
 from latentia.cli.evaluate import evaluate
 from latentia.cli.recipes import recipes
@@ -35,5 +36,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, sample, reconstruct, interpolate, recipes, demo):
+for command in (train, evaluate, compare, sample, reconstruct, interpolate, recipes, demo):
     app.command()(command)

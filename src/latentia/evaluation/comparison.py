@@ -1,0 +1,112 @@
+"""Evaluations side by side, every column with its estimator."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+Result = dict[str, Any]
+Grid = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of an evaluation.
+
+    Attributes:
+        header: What it is and how it was estimated.
+        value: Reads it; none where the evaluation has none.
+        error: Reads its standard error; none where it has none.
+        digits: Digits after the point.
+    """
+
+    header: str
+    value: Callable[[Result], float | None]
+    error: Callable[[Result], float | None] = lambda _: None
+    digits: int = 2
+
+
+def columns(result: Result) -> list[Column]:
+    """Return the columns of evaluations that share corpus and estimators with this one."""
+    drawn, cap = result["nll_iw"]["K"], result["mutual_information"]["cap"]
+    return [
+        Column("-ELBO, nats", lambda r: -r["elbo"], lambda r: r["standard_errors"]["elbo"]),
+        Column(f"nll_iw({drawn}), nats", lambda r: r["nll_iw"]["value"], lambda r: r["nll_iw"]["standard_error"]),
+        Column(
+            f"PPL with EOS, nll_iw({drawn})",
+            lambda r: r["ppl_word_with_eos"],
+            lambda r: r["standard_errors"]["ppl_word_with_eos"],
+        ),
+        Column("KL, exact", lambda r: r["kl"], lambda r: r["standard_errors"]["kl"]),
+        Column(
+            f"information, full set (cap {cap:.2f})",
+            lambda r: r["mutual_information"]["value"],
+            lambda r: r["mutual_information"]["standard_error"],
+        ),
+        Column("active units (0.01)", lambda r: r["active_units"], digits=0),
+        Column("continuous units (0.03)", lambda r: r["continuous_units"].get("0.03"), digits=0),
+        Column("KL(p(z) || q(z)), draws", lambda r: r["joint_gap"], lambda r: r["joint_gap_standard_error"]),
+        Column("KL(q(z) || p(z)), draws", lambda r: r["aggregate_kl"], lambda r: r["aggregate_kl_standard_error"]),
+    ]
+
+
+def comparison(results: Mapping[str, Sequence[Result]]) -> Grid:
+    """Lay out a header and one row a name: a value and its standard error, or of several runs their mean and spread.
+
+    All results share corpus and estimators.
+    """
+    shown = columns(next(iter(results.values()))[0])
+    header = ["", *(column.header for column in shown)]
+    return [header, *([name, *(_cell(column, runs) for column in shown)] for name, runs in results.items())]
+
+
+def as_table(grid: Grid) -> Table:
+    """Lay out a grid for the terminal."""
+    header, *rows = grid
+    table = Table()
+    for number, title in enumerate(header):
+        table.add_column(title, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def as_markdown(grid: Grid) -> str:
+    """Lay out a grid for a document.
+
+    >>> print(as_markdown([["", "KL"], ["vae", "1.2"]]))
+    |  | KL |
+    |---|---:|
+    | vae | 1.2 |
+    """
+    header, *rows = [[cell.replace("|", "\\|") for cell in row] for row in grid]
+    rule = "|---|" + "---:|" * (len(header) - 1)
+    return "\n".join([_line(header), rule, *map(_line, rows)])
+
+
+def as_csv(grid: Grid) -> str:
+    """Lay out a grid for a spreadsheet."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(grid)
+    return text.getvalue().rstrip("\n")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(column: Column, runs: Sequence[Result]) -> str:
+    values = [value for value in map(column.value, runs) if value is not None]
+    if not values:
+        return "none"
+    form = f".{column.digits}f"
+    if len(values) > 1:
+        return f"{statistics.mean(values):{form}} (sd {statistics.stdev(values):{form}}, {len(values)} runs)"
+    error = column.error(runs[0])
+    return f"{values[0]:{form}}" + (f" ± {error:{form}}" if error is not None else "")
