@@ -16,8 +16,8 @@ from torch.autograd.function import once_differentiable
 LOG_TWO_PI = math.log(2 * math.pi)
 CHUNK = 2**18
 # Of a component this far below the largest, in nats, nothing is left in a sum even in float64; further down exp gives
-# subnormal numbers, on which processors are some thirty times slower. Gradients lose
-# nothing either for log-variances above -30.
+# subnormal numbers, on which processors are some thirty times slower. Gradients lose nothing either for
+# log-variances above -30.
 NEGLIGIBLE = -60.0
 
 

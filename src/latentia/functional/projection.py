@@ -29,7 +29,7 @@ def capped_simplex(
     Source: Wang and Lu, Projection onto the Capped Simplex, 2015.
 
     >>> scores = torch.tensor([[3.0, 1.0, 0.5, 9.0]])
-    >>> capped_simplex(scores, torch.tensor([[True, True, True, False]]), torch.tensor([1.5]))
+    >>> capped_simplex(scores, torch.tensor([[True, True, True, False]]), torch.tensor([1.5])).round(decimals=4)
     tensor([[1.0000, 0.5000, 0.0000, 0.0000]])
     """
     result: Tensor = _CappedSimplex.apply(scores, mask, total)  # type: ignore[no-untyped-call]
