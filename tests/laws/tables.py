@@ -6,9 +6,15 @@ import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
-from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, Nothing, Unmasked
+from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, DualCritic, Nothing, Unmasked
 from latentia.decoders import LSTMDecoder
-from latentia.distributions import DiagonalGaussian, HypersphericalUniform, PowerSpherical, VonMisesFisher
+from latentia.distributions import (
+    DiagonalGaussian,
+    HypersphericalUniform,
+    PowerSpherical,
+    SharedNoiseGaussian,
+    VonMisesFisher,
+)
 from latentia.encoders import LSTMEncoder
 from latentia.functional import schedule
 from latentia.models import TextVAE
@@ -22,6 +28,7 @@ from latentia.nn import (
     Drop,
     GaussianHead,
     LastState,
+    LinearNoiseHead,
     MaxPooling,
     MeanPooling,
     SequenceDropout,
@@ -31,6 +38,7 @@ from latentia.nn import (
 from latentia.objectives import (
     ELBO,
     DensityGap,
+    DualEstimate,
     FreeBitsDimension,
     FreeBitsExample,
     FreeBitsTotal,
@@ -50,10 +58,12 @@ def direction(*rows: int) -> torch.Tensor:
     return normalize(torch.randn(*rows, D), dim=-1)
 
 
+NOISE_MAP = torch.tensor([[0.9, 0.0, 0.2], [-0.5, 0.4, 0.0], [0.3, 0.1, 0.7]])
 DISTRIBUTIONS = {
     "DiagonalGaussian": gaussian,
     "HypersphericalUniform": lambda *rows: HypersphericalUniform(torch.zeros(D)).expand(rows),
     "PowerSpherical": lambda *rows: PowerSpherical(direction(*rows), 4 * torch.rand(rows)),
+    "SharedNoiseGaussian": lambda *rows: SharedNoiseGaussian(torch.randn(*rows, D), NOISE_MAP),
     "VonMisesFisher": lambda *rows: VonMisesFisher(direction(*rows), 4 * torch.rand(rows)),
 }
 POOLINGS = {
@@ -66,6 +76,7 @@ HEADS = {
     "GaussianHead": lambda: GaussianHead(H, D),
     "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D),
     "CommittedRateHead": lambda: CommittedRateHead(H, D),
+    "LinearNoiseHead": lambda: LinearNoiseHead(H, D),
     "DirectionalHead": lambda: DirectionalHead(H, D),
     "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
 }
@@ -94,6 +105,8 @@ DECODERS = {
 AUXILIARIES = {
     "Adversary": lambda: Adversary(D, features=8),
     "BagOfWords": lambda: BagOfWords(V, D, features=8),
+    "DualCritic": lambda: DualCritic(D, features=8),
+    "DualCritic-aggregate": lambda: DualCritic(D, of_each=False, features=8),
     "Nothing": Nothing,
 }
 MASKS = {
@@ -109,14 +122,19 @@ OBJECTIVES = {
     "FreeBitsExample": FreeBitsExample,
     "FreeBitsTotal": FreeBitsTotal,
     "DensityGap": DensityGap,
+    "DualEstimate": DualEstimate,
     "LogVariancePenalty": LogVariancePenalty,
     "MaximumMeanDiscrepancy": MaximumMeanDiscrepancy,
     "MaximumMeanDiscrepancy-info": lambda weight: MaximumMeanDiscrepancy(weight, information=0.5),
 }
 PLANS = {
-    "AggressiveInference": {"kind": "AggressiveInference", "most": 4, "block": 2},
-    "Joint": {"kind": "Joint"},
-    "ResetDecoder": {"kind": "ResetDecoder", "at": 0.4},
+    "AggressiveInference": {"training.plan": {"kind": "AggressiveInference", "most": 4, "block": 2}},
+    "AuxiliaryFirst": {
+        "training.plan": {"kind": "AuxiliaryFirst", "updates": 2},
+        "model.auxiliary": {"kind": "Adversary", "features": 4},
+    },
+    "Joint": {"training.plan": {"kind": "Joint"}},
+    "ResetDecoder": {"training.plan": {"kind": "ResetDecoder", "at": 0.4}},
 }
 SCHEDULES = {
     "Constant": lambda: schedule.Constant(0.7),
@@ -130,7 +148,7 @@ SCHEDULES = {
 
 def reference(distribution: Distribution) -> Distribution:
     """The prior of the distribution's space."""
-    if isinstance(distribution, DiagonalGaussian):
+    if isinstance(distribution, DiagonalGaussian | SharedNoiseGaussian):
         return DiagonalGaussian(torch.zeros(D), torch.zeros(D))
     return HypersphericalUniform(torch.zeros(D))
 

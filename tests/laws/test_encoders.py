@@ -35,8 +35,9 @@ def test_order_of_the_batch_changes_nothing(encoder):
 
 
 def test_every_parameter_gets_a_gradient(encoder):
-    location, spread = encoder(Batch.collate(SEQUENCES)).parameters
-    (location.pow(3).sum() + spread.sum()).backward()
+    posterior = encoder(Batch.collate(SEQUENCES))
+    location, *_ = posterior.parameters
+    (location.pow(3).sum() + posterior.log_prob(torch.ones(D) / D**0.5).sum()).backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in encoder.parameters())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,15 @@ from torch.nn.functional import normalize
 from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher, information_of_each
 from latentia.errors import RecipeError
 from latentia.functional.schedule import Constant
-from latentia.objectives import ELBO, DensityGap, FreeBitsDimension, FreeBitsExample, FreeBitsTotal, LogVariancePenalty
+from latentia.objectives import (
+    ELBO,
+    DensityGap,
+    DualEstimate,
+    FreeBitsDimension,
+    FreeBitsExample,
+    FreeBitsTotal,
+    LogVariancePenalty,
+)
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, Latent, ModelRun
 from tests.laws.tables import OBJECTIVES, SCHEDULES
@@ -28,9 +37,14 @@ def a_run(examples: int = 8, dimensions: int = 3) -> ModelRun:
     return run_of(torch.randn(examples, dimensions), torch.randn(examples, dimensions) * 0.3)
 
 
+def with_estimate(name: str, run: ModelRun) -> ModelRun:
+    """The run with the critic's estimate, for the objective that cannot do without."""
+    return replace(run, auxiliary=lambda: {"dual_kl": run.log_likelihood / 2}) if name == "DualEstimate" else run
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_bound_does_not_depend_on_what_is_trained(name):
-    run = a_run()
+    run = with_estimate(name, a_run())
     expected = sum_of_kl(run) - run.log_likelihood
     for weight in (0.0, 0.3, 1.0):
         terms = OBJECTIVES[name](Constant(weight))(run, 0)
@@ -41,13 +55,13 @@ def test_the_bound_does_not_depend_on_what_is_trained(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_loss_is_its_parts_times_their_weights(name):
-    terms = OBJECTIVES[name](Constant(0.3))(a_run(), 0)
+    terms = OBJECTIVES[name](Constant(0.3))(with_estimate(name, a_run()), 0)
     torch.testing.assert_close(terms.loss, sum(weight * terms.parts[part] for part, weight in terms.weights.items()))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_weight_zero_leaves_the_reconstruction(name):
-    run = a_run()
+    run = with_estimate(name, a_run())
     torch.testing.assert_close(OBJECTIVES[name](Constant(0.0))(run, 0).loss, -run.log_likelihood)
 
 
@@ -103,6 +117,19 @@ def test_the_log_variance_penalty_counts_both_sides_of_one():
     run = run_of(torch.randn(2, 2), torch.tensor([[1.0, -2.0], [0.0, 0.5]]))
     measured = LogVariancePenalty(Constant(), strength=0.1).regulariser(run, sum_of_kl(run))
     torch.testing.assert_close(measured, torch.tensor([0.3, 0.05]))
+
+
+def test_the_estimate_of_a_critic_is_weighted_and_the_rest_of_its_costs_are_not():
+    run = a_run()
+    critic, estimate = torch.randn(2, 8), torch.randn(2, 8)
+    run = replace(run, auxiliary=lambda: {"critic": critic, "dual_kl": estimate})
+    terms = DualEstimate(Constant(0.3))(run, 0)
+    torch.testing.assert_close(terms.loss, -run.log_likelihood + 0.3 * estimate + critic)
+
+
+def test_the_dual_estimate_needs_a_critic():
+    with pytest.raises(RecipeError, match="DualCritic"):
+        DualEstimate(Constant())(a_run(), 0)
 
 
 def directional_run(examples: int) -> ModelRun:

@@ -190,3 +190,19 @@ def test_prior_draws_of_a_gaussian_are_the_prior():
     assert DiagonalGaussian(torch.zeros(2), torch.zeros(2)).sample((100_000,)).var(0).tolist() == pytest.approx(
         [1, 1], abs=0.02
     )
+
+
+def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound():
+    from latentia.auxiliaries import DualCritic
+    from latentia.evaluation import evaluate
+
+    vae = model().eval()
+    batch = Batch.collate([[4, 5], [6, 6]])
+    words = torch.tensor([2, 2])
+    assert "dual" not in evaluate(vae, lambda: [batch], words, 2, 0)
+    vae.auxiliary = DualCritic(3, features=8)
+    result = evaluate(vae, lambda: [batch], words, 2, 0)
+    assert result["dual"]["is_bound"] is False
+    together = result["reconstruction"] + result["dual"]["kl"]["value"]
+    assert result["dual"]["negative_elbo"]["value"] == pytest.approx(together, abs=1e-4)
+    assert result["dual"]["kl"]["value"] != pytest.approx(result["kl"], abs=1e-3)

@@ -98,7 +98,7 @@ def test_a_change_that_does_not_fit_is_named(tmp_path):
         ("training.epochs.count", 3, "plain value"),
         ("model.vocabulary_size", 3, "latent_dim"),
         ("training", 5, "settings of its own: batch_size, batching"),
-        ("objective", 5, "objective.kind is one of: DensityGap, ELBO"),
+        ("objective", 5, "objective.kind is one of: DensityGap, DualEstimate, ELBO"),
         ("objective.weight", {"steps": 3}, "weight has no kind: give it one: Constant"),
         ("data.validation_share", 1.0, "less than 1"),
         ("training.optimizer.learning_rate", float("inf"), "less than inf"),

@@ -14,7 +14,7 @@ from latentia.errors import RecipeError
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch, Terms
-from latentia.training import AggressiveInference, Joint, ResetDecoder
+from latentia.training import AggressiveInference, AuxiliaryFirst, Joint, ResetDecoder
 from latentia.training.checkpoint import read_tensors
 from latentia.training.loop import Trainer
 from tests.laws.tables import PLANS, model
@@ -36,6 +36,9 @@ class Recorder:
         self.asked.append((frozen, number))
         loss = torch.full((1, len(batch)), float(next(self.costs, 1.0)))
         return Terms(loss, loss, {}, {})
+
+    def update_auxiliary(self, batch: Batch, number: int) -> None:
+        self.asked.append(("auxiliary", number))
 
     def another(self, number: int) -> Batch:
         return BATCH
@@ -66,6 +69,17 @@ def test_the_aggressive_phase_ends_for_good_when_information_falls():
         assert len(stepper.asked) == updates
 
 
+def test_the_auxiliary_network_is_updated_before_everything():
+    stepper = Recorder()
+    AuxiliaryFirst(updates=3).step(BATCH, stepper)
+    assert stepper.asked == [("auxiliary", 1), ("auxiliary", 2), ("auxiliary", 3), ("", 0)]
+
+
+def test_an_auxiliary_network_without_weights_cannot_be_updated_first():
+    with pytest.raises(RecipeError, match=r"model\.auxiliary"):
+        AuxiliaryFirst().begin(model())
+
+
 def test_the_decoder_is_reset_once_at_its_time():
     plan = ResetDecoder(at=0.25)
     plan.begin(model())
@@ -90,9 +104,8 @@ def sources(tmp_path: Path) -> Sources:
     return Sources([str(path)], [], Columns())
 
 
-def train(sources: Sources, folder: Path, plan: dict[str, object]) -> None:
-    settings = [(f"training.plan.{key}", value) for key, value in plan.items()]
-    start_run(sources, load_recipe("vae").with_settings([*SETTINGS, *settings]), folder, 1, QUIET)
+def train(sources: Sources, folder: Path, settings: dict[str, object]) -> None:
+    start_run(sources, load_recipe("vae").with_settings([*SETTINGS, *settings.items()]), folder, 1, QUIET)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -128,6 +141,22 @@ def test_an_update_leaves_the_frozen_part_as_it_is(frozen, sources, tmp_path, mo
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_update_of_the_auxiliary_network_moves_it_alone(sources, tmp_path, monkeypatch):
+    moved = []
+
+    def only_the_auxiliary(self: Joint, batch: Batch, stepper: Trainer) -> Terms:
+        before = {name: weight.clone() for name, weight in stepper.plain_model.named_parameters()}
+        stepper.update_auxiliary(batch, 1)
+        after = dict(stepper.plain_model.named_parameters())
+        moved.extend(name.split(".")[0] for name in before if not torch.equal(before[name], after[name]))
+        return stepper.update(batch)
+
+    monkeypatch.setattr(Joint, "step", only_the_auxiliary)
+    train(sources, tmp_path / "run", {"model.auxiliary": {"kind": "DualCritic", "features": 4}})
+    assert set(moved) == {"auxiliary"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_reset_gives_back_the_first_decoder_and_keeps_the_encoder(sources, tmp_path, monkeypatch):
     seen = []
     original = Trainer.restore
@@ -141,5 +170,5 @@ def test_the_reset_gives_back_the_first_decoder_and_keeps_the_encoder(sources, t
         assert not any(after[f"decoder.{name}"] in self.optimizer.optimizer.state for name in weights)
 
     monkeypatch.setattr(Trainer, "restore", watch)
-    train(sources, tmp_path / "run", {"kind": "ResetDecoder", "at": 0.5})
+    train(sources, tmp_path / "run", {"training.plan": {"kind": "ResetDecoder", "at": 0.5}})
     assert seen == [{"decoder"}]

@@ -3,6 +3,16 @@
 from latentia.auxiliaries.adversary import Adversary
 from latentia.auxiliaries.bag_of_words import BagOfWords
 from latentia.auxiliaries.base import Auxiliary, Nothing
+from latentia.auxiliaries.critic import DualCritic
 from latentia.auxiliaries.masks import AdversarialMask, Unmasked, WordMask
 
-__all__ = ["AdversarialMask", "Adversary", "Auxiliary", "BagOfWords", "Nothing", "Unmasked", "WordMask"]
+__all__ = [
+    "AdversarialMask",
+    "Adversary",
+    "Auxiliary",
+    "BagOfWords",
+    "DualCritic",
+    "Nothing",
+    "Unmasked",
+    "WordMask",
+]

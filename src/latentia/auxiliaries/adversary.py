@@ -9,8 +9,7 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from latentia.auxiliaries.base import Auxiliary
-from latentia.distributions import CodeDistribution
-from latentia.records import Batch
+from latentia.records import Batch, Latent
 from latentia.shapes import NonNegativeFloat, PositiveInt
 
 
@@ -38,11 +37,9 @@ class Adversary(Auxiliary):
         self.strength = strength
         self.discriminator = nn.Sequential(nn.Linear(latent_dim, features), nn.ReLU(), nn.Linear(features, 1))
 
-    def forward(
-        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
-    ) -> Mapping[str, Float[Tensor, "S B"]]:
+    def forward(self, latent: Latent, batch: Batch) -> Mapping[str, Float[Tensor, "S B"]]:
         """Return the costs of both sides."""
-        drawn = prior.sample(torch.Size(codes.shape[:2]))
+        codes, drawn = latent.sample, latent.prior.sample(torch.Size(latent.sample.shape[:2]))
         frozen = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
         deceived = functional_call(self.discriminator, frozen, codes)
         told = softplus(-self.discriminator(drawn)) + softplus(self.discriminator(codes.detach()))

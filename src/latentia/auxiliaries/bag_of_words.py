@@ -6,9 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentia.auxiliaries.base import Auxiliary
-from latentia.distributions import CodeDistribution
 from latentia.functional.sequence import sum_where
-from latentia.records import Batch
+from latentia.records import Batch, Latent
 from latentia.shapes import NonNegativeFloat, PositiveInt
 
 
@@ -37,10 +36,8 @@ class BagOfWords(Auxiliary):
         self.strength = strength
         self.words = nn.Sequential(nn.Linear(latent_dim, features), nn.Tanh(), nn.Linear(features, vocabulary_size))
 
-    def forward(
-        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
-    ) -> Mapping[str, Float[Tensor, "S B"]]:
+    def forward(self, latent: Latent, batch: Batch) -> Mapping[str, Float[Tensor, "S B"]]:
         """Return the cost of each sequence."""
-        log_probability = self.words(codes).float().log_softmax(dim=-1)
-        of_tokens = log_probability.gather(2, batch.tokens.expand(len(codes), -1, -1))
+        log_probability = self.words(latent.sample).float().log_softmax(dim=-1)
+        of_tokens = log_probability.gather(2, batch.tokens.expand(len(latent.sample), -1, -1))
         return {"bag_of_words": -self.strength * sum_where(of_tokens, batch.mask)}

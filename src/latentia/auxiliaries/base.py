@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from latentia.distributions import CodeDistribution
-from latentia.records import Batch
+from latentia.records import Batch, Latent
 
 
 class Auxiliary(nn.Module, ABC):
@@ -16,17 +15,13 @@ class Auxiliary(nn.Module, ABC):
     if_left_out = "Nothing"
 
     @abstractmethod
-    def forward(
-        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
-    ) -> Mapping[str, Float[Tensor, "S B"]]:
+    def forward(self, latent: Latent, batch: Batch) -> Mapping[str, Float[Tensor, "S B"]]:
         """Return the costs by name, in nats, each times its strength."""
 
 
 class Nothing(Auxiliary):
     """No auxiliary network."""
 
-    def forward(
-        self, codes: Float[Tensor, "S B D"], prior: CodeDistribution, batch: Batch
-    ) -> Mapping[str, Float[Tensor, "S B"]]:
+    def forward(self, latent: Latent, batch: Batch) -> Mapping[str, Float[Tensor, "S B"]]:
         """Return no cost."""
         return {}

@@ -4,6 +4,7 @@ from latentia.distributions.base import CodeDistribution, concatenated, informat
 from latentia.distributions.diagonal_gaussian import DiagonalGaussian, kl_per_dimension
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform
 from latentia.distributions.power_spherical import PowerSpherical
+from latentia.distributions.shared_noise_gaussian import SharedNoiseGaussian
 from latentia.distributions.token_sequence import AutoregressiveNetwork, TokenSequence
 from latentia.distributions.von_mises_fisher import VonMisesFisher
 
@@ -13,6 +14,7 @@ __all__ = [
     "DiagonalGaussian",
     "HypersphericalUniform",
     "PowerSpherical",
+    "SharedNoiseGaussian",
     "TokenSequence",
     "VonMisesFisher",
     "concatenated",

@@ -68,6 +68,13 @@ def importance_weighted_likelihood(
     return Likelihood(reconstruction, kl, nll, samples)
 
 
+@torch.no_grad()
+def auxiliary_costs(model: TextVAE, batches: Iterable[Batch], samples: int = 32) -> dict[str, Float[Tensor, " N"]]:
+    """Costs of the model's auxiliary network for each sequence, by name, the mean over some codes, in nats."""
+    parts = [model.auxiliary(model.draw(batch, samples), batch) for batch in batches]
+    return {name: torch.cat([part[name].mean(dim=0) for part in parts]) for name in parts[0]}
+
+
 def _batch_likelihood(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor]:
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
     kept = []

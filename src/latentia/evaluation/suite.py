@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian, information_of_each
+from latentia.distributions import CodeDistribution, DiagonalGaussian, SharedNoiseGaussian, information_of_each
 from latentia.errors import DataError, NumericalError
 from latentia.evaluation.aggregate import (
     active_units,
@@ -22,7 +22,7 @@ from latentia.evaluation.aggregate import (
     mutual_information,
     variances_of_means,
 )
-from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.evaluation.likelihood import Likelihood, auxiliary_costs, importance_weighted_likelihood
 from latentia.functional.importance import mean_and_standard_error, ratio_and_standard_error
 from latentia.models import TextVAE
 from latentia.records import Batch
@@ -61,6 +61,7 @@ def evaluate(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
+        costs = auxiliary_costs(model, batches())
     bound = likelihood.elbo.mean().item()
     if not math.isfinite(bound):
         raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
@@ -69,6 +70,7 @@ def evaluate(
         "words": int(words[index].sum()),
         "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
+        **_dual(likelihood, costs),
         **_space(aggregate_of(model, batches()), model.prior(), likelihood, seed),
     }
 
@@ -83,6 +85,14 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
         "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples},
         "ppl_estimator": f"nll_iw({likelihood.samples})",
     }
+
+
+def _dual(likelihood: Likelihood, costs: dict[str, Tensor]) -> dict[str, Any]:
+    """A critic's estimate of the KL and what it makes of the ELBO, where the model has a critic."""
+    if "dual_kl" not in costs:
+        return {}
+    estimates = {"kl": costs["dual_kl"], "negative_elbo": likelihood.reconstruction + costs["dual_kl"]}
+    return {"dual": {**{name: _estimate(values) for name, values in estimates.items()}, "is_bound": False}}
 
 
 def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:
@@ -106,6 +116,8 @@ def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Lik
 
 def _marginals(aggregate: CodeDistribution) -> dict[str, Any]:
     """Gaps of single dimensions; none on a sphere, whose dimensions are not independent under the prior."""
+    if isinstance(aggregate, SharedNoiseGaussian):
+        aggregate = aggregate.marginals
     gaps = marginal_gap(aggregate) if isinstance(aggregate, DiagonalGaussian) else torch.zeros(0)
     return {
         "continuous_units": continuous_units(gaps) if len(gaps) else {},

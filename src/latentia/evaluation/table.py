@@ -27,6 +27,7 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _row("reconstruction, nats a sequence", result["reconstruction"], errors["reconstruction"]),
         _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
         _row("negative ELBO", -result["elbo"], errors["elbo"]),
+        *_dual(result.get("dual", {})),
         _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
         _perplexity(result, "ppl_word_with_eos", "perplexity a word, with EOS", result["words"] + result["sentences"]),
         _perplexity(result, "ppl_word_without_eos", "perplexity a word, without EOS", result["words"]),
@@ -44,6 +45,12 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
     ]
 
 
+def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What a critic says, where there is one."""
+    names = {"kl": "KL(q(z|x) || p(z)), dual estimate", "negative_elbo": "reconstruction + dual estimate, no bound"}
+    return [_row(names[key], **dual[key]) for key in names if key in dual]
+
+
 def _marginal_gap(value: float | None) -> list[tuple[str, str, str]]:
     """One row, or none on a sphere."""
     return [] if value is None else [("marginal gap, KL(p(z_i) || q(z_i))", f"{value:.3f}", "summed, quadrature")]
@@ -57,5 +64,5 @@ def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tupl
     return name, f"{value:{form}}", f"± {error:{form}} over {count:,}"
 
 
-def _row(name: str, value: float, error: float) -> tuple[str, str, str]:
-    return name, f"{value:.3f}", f"± {error:.3f}"
+def _row(name: str, value: float, standard_error: float) -> tuple[str, str, str]:
+    return name, f"{value:.3f}", f"± {standard_error:.3f}"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentia.auxiliaries import Auxiliary, WordMask
@@ -55,15 +54,19 @@ class TextVAE(nn.Module):
 
     def forward(self, batch: Batch, samples: int = 1) -> ModelRun:
         """Infer, draw ``samples`` codes an example, and score the batch under each."""
-        posterior, prior = self.encoder(batch), self.prior()
-        codes: Float[Tensor, "S B D"] = posterior.rsample((samples,))
+        latent = self.draw(batch, samples)
         visibility, of_mask = self.mask(batch)
-        log_likelihood = self.decoder(codes).log_prob(replace(batch, visibility=visibility))
+        log_likelihood = self.decoder(latent.sample).log_prob(replace(batch, visibility=visibility))
 
         def costs() -> Mapping[str, Tensor]:
-            return {**self.auxiliary(codes, prior, batch), **of_mask}
+            return {**self.auxiliary(latent, batch), **of_mask}
 
-        return ModelRun(batch, (Latent("z", codes, posterior, prior),), log_likelihood, costs)
+        return ModelRun(batch, (latent,), log_likelihood, costs)
+
+    def draw(self, batch: Batch, samples: int = 1) -> Latent:
+        """Infer, and draw ``samples`` codes an example."""
+        posterior = self.encoder(batch)
+        return Latent("z", posterior.rsample((samples,)), posterior, self.prior())
 
     def _share_embedding(self) -> None:
         ours, theirs = self.encoder.embedding.weight.shape, self.decoder.embedding.weight.shape

@@ -1,7 +1,14 @@
 """Layers with weights that encoders and decoders are made of."""
 
 from latentia.nn.dropout import SequenceDropout
-from latentia.nn.heads import BatchNormalisedHead, CommittedRateHead, DirectionalHead, GaussianHead, PosteriorHead
+from latentia.nn.heads import (
+    BatchNormalisedHead,
+    CommittedRateHead,
+    DirectionalHead,
+    GaussianHead,
+    LinearNoiseHead,
+    PosteriorHead,
+)
 from latentia.nn.noise import Blank, Clean, Drop, Noise, Shuffle, Substitute
 from latentia.nn.pooling import AbsoluteMaxPooling, LastState, MaxPooling, MeanPooling, Pooling
 from latentia.nn.vocabulary import Vocabulary
@@ -16,6 +23,7 @@ __all__ = [
     "Drop",
     "GaussianHead",
     "LastState",
+    "LinearNoiseHead",
     "MaxPooling",
     "MeanPooling",
     "Noise",

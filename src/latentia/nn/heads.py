@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian, PowerSpherical, VonMisesFisher
+from latentia.distributions import (
+    CodeDistribution,
+    DiagonalGaussian,
+    PowerSpherical,
+    SharedNoiseGaussian,
+    VonMisesFisher,
+)
 from latentia.shapes import PositiveFloat, PositiveInt
 
 LOG_VARIANCE_LIMIT = 14.0
@@ -117,6 +123,27 @@ class DirectionalHead(PosteriorHead):
         if self.spread is not None:
             concentration = concentration * nn.functional.softplus(self.spread(features).float())[..., 0] / math.log(2)
         return self.kind(direction, concentration)
+
+
+class LinearNoiseHead(PosteriorHead):
+    r"""Features and noise through one linear layer, :math:`z = W_h h + W_\epsilon \epsilon + b`.
+
+    Published as an implicit posterior, one that can only be drawn from; it is the Gaussian
+    :math:`N(W_h h + b, W_\epsilon W_\epsilon^T)`, whose covariance all sequences share. It starts at the covariance of
+    a standard normal prior.
+
+    Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, section 3.1.
+    """
+
+    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt) -> None:
+        """Take the number of features and of latent dimensions."""
+        super().__init__()
+        self.mean_of = nn.Linear(hidden_dim, latent_dim)
+        self.noise_map = nn.Parameter(torch.eye(latent_dim))
+
+    def forward(self, features: Float[Tensor, "B H"]) -> SharedNoiseGaussian:
+        """Return the posterior of each example."""
+        return SharedNoiseGaussian(self.mean_of(features).float(), self.noise_map)
 
 
 class BatchNormalisedHead(PosteriorHead):

@@ -18,7 +18,7 @@ class Objective(ABC):
         \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
 
     The bound is the negative ELBO with the true KL at weight 1, whatever is trained. Auxiliary costs of the pass are
-    added to the loss alone.
+    added to the loss alone; the one that has the objective's own name is its regulariser.
 
     An objective is written by naming its ``regulariser`` and saying whether the loss at ``w = 1`` is an upper
     bound of ``-log p(x)`` (``is_bound``).
@@ -39,8 +39,9 @@ class Objective(ABC):
     def __call__(self, run: ModelRun, step: int) -> Terms:
         """Return the costs of a pass at an optimiser step."""
         kl = sum_of_kl(run)
-        reconstruction, auxiliary = -run.log_likelihood, run.auxiliary()
-        regulariser, weight = self.regulariser(run, kl), self.beta * self.weight(step)
+        reconstruction, auxiliary = -run.log_likelihood, dict(run.auxiliary())
+        regulariser = auxiliary.pop(self.name) if self.name in auxiliary else self.regulariser(run, kl)
+        weight = self.beta * self.weight(step)
         return Terms(
             loss=reconstruction + weight * regulariser + sum(auxiliary.values()),
             bound=reconstruction + kl,

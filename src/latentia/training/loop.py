@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from latentia.data.loader import Loader
 from latentia.errors import NumericalError
+from latentia.models import TextVAE
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress, save_weights
@@ -119,9 +120,28 @@ class Trainer:
 
     def update(self, batch: Batch, frozen: str = "", number: int = 0) -> Terms:
         """Make one update of all weights but those of a part; see :class:`latentia.training.plans.Stepper`."""
-        torch.manual_seed(_mix(self.seed, self.step) if number == 0 else _mix(_mix(self.seed, self.step), number))
+        self._seed(number)
         terms = self.objective(self.model(batch.to(self.accelerator.device)), self.step)
-        loss = terms.loss.mean()
+        self._descend(terms.loss.mean(), frozen)
+        return terms
+
+    def update_auxiliary(self, batch: Batch, number: int) -> None:
+        """Make one update of the auxiliary network alone; see :class:`latentia.training.plans.Stepper`."""
+        self._seed(number)
+        model = cast(TextVAE, self.plain_model)
+        batch = batch.to(self.accelerator.device)
+        with self.accelerator.autocast():
+            with torch.no_grad():
+                latent = model.draw(batch)
+            costs = model.auxiliary(latent, batch)
+        self._descend(torch.stack(list(costs.values())).sum(dim=0).mean())
+
+    def _seed(self, number: int) -> None:
+        """Begin the noise of one update of the step under way."""
+        torch.manual_seed(_mix(self.seed, self.step) if number == 0 else _mix(_mix(self.seed, self.step), number))
+
+    def _descend(self, loss: Tensor, frozen: str = "") -> None:
+        """Follow the gradient of a loss in all weights but those of a part."""
         self.accelerator.backward(loss)
         if frozen:
             for weight in self.plain_model.get_submodule(frozen).parameters():
@@ -130,7 +150,6 @@ class Trainer:
         self._require_finite(loss.detach(), norm, self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return terms
 
     def another(self, number: int) -> Batch:
         """Return a random batch of the epoch, the same for the same step and number."""

@@ -38,6 +38,10 @@ class Stepper(Protocol):
         """
         ...
 
+    def update_auxiliary(self, batch: Batch, number: int) -> None:
+        """Make one update of the model's auxiliary network alone, without asking the decoder."""
+        ...
+
     def another(self, number: int) -> Batch:
         """Return a random batch of the epoch, the same for the same step and number."""
         ...
@@ -121,6 +125,38 @@ class AggressiveInference(StepPlan):
                     return
                 costs, tokens, before = [], 0, now
             batch = stepper.another(number)
+
+
+class AuxiliaryFirst(StepPlan):
+    """The auxiliary network is updated alone, on random batches, before each update of all weights.
+
+    An estimate that a network has to learn is worth something only while the network keeps up with the codes.
+
+    Args:
+        updates: Updates of the auxiliary network alone.
+
+    Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, algorithm 1 (5 updates).
+    """
+
+    def __init__(self, updates: PositiveInt = 5) -> None:
+        """Take the number of updates."""
+        super().__init__()
+        self.updates = updates
+
+    def begin(self, model: nn.Module) -> None:
+        """Check that there is something to update.
+
+        Raises:
+            RecipeError: If the model's auxiliary network has no weights.
+        """
+        if not any(True for _ in model.get_submodule("auxiliary").parameters()):
+            raise RecipeError("plan AuxiliaryFirst has no auxiliary network to update", "set model.auxiliary.kind")
+
+    def step(self, batch: Batch, stepper: Stepper) -> Terms:
+        """Update the auxiliary network, then everything."""
+        for number in range(1, self.updates + 1):
+            stepper.update_auxiliary(stepper.another(number), number)
+        return stepper.update(batch)
 
 
 class ResetDecoder(StepPlan):
