@@ -71,6 +71,21 @@ class Batch:
         """What the decoder reads: BOS and then every token but the last."""
         return torch.nn.functional.pad(self.tokens[:, :-1], (1, 0), value=BOS)
 
+    def rows(self, keep: Bool[Tensor, " B"]) -> Batch:
+        """Return the sequences where ``keep`` holds, without columns that are all padding."""
+        lengths = self.lengths[keep]
+        width = int(lengths.max()) if len(lengths) else 0
+        labels = self.labels[keep] if len(self.labels) else self.labels
+        return replace(
+            self,
+            tokens=self.tokens[keep, :width],
+            lengths=lengths,
+            token_count=int(lengths.sum()),
+            index=self.index[keep],
+            labels=labels,
+            visibility=self.visibility if self.visibility.numel() == 1 else self.visibility[keep, :width],
+        )
+
     def to(self, device: torch.device | str) -> Batch:
         """Copy the tensors to a device."""
         moved = {

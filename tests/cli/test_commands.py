@@ -48,7 +48,7 @@ def test_evaluate_writes_the_keys_that_stay(home):
     assert "nll_iw(4)" in done.stdout
     result = json.loads((home / "run" / "evaluation.json").read_text())
     assert result["tokens_with_eos"] == result["words"] + 80
-    assert set(result["nll_iw"]) == {"value", "standard_error", "K"}
+    assert set(result["nll_iw"]) == {"value", "standard_error", "K", "every"}
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
     assert set(result["continuous_units"]) == {"0.01", "0.03", "0.05", "0.1"}
     for key in (
@@ -141,7 +141,7 @@ def test_recipes_are_listed_and_printed(home):
         (["evaluate", "."], "is no run"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
-        (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, ELBO"),
+        (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, DualEstimate, ELBO"),
         (["train", "texts.txt", "--out", "texts.txt"], "is a file"),
         (["train", "texts.txt", "--out", "texts.txt/run"], "Not a directory"),
         (["train", "--resume", "run", "--set", "training.epochs=9"], "--set cannot be given with --resume"),

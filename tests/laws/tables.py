@@ -142,7 +142,7 @@ SCHEDULES = {
     "Ramp": lambda: schedule.Ramp(0.5, of_steps=40),
     "Ramp-after": lambda: schedule.Ramp(0.5, of_steps=40, after=0.25),
     "Sigmoid": lambda: schedule.Sigmoid(20, 0.5),
-    "Cyclical": lambda: schedule.Cyclical(10, 3),
+    "Cyclical": lambda: schedule.Cyclical(3, of_steps=30),
 }
 
 

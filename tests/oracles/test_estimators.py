@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from latentia.distributions import DiagonalGaussian, information_of_each
+from latentia.errors import DataError
 from latentia.evaluation import (
     importance_weighted_likelihood,
     joint_gap,
@@ -17,9 +18,9 @@ from latentia.evaluation import (
     mutual_information,
 )
 from latentia.evaluation.aggregate import active_units, continuous_units
-from latentia.evaluation.likelihood import importance_weights
+from latentia.evaluation.likelihood import importance_weights, two_phase
 from latentia.functional.aggregate import marginal_log_density
-from latentia.functional.importance import log_mean_exp, ratio_and_standard_error
+from latentia.functional.importance import log_mean_exp, mean_and_standard_error, ratio_and_standard_error
 from latentia.functional.schedule import Constant
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch
@@ -190,6 +191,36 @@ def test_prior_draws_of_a_gaussian_are_the_prior():
     assert DiagonalGaussian(torch.zeros(2), torch.zeros(2)).sample((100_000,)).var(0).tolist() == pytest.approx(
         [1, 1], abs=0.02
     )
+
+
+def test_two_phases_have_the_mean_and_the_spread_of_the_difference_estimator():
+    """Over many corpora: unbiased for the mean of the fine values, and the standard error is the one that is seen."""
+    estimates, errors = [], []
+    for _ in range(2000):
+        fine = torch.randn(400, dtype=torch.float64)
+        rough = fine + 0.5 + 0.3 * torch.randn(400, dtype=torch.float64)
+        value, error = mean_and_standard_error(two_phase(rough, fine, torch.arange(400) % 20 == 0))
+        estimates.append(value)
+        errors.append(error)
+    estimates = torch.tensor(estimates)
+    assert estimates.mean().item() == pytest.approx(0.0, abs=4 * estimates.std().item() / math.sqrt(2000))
+    assert sum(errors) / 2000 == pytest.approx(estimates.std().item(), rel=0.06)
+
+
+def test_two_phases_agree_with_one():
+    vae = model().eval()
+    batches = [Batch.collate([[4, 5], [6, 6]] * 40), Batch.collate([[4], [5, 6]] * 40)]
+    one = importance_weighted_likelihood(vae, batches, 200)
+    two = importance_weighted_likelihood(vae, batches, 200, every=4)
+    assert (one.estimator, two.estimator) == ("nll_iw(200)", "nll_iw(200), two-phase 1/4")
+    difference = (one.nll_iw.mean() - two.nll_iw.mean()).item()
+    assert difference == pytest.approx(0, abs=0.02)
+    torch.testing.assert_close(one.kl, two.kl)
+
+
+def test_two_phases_need_two_sequences_for_all_draws():
+    with pytest.raises(DataError, match="--every"):
+        importance_weighted_likelihood(model().eval(), [Batch.collate([[4], [5], [6]])], 30, every=5)
 
 
 def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound():

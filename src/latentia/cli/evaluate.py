@@ -20,6 +20,9 @@ def evaluate(
         str, typer.Option(help="Column of DATA that holds the text; the run's own without it.", show_default=False)
     ] = "",
     samples: Annotated[int, typer.Option(min=1, help="K, samples of the importance-weighted likelihood.")] = 50,
+    every: Annotated[
+        int, typer.Option(min=1, help="Draw all K samples for one sequence in so many; the others get 20.")
+    ] = 1,
     seed: Annotated[int, seed_option(help="Of the estimators' noise.")] = 0,
 ) -> None:
     """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
@@ -29,5 +32,5 @@ def evaluate(
     from latentia.evaluation.table import evaluation_table
     from latentia.recipes.measure import evaluate_run
 
-    result = evaluate_run(run, list(data or []), samples, seed, remarks, text)
+    result = evaluate_run(run, list(data or []), samples, seed, remarks, text, every)
     results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences, nats a sequence"))

@@ -34,12 +34,12 @@ class Column:
 
 def columns(result: Result) -> list[Column]:
     """Return the columns of evaluations that share corpus and estimators with this one."""
-    drawn, cap = result["nll_iw"]["K"], result["mutual_information"]["cap"]
+    name, cap = result["ppl_estimator"], result["mutual_information"]["cap"]
     return [
         Column("-ELBO, nats", lambda r: -r["elbo"], lambda r: r["standard_errors"]["elbo"]),
-        Column(f"nll_iw({drawn}), nats", lambda r: r["nll_iw"]["value"], lambda r: r["nll_iw"]["standard_error"]),
+        Column(f"{name}, nats", lambda r: r["nll_iw"]["value"], lambda r: r["nll_iw"]["standard_error"]),
         Column(
-            f"PPL with EOS, nll_iw({drawn})",
+            f"PPL with EOS, {name}",
             lambda r: r["ppl_word_with_eos"],
             lambda r: r["standard_errors"]["ppl_word_with_eos"],
         ),

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from latentia.errors import DataError
 from latentia.functional.importance import log_mean_exp
 from latentia.models import TextVAE
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, ModelRun
+
+FEW = 20
+"""Draws for the sequences that are not given all."""
 
 TOKENS_AT_A_TIME = 2**15
 """Tokens, those of all samples counted, that the decoder scores at once."""
@@ -25,14 +29,22 @@ class Likelihood:
     Attributes:
         reconstruction: ``-E_q log p(x|z)``, the mean over the samples.
         kl: ``KL(q(z|x) || p(z))``, in closed form.
-        nll_iw: The importance-weighted estimate of ``-log p(x)`` with ``samples`` draws.
+        nll_iw: The importance-weighted estimate of ``-log p(x)`` with ``samples`` draws; with ``every`` above 1 numbers
+            whose mean estimates its mean, see :func:`two_phase`.
         samples: ``K``.
+        every: One sequence in how many was given all ``K`` draws.
     """
 
     reconstruction: Float[Tensor, " N"]
     kl: Float[Tensor, " N"]
     nll_iw: Float[Tensor, " N"]
     samples: int
+    every: int = 1
+
+    @property
+    def estimator(self) -> str:
+        """Name of the estimate ``nll_iw``."""
+        return f"nll_iw({self.samples})" + (f", two-phase 1/{self.every}" if self.every > 1 else "")
 
     @property
     def elbo(self) -> Float[Tensor, " N"]:
@@ -42,7 +54,11 @@ class Likelihood:
 
 @torch.no_grad()
 def importance_weighted_likelihood(
-    model: TextVAE, batches: Iterable[Batch], samples: int, advance: Callable[[int], None] = lambda _: None
+    model: TextVAE,
+    batches: Iterable[Batch],
+    samples: int,
+    advance: Callable[[int], None] = lambda _: None,
+    every: int = 1,
 ) -> Likelihood:
     r"""Estimate the likelihood bounds of a corpus.
 
@@ -57,15 +73,49 @@ def importance_weighted_likelihood(
         batches: The corpus.
         samples: ``K``.
         advance: Called with the number of sequences done.
+        every: Give all ``K`` draws to one sequence in so many, and 20 to the others.
+
+    Raises:
+        DataError: If fewer than two sequences would be given all draws.
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8.
     """
     parts = []
+    done = 0
     for batch in batches:
-        parts.append(_batch_likelihood(model, batch, samples))
+        chosen = torch.arange(done, done + len(batch), device=batch.tokens.device) % every == 0
+        parts.append((*_batch_likelihood(model, batch, chosen, samples), chosen))
+        done += len(batch)
         advance(len(batch))
-    reconstruction, kl, nll = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Likelihood(reconstruction, kl, nll, samples)
+    reconstruction, kl, few, all_draws, chosen = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Likelihood(reconstruction, kl, two_phase(few, all_draws, chosen), samples, every)
+
+
+def two_phase(rough: Float[Tensor, " N"], fine: Float[Tensor, " N"], chosen: Bool[Tensor, " N"]) -> Float[Tensor, " N"]:
+    r"""Numbers whose mean and standard error are those of the difference estimator.
+
+    A rough value is known of all items and a fine one of those chosen. With the differences ``d`` of the chosen ``n``,
+
+    .. math:: v_i = a_i + \bar d + [i \text{ chosen}] \, \tfrac Nn (d_i - \bar d)
+
+    has the mean :math:`\bar a + \bar d`, unbiased for the mean of the fine values, and the spread of that estimate.
+    With all chosen these are the fine values.
+
+    Raises:
+        DataError: If fewer than two of several items are chosen: nothing could be said about the spread.
+
+    Source: Saerndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992, section 6.3.
+
+    >>> two_phase(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 2.0]), torch.tensor([True, True]))
+    tensor([0.5000, 2.0000])
+    """
+    count = int(chosen.sum())
+    if count < min(2, len(rough)):
+        raise DataError(f"{count} of {len(rough)} sequences would be given all draws", "set --every lower")
+    difference = (fine - rough)[chosen]
+    values = rough + difference.mean()
+    values[chosen] += len(rough) / count * (difference - difference.mean())
+    return values
 
 
 @torch.no_grad()
@@ -75,14 +125,25 @@ def auxiliary_costs(model: TextVAE, batches: Iterable[Batch], samples: int = 32)
     return {name: torch.cat([part[name].mean(dim=0) for part in parts]) for name in parts[0]}
 
 
-def _batch_likelihood(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor]:
+def _batch_likelihood(model: TextVAE, batch: Batch, chosen: Tensor, samples: int) -> tuple[Tensor, ...]:
+    """Score the chosen sequences with all draws and the others with few; return one row of each column."""
+    columns = torch.empty(4, len(batch), device=batch.tokens.device)
+    for rows, draws in ((chosen, samples), (~chosen, min(FEW, samples))):
+        if bool(rows.any()):
+            columns[:, rows] = torch.stack(_scored(model, batch.rows(rows), draws))
+    return columns.unbind()
+
+
+def _scored(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Reconstruction, KL, and the estimate from few and from all draws."""
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
     kept = []
     for done in range(0, samples, chunk):
         run = model(batch, min(chunk, samples - done))
         kept.append((run.log_likelihood, importance_weights(run)))
     log_likelihood, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
-    return -log_likelihood.mean(dim=0), sum_of_kl(run), -log_mean_exp(log_weights)
+    few, every = -log_mean_exp(log_weights[:FEW]), -log_mean_exp(log_weights)
+    return -log_likelihood.mean(dim=0), sum_of_kl(run), few, every
 
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:

@@ -38,6 +38,7 @@ def evaluate(
     samples: int,
     seed: int,
     advance: Callable[[int], None] = lambda _: None,
+    every: int = 1,
 ) -> dict[str, Any]:
     """Measure a model on a corpus; every entry is in nats a sequence unless it says otherwise.
 
@@ -48,6 +49,7 @@ def evaluate(
         samples: ``K`` of the importance-weighted estimate.
         seed: Of all noise.
         advance: Called with the number of sequences done.
+        every: Give all ``K`` samples to one sequence in so many; the others get 20.
 
     Raises:
         DataError: If the corpus has fewer than two sequences: nothing could be said about their spread.
@@ -60,7 +62,7 @@ def evaluate(
     counts = {"word_with_eos": words[index] + 1, "word_without_eos": words[index], "token": tokens}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        likelihood = importance_weighted_likelihood(model, batches(), samples, advance)
+        likelihood = importance_weighted_likelihood(model, batches(), samples, advance, every)
         costs = auxiliary_costs(model, batches())
     bound = likelihood.elbo.mean().item()
     if not math.isfinite(bound):
@@ -82,8 +84,8 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
     return {
         **{name: estimate["value"] for name, estimate in estimates.items()},
         "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
-        "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples},
-        "ppl_estimator": f"nll_iw({likelihood.samples})",
+        "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples, "every": likelihood.every},
+        "ppl_estimator": likelihood.estimator,
     }
 
 

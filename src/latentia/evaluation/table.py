@@ -21,14 +21,14 @@ def evaluation_table(result: dict[str, Any], title: str) -> Table:
 
 def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
     """Name, value and standard error of what is shown, each name with its estimator."""
-    samples, information, errors = result["nll_iw"]["K"], result["mutual_information"], result["standard_errors"]
+    information, errors = result["mutual_information"], result["standard_errors"]
     units, thresholds = result["latent_dim"], result["continuous_units"]
     return [
         _row("reconstruction, nats a sequence", result["reconstruction"], errors["reconstruction"]),
         _row("KL(q(z|x) || p(z)), exact", result["kl"], errors["kl"]),
         _row("negative ELBO", -result["elbo"], errors["elbo"]),
         *_dual(result.get("dual", {})),
-        _row(f"nll_iw({samples})", result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
+        _row(result["ppl_estimator"], result["nll_iw"]["value"], result["nll_iw"]["standard_error"]),
         _perplexity(result, "ppl_word_with_eos", "perplexity a word, with EOS", result["words"] + result["sentences"]),
         _perplexity(result, "ppl_word_without_eos", "perplexity a word, without EOS", result["words"]),
         _perplexity(result, "ppl_token", "perplexity a token", result["tokens_with_eos"]),

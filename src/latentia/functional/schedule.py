@@ -131,35 +131,33 @@ class Sigmoid(Schedule):
 
 
 class Cyclical(Schedule):
-    r"""Cycles of a linear ramp over a share ``R`` of ``period`` steps and then the final weight.
+    r"""The run in ``M`` equal cycles, each a linear ramp over a share ``R`` of it and then the final weight.
 
-    .. math:: w(s) = a + (b - a) \min\big(1, (s \bmod P) / (R P)\big)
-
-    After the last cycle the weight stays at its end.
+    .. math:: w(s) = a + (b - a) \min\big(1, (s \bmod P) / (R P)\big), \qquad P = \lceil N / M \rceil
 
     Source: Fu et al., Cyclical Annealing Schedule, 2019, equation 6 (M = 4 cycles, R = 0.5).
 
-    >>> schedule = Cyclical(period=10, cycles=2)
-    >>> [schedule(step) for step in (0, 1, 5, 9, 10, 20)]
+    >>> schedule = Cyclical(cycles=2).over(20)
+    >>> [schedule(step) for step in (0, 1, 5, 9, 10, 19)]
     [0.0, 0.2, 1.0, 1.0, 0.0, 1.0]
     """
 
     def __init__(
         self,
-        period: PositiveInt = 5_000,
         cycles: PositiveInt = 4,
         ramp: Share = 0.5,
         start: NonNegativeFloat = 0.0,
         end: NonNegativeFloat = 1.0,
+        of_steps: PositiveInt = 10_000,
     ) -> None:
-        """Take the steps of a cycle, their number, the share that ramps, and the weights at the ends."""
-        self.period, self.cycles, self.ramp, self.start, self.end = period, cycles, ramp, start, end
+        """Take the cycles, the share that ramps, the weights at the ends, and the steps of a run not known yet."""
+        self.cycles, self.ramp, self.start, self.end, self.of_steps = cycles, ramp, start, end, of_steps
+        self.period = math.ceil(of_steps / cycles)
 
     def __call__(self, step: int) -> float:
         """Return the weight of a step."""
-        ramp_steps = self.ramp * self.period
-        position = step % self.period
-        if step >= self.cycles * self.period or position >= ramp_steps:
+        ramp_steps, position = self.ramp * self.period, step % self.period
+        if position >= ramp_steps or step >= self.of_steps:
             return self.end
         return self.start + (self.end - self.start) * position / ramp_steps
 
@@ -167,3 +165,7 @@ class Cyclical(Schedule):
     def settled_at(self) -> int:
         """The end of the last ramp."""
         return (self.cycles - 1) * self.period + math.ceil(self.ramp * self.period)
+
+    def over(self, total_steps: int) -> Schedule:
+        """Return the cycles of a run of so many steps."""
+        return Cyclical(self.cycles, self.ramp, self.start, self.end, max(1, total_steps))

@@ -12,6 +12,8 @@ from latentia.errors import RunError
 from latentia.evaluation.comparison import Grid, Result, comparison
 from latentia.recipes.library import load_recipe
 
+ALIKE = "evaluate all runs with the same --data, --samples and --every"
+
 
 def compare_runs(folders: Sequence[Path]) -> Grid:
     """Return one row a recipe; runs of one recipe share a row, which is named by the first.
@@ -45,13 +47,12 @@ def _require_alike(results: dict[Path, Result]) -> None:
         for what, ours, theirs in (
             ("sequences", reference["sentences"], result["sentences"]),
             ("tokens", reference["tokens_with_eos"], result["tokens_with_eos"]),
-            ("samples", reference["nll_iw"]["K"], result["nll_iw"]["K"]),
         ):
             if ours != theirs:
-                raise RunError(
-                    f"{first} was evaluated on {ours:,} {what} and {folder} on {theirs:,}",
-                    "evaluate all runs with the same --data and --samples",
-                )
+                raise RunError(f"{first} was evaluated on {ours:,} {what} and {folder} on {theirs:,}", ALIKE)
+        if reference["ppl_estimator"] != result["ppl_estimator"]:
+            ours, theirs = reference["ppl_estimator"], result["ppl_estimator"]
+            raise RunError(f"{first} was evaluated with {ours} and {folder} with {theirs}", ALIKE)
 
 
 def _recipe_key(folder: Path) -> str:

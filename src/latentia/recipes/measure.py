@@ -23,7 +23,7 @@ BATCH = 64
 
 
 def evaluate_run(
-    folder: Path, files: list[str], samples: int, seed: int, console: Console, text: str = ""
+    folder: Path, files: list[str], samples: int, seed: int, console: Console, text: str = "", every: int = 1
 ) -> dict[str, Any]:
     """Evaluate the best weights of a run and write ``evaluation.json``.
 
@@ -34,6 +34,7 @@ def evaluate_run(
         seed: Of all noise.
         console: Where to show progress.
         text: Column of the files; that of the run's data if it is empty.
+        every: Draw all ``K`` samples for one sequence in so many, and few for the others.
     """
     model, tokenizer, recipe = open_run(folder)
     with tempfile.TemporaryDirectory() as scratch:
@@ -46,16 +47,19 @@ def evaluate_run(
             console.print("; ".join(report.sentences()))
         else:
             (corpus, rows), report = validation_rows(folder), ReadReport()
-        result = _measure(model, corpus, rows, samples, seed, console)
+        result = _measure(model, corpus, rows, (samples, every), seed, console)
     result |= {"data": files or ["validation"], "seed": seed, "left_out": report.left_out}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1, allow_nan=False).encode())
     return result
 
 
 def _measure(
-    model: TextVAE, corpus: Corpus, rows: np.ndarray, samples: int, seed: int, console: Console
+    model: TextVAE, corpus: Corpus, rows: np.ndarray, draws: tuple[int, int], seed: int, console: Console
 ) -> dict[str, Any]:
+    samples, every = draws
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"nll_iw({samples})", total=len(rows))
         batches = partial(sequential, corpus, rows, BATCH)
-        return evaluate(model, batches, torch.from_numpy(corpus.words), samples, seed, partial(bar.advance, task))
+        return evaluate(
+            model, batches, torch.from_numpy(corpus.words), samples, seed, partial(bar.advance, task), every
+        )

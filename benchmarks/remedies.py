@@ -1,0 +1,190 @@
+"""Every remedy of the library under one protocol: trained at one budget, evaluated alike, in one table.
+
+usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--passes N] [--recipes A,B] [--seeds N] [--table FILE]
+
+DIR of --data holds train.txt, valid.txt and test.txt. Each recipe is trained for the same number of passes over the
+training set, in its own batches, with all its schedules scaled to that; --passes 0 trains each as long as it says. A
+recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps. What is done is
+not done again: interrupted rows are resumed, and the table is written anew from all that is there.
+
+The cost of a step is a ratio to the recipe `vae` on the same batches, by turns, median over the turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from latentia.data import Columns, Corpus, Loader, build_corpus, read_texts
+from latentia.evaluation.comparison import as_markdown
+from latentia.recipes import Recipe, load_recipe
+from latentia.recipes.compare import compare_runs
+from latentia.recipes.measure import evaluate_run
+from latentia.recipes.runs import Sources, resume_run, start_run
+from latentia.records import Batch
+from latentia.training.loop import Trainer
+
+ROWS = (
+    "vae inputless density-gap density-gap-joint density-gap-vmf pooling-mean pooling-max pooling-abs delta delta-ar1 "
+    "adversarial-dropout bn free-bits-dimension free-bits-example free-bits-total fbp beta cyclical lagging "
+    "semi-amortised skip bag-of-words vmf power-spherical aae wae infovae daae laae ivae ivae-mi default best"
+).split()
+SAMPLES, EVERY = 500, 20
+EXPENSIVE = 2.0
+"""A step that costs more than so many plain ones has its budget of steps divided."""
+TURNS, TURN = 7, 3
+
+CONSOLE = Console()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all rows share."""
+
+    data: Path
+    runs: Path
+    passes: int
+    seeds: Sequence[int]
+
+    def folder(self, name: str, seed: int) -> Path:
+        """Return the run folder of a row."""
+        return self.runs / f"{name}-{self.passes}-{seed}"
+
+    def file(self, split: str) -> str:
+        """Return a file of the corpus."""
+        return str(self.data / f"{split}.txt")
+
+
+def main() -> None:
+    """Train, evaluate and tabulate what is not done yet."""
+    protocol, names, table = _arguments()
+    protocol.runs.mkdir(parents=True, exist_ok=True)
+    for seed in protocol.seeds:
+        for name in names:
+            if not _row(protocol, name, seed):
+                CONSOLE.print("interrupted; run the same command again to go on")
+                return
+            _write_table(protocol, table)
+
+
+def _arguments() -> tuple[Protocol, list[str], Path]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/remedies"))
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--recipes", default=",".join(ROWS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--table", type=Path, default=Path("runs/remedies/table.md"))
+    given = parser.parse_args()
+    protocol = Protocol(given.data, given.runs, given.passes, range(1, given.seeds + 1))
+    return protocol, given.recipes.split(","), given.table
+
+
+def _row(protocol: Protocol, name: str, seed: int) -> bool:
+    """Do what is left of a row; tell whether it is done."""
+    folder = protocol.folder(name, seed)
+    if (folder / "evaluation.json").exists():
+        return True
+    recipe = _budgeted(load_recipe(name), protocol, _cost(protocol, name))
+    CONSOLE.rule(folder.name)
+    if folder.exists():
+        finished = _finished(folder) or resume_run(folder, CONSOLE)
+    else:
+        sources = Sources([protocol.file("train")], [protocol.file("valid")], Columns())
+        finished = start_run(sources, recipe, folder, seed, CONSOLE)
+    if finished:
+        (folder / "finished").touch()
+        evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY)
+    return finished
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "finished").exists()
+
+
+def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
+    """Return the recipe with the protocol's passes, and with fewer steps where one of them costs many."""
+    if protocol.passes == 0:
+        return recipe
+    recipe = recipe.with_settings([("training.epochs", protocol.passes)])
+    if cost <= EXPENSIVE:
+        return recipe
+    sentences = sum(1 for _ in Path(protocol.file("train")).open(encoding="utf-8"))
+    steps = protocol.passes * sentences / recipe.training().batch_size / cost
+    return recipe.with_settings([("training.max_steps", max(1, round(steps)))])
+
+
+def _cost(protocol: Protocol, name: str) -> float:
+    """Time of a step of the recipe as a multiple of that of the recipe ``vae``; measured once."""
+    path = protocol.runs / "costs.json"
+    costs: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    if name not in costs:
+        costs[name] = _measured_cost(protocol, load_recipe(name))
+        path.write_text(json.dumps(costs, indent=1))
+    return costs[name]
+
+
+def _measured_cost(protocol: Protocol, recipe: Recipe) -> float:
+    """Take steps of the recipe and of ``vae`` on the same batches by turns; return the median ratio of their times."""
+    with tempfile.TemporaryDirectory() as scratch:
+        corpus, vocabulary = _corpus(protocol, recipe, Path(scratch))
+        training = recipe.training()
+        loader = Loader(corpus, training.batching, training.batch_size, 0, np.arange(len(corpus)))
+        timed = [_Timed(each, vocabulary, loader, Path(scratch)) for each in (recipe, load_recipe("vae"))]
+        batches = (batch for batch in loader.epoch(0) if len(batch) == training.batch_size)
+        ratios = []
+        for _ in range(TURNS):
+            turn = [next(batches) for _ in range(TURN)]
+            ours, plain = (each.seconds(turn) for each in timed)
+            ratios.append(ours / plain)
+    return statistics.median(ratios[1:])
+
+
+def _corpus(protocol: Protocol, recipe: Recipe, scratch: Path) -> tuple[Corpus, int]:
+    data, files = recipe.data(), [protocol.file("train")]
+    tokenizer = data.tokenizer.train(read_texts(files, Columns()))
+    corpus, _ = build_corpus(files, Columns(), tokenizer, scratch / "train.arrow", data.max_tokens)
+    return corpus, tokenizer.vocabulary_size
+
+
+class _Timed:
+    """Steps of a recipe's plan."""
+
+    def __init__(self, recipe: Recipe, vocabulary: int, loader: Loader, scratch: Path) -> None:
+        self.trainer = Trainer(recipe.model(vocabulary).train(), recipe.objective(), recipe.training(), scratch, 0)
+        self.trainer.loader, self.trainer.total = loader, 10_000
+
+    def seconds(self, batches: Sequence[Batch]) -> float:
+        begin = time.perf_counter()
+        for batch in batches:
+            self.trainer.progress.step += 1
+            self.trainer.settings.plan.step(batch, self.trainer)
+        return time.perf_counter() - begin
+
+
+def _write_table(protocol: Protocol, table: Path) -> None:
+    """Write the table of all rows that are evaluated, in the order of ``ROWS``, with the cost of a step."""
+    done = {
+        name: [
+            folder for seed in protocol.seeds if (folder := protocol.folder(name, seed) / "evaluation.json").exists()
+        ]
+        for name in ROWS
+    }
+    done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
+    header, *rows = compare_runs([folder for folders in done.values() for folder in folders])
+    named = [[name, *row[1:], f"{_cost(protocol, name):.2f}"] for name, row in zip(done, rows, strict=True)]
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(as_markdown([["recipe", *header[1:], "time of a step, vae = 1"], *named]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
