@@ -33,11 +33,21 @@ from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch
 from latentia.training.loop import Trainer
 
+# fmt: off
 ROWS = (
-    "vae inputless density-gap density-gap-joint density-gap-vmf pooling-mean pooling-max pooling-abs delta delta-ar1 "
-    "adversarial-dropout bn free-bits-dimension free-bits-example free-bits-total fbp beta cyclical lagging "
-    "semi-amortised skip bag-of-words vmf power-spherical aae wae infovae daae laae ivae ivae-mi default best"
-).split()
+    "vae", "inputless",
+    "density-gap", "density-gap-joint", "density-gap-vmf",
+    "pooling-mean", "pooling-max", "pooling-abs",
+    "delta", "delta-ar1",
+    "adversarial-dropout",
+    "bn", "free-bits-dimension", "free-bits-example", "free-bits-total", "fbp", "beta", "cyclical",
+    "lagging", "semi-amortised", "skip", "bag-of-words",
+    "vmf", "power-spherical",
+    "aae", "wae", "infovae", "daae", "laae",
+    "ivae", "ivae-mi",
+    "default", "best",
+)
+# fmt: on
 SAMPLES, EVERY = 500, 20
 EXPENSIVE = 2.0
 """A step that costs more than so many plain ones has its budget of steps divided."""
@@ -118,7 +128,8 @@ def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
     recipe = recipe.with_settings([("training.epochs", protocol.passes)])
     if cost <= EXPENSIVE:
         return recipe
-    sentences = sum(1 for _ in Path(protocol.file("train")).open(encoding="utf-8"))
+    with Path(protocol.file("train")).open(encoding="utf-8") as lines:
+        sentences = sum(1 for _ in lines)
     steps = protocol.passes * sentences / recipe.training().batch_size / cost
     return recipe.with_settings([("training.max_steps", max(1, round(steps)))])
 
