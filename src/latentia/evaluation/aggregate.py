@@ -31,8 +31,8 @@ def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:
 
 
 def variances_of_means(aggregate: CodeDistribution) -> list[float]:
-    """Unbiased variance of the posterior mean of each dimension over the corpus."""
-    spread: list[float] = aggregate.mean.double().var(dim=0).tolist()
+    """Unbiased variance of the posterior mean of each dimension over the corpus; on a sphere, of the mean direction."""
+    spread: list[float] = aggregate.centre.double().var(dim=0).tolist()
     return spread
 
 

@@ -48,7 +48,7 @@ def _average(model: nn.Module, objective: Objective, batches: Iterable[Batch], s
         count += len(batch)
     averages = {name: total / count for name, total in totals.items()}
     aggregate = concatenated(posteriors)
-    spread = aggregate.mean.var(dim=0) if count > 1 else torch.zeros(1)
+    spread = aggregate.centre.var(dim=0) if count > 1 else torch.zeros(1)
     some = aggregate.with_parameters(*(part[:INFORMATION_ROWS] for part in aggregate.parameters))
     return {
         **averages,
