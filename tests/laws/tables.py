@@ -45,7 +45,7 @@ from latentia.objectives import (
     LogVariancePenalty,
     MaximumMeanDiscrepancy,
 )
-from latentia.priors import StandardNormal, UniformSphere
+from latentia.priors import LearnedMixture, StandardNormal, UniformSphere
 
 V, D, E, H = 7, 3, 5, 6
 
@@ -87,7 +87,11 @@ NOISES = {
     "Shuffle": lambda: Shuffle(2),
     "Substitute": lambda: Substitute(V, 0.4),
 }
-PRIORS = {"StandardNormal": lambda: StandardNormal(D), "UniformSphere": lambda: UniformSphere(D)}
+PRIORS = {
+    "LearnedMixture": lambda: LearnedMixture(D, components=4),
+    "StandardNormal": lambda: StandardNormal(D),
+    "UniformSphere": lambda: UniformSphere(D),
+}
 ENCODERS = {
     f"LSTMEncoder-{pooling}-{head}": lambda pooling=pooling, head=head: LSTMEncoder(
         V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), Clean(), E, H

@@ -8,8 +8,17 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from latentia.distributions import DiagonalGaussian, HypersphericalUniform, concatenated, kl_per_dimension
+from latentia.distributions import (
+    DiagonalGaussian,
+    GaussianMixture,
+    HypersphericalUniform,
+    concatenated,
+    kl_per_dimension,
+)
 from latentia.functional.divergence import gaussian_kl
+from latentia.objectives.base import sum_of_kl
+from latentia.priors import LearnedMixture
+from latentia.records import Batch, Latent, ModelRun
 from tests.laws.tables import DISTRIBUTIONS, PRIORS, D, reference
 
 
@@ -105,7 +114,7 @@ def test_priors_integrate_to_one_or_declare_a_bound(name):
     assert prior.density_is_exact
     # Against a wider proposal in Euclidean space; a sphere is its own.
     wide = DiagonalGaussian(torch.zeros(q.event_shape), torch.full(q.event_shape, math.log(4.0)))
-    proposal = wide if isinstance(q, DiagonalGaussian) else q
+    proposal = q if isinstance(q, HypersphericalUniform) else wide
     draws = proposal.sample((200_000,))
     assert_is_mean_of(torch.ones(()), (q.log_prob(draws) - proposal.log_prob(draws)).exp())
 
@@ -145,3 +154,37 @@ def test_a_path_between_opposite_directions_stays_on_the_sphere():
     path = HypersphericalUniform(torch.zeros(3)).path(start, -start, torch.linspace(0, 1, 5))
     torch.testing.assert_close(path.norm(dim=-1), torch.ones(5))
     torch.testing.assert_close(path[-1], -start, atol=1e-6, rtol=0)
+
+
+def mixture() -> GaussianMixture:
+    return GaussianMixture(DiagonalGaussian(2 * torch.randn(5, D), 0.5 * torch.randn(5, D)))
+
+
+def test_a_mixture_is_the_mean_of_its_components():
+    p = mixture()
+    value = torch.randn(2, 6, D)
+    each = torch.distributions.Normal(p.components.mean, p.components.stddev).log_prob(value[..., None, :]).sum(-1)
+    torch.testing.assert_close(p.log_prob(value), each.logsumexp(-1) - math.log(5))
+
+
+def test_draws_of_a_mixture_have_its_moments():
+    p = mixture()
+    draws = p.sample((100_000,))
+    assert_is_mean_of(p.mean, draws)
+    second = (p.components.variance + p.components.mean.square()).mean(0)
+    assert_is_mean_of(second, draws.square())
+
+
+def test_a_learned_prior_is_fitted_to_the_codes_through_the_kl():
+    """The cost of codes far from a standard normal falls to their own entropy's, which no fixed prior reaches."""
+    prior = LearnedMixture(1, components=8)
+    optimizer = torch.optim.Adam(prior.parameters(), 0.05)
+    posterior = DiagonalGaussian(torch.tensor([[-3.0], [3.0]]).repeat(64, 1), torch.full((128, 1), -2.0))
+    for _ in range(200):
+        codes = posterior.rsample((1,))
+        run = ModelRun(Batch.collate([[4]] * 128), (Latent("z", codes, posterior, prior()),), torch.zeros(1, 128))
+        kl = sum_of_kl(run).mean()
+        optimizer.zero_grad()
+        kl.backward()
+        optimizer.step()
+    assert kl.item() == pytest.approx(math.log(2), abs=0.1)

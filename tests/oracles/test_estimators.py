@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentia.distributions import DiagonalGaussian, information_of_each
+from latentia.distributions import DiagonalGaussian, GaussianMixture, information_of_each
 from latentia.errors import DataError
 from latentia.evaluation import (
     importance_weighted_likelihood,
@@ -26,6 +26,11 @@ from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch
 from tests.laws.tables import OBJECTIVES, model
 from tests.oracles.linear_gaussian import LinearGaussian
+
+
+def standard_normal(dimensions: int) -> DiagonalGaussian:
+    """The prior, as one component."""
+    return DiagonalGaussian(torch.zeros(1, dimensions), torch.zeros(1, dimensions))
 
 
 def test_the_exact_posterior_makes_every_weight_the_evidence():
@@ -107,7 +112,7 @@ def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():
     aggregate = DiagonalGaussian(torch.zeros(100, 4), torch.zeros(100, 4))
     assert mutual_information(information_of_each(aggregate, 2))["value"] == pytest.approx(0, abs=1e-6)
     assert active_units(aggregate) == 0
-    assert continuous_units(marginal_gap(aggregate)) == {"0.01": 4, "0.03": 4, "0.05": 4, "0.1": 4}
+    assert continuous_units(marginal_gap(aggregate, standard_normal(4))) == {"0.01": 4, "0.03": 4, "0.05": 4, "0.1": 4}
     assert joint_gap(aggregate, DiagonalGaussian(torch.zeros(4), torch.zeros(4)), 1000)["value"] == pytest.approx(
         0, abs=1e-6
     )
@@ -118,7 +123,7 @@ def test_gaps_of_a_shifted_gaussian_are_closed_form():
     mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, 0.0]])
     aggregate = DiagonalGaussian(mean.expand(10, -1), log_variance.expand(10, -1))
     exact = 0.5 * (log_variance - 1 + (1 + mean.square()) / log_variance.exp())[0].double()
-    torch.testing.assert_close(marginal_gap(aggregate), exact, atol=1e-6, rtol=0)
+    torch.testing.assert_close(marginal_gap(aggregate, standard_normal(2)), exact, atol=1e-6, rtol=0)
     measured = joint_gap(aggregate, DiagonalGaussian(torch.zeros(2), torch.zeros(2)), 50_000)
     assert measured["value"] == pytest.approx(exact.sum().item(), abs=4 * measured["standard_error"])
 
@@ -237,3 +242,10 @@ def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound()
     together = result["reconstruction"] + result["dual"]["kl"]["value"]
     assert result["dual"]["negative_elbo"]["value"] == pytest.approx(together, abs=1e-4)
     assert result["dual"]["kl"]["value"] != pytest.approx(result["kl"], abs=1e-3)
+
+
+def test_an_aggregate_that_is_the_learned_prior_has_no_gap():
+    components = DiagonalGaussian(3 * torch.randn(5, 2), torch.randn(5, 2))
+    assert marginal_gap(components, components).abs().max() < 1e-9
+    gap = joint_gap(components, GaussianMixture(components), 500)
+    assert gap["value"] == pytest.approx(0, abs=1e-4)

@@ -101,7 +101,8 @@ class LSTMDecoder(Decoder):
         codes, hidden, cell = self.start(latent.flatten(0, 1))
         embedded = inputs.repeat(samples, 1, 1)
         each_step = codes[:, None].expand(-1, inputs.shape[1], -1)
-        outputs, _ = self.recurrence(torch.cat([embedded, each_step], dim=-1), (hidden[None], cell[None]))
+        read = torch.cat([embedded, each_step], dim=-1)
+        outputs = self.dropout.run(self.recurrence, read, (hidden[None], cell[None]))
         return self._output(self.dropout.drop_states(outputs), codes)
 
     def _output(self, outputs: Float[Tensor, "N T H"], codes: Float[Tensor, "N D"]) -> Float[Tensor, "N T E"]:

@@ -2,6 +2,7 @@
 
 from latentia.distributions.base import CodeDistribution, concatenated, information_of_each
 from latentia.distributions.diagonal_gaussian import DiagonalGaussian, kl_per_dimension
+from latentia.distributions.gaussian_mixture import GaussianMixture
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform
 from latentia.distributions.power_spherical import PowerSpherical
 from latentia.distributions.shared_noise_gaussian import SharedNoiseGaussian
@@ -12,6 +13,7 @@ __all__ = [
     "AutoregressiveNetwork",
     "CodeDistribution",
     "DiagonalGaussian",
+    "GaussianMixture",
     "HypersphericalUniform",
     "PowerSpherical",
     "SharedNoiseGaussian",

@@ -50,6 +50,7 @@ class LSTMEncoder(Encoder):
         """Return the posterior of each sequence."""
         batch = self.noise(batch)
         embedded = self.embedding(self.dropout.drop_words(batch.tokens))
-        states, _ = self.recurrence(self.dropout.drop_embeddings(embedded))
+        zero = embedded.new_zeros(1, len(batch), self.recurrence.hidden_size)
+        states = self.dropout.run(self.recurrence, self.dropout.drop_embeddings(embedded), (zero, zero))
         posterior: CodeDistribution = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
         return posterior

@@ -44,19 +44,26 @@ def active_units(aggregate: CodeDistribution, threshold: float = 0.01) -> int:
     return sum(variance >= threshold for variance in variances_of_means(aggregate))
 
 
-def marginal_gap(aggregate: DiagonalGaussian) -> Float[Tensor, " D"]:
-    r"""Gap of each dimension to the standard normal, :math:`\mathrm{KL}(p(z_i) \| q(z_i))` in nats, by quadrature.
+def marginal_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float[Tensor, " D"]:
+    r"""Gap of each dimension to the prior, :math:`\mathrm{KL}(p(z_i) \| q(z_i))` in nats, by quadrature.
 
     The published estimate draws from the prior; one dimension can be integrated instead, by the trapezoidal rule
-    on 4,097 points of [-8, 8], outside of which the prior holds 1e-15 of its mass. A posterior much narrower than
-    the grid's 0.004 leaves a gap so large that its digits do not matter.
+    on 4,097 points from 8 standard deviations below the lowest component of the prior to 8 above the highest, outside
+    of which it holds 1e-15 of its mass. A posterior much narrower than the grid's 0.004, for a standard normal prior,
+    leaves a gap so large that its digits do not matter.
+
+    Args:
+        aggregate: One row a sequence, which stand for their equal mixture.
+        prior: The components of the prior, one a row.
 
     Source: Zhang et al., Improving Variational Autoencoders with Density Gap-based Regularization, 2022, section 5.
     """
-    points = torch.linspace(-GRID_LIMIT, GRID_LIMIT, GRID_POINTS, dtype=torch.float64)
-    log_prior = -0.5 * (points.square() + math.log(2 * math.pi))
-    difference = log_prior[:, None] - marginal_log_density(points, aggregate.mean, aggregate.log_variance)
-    return torch.trapezoid(log_prior.exp()[:, None] * difference, points, dim=0)
+    limit = (prior.mean.abs() + GRID_LIMIT * prior.stddev).max().item()
+    points = torch.linspace(-limit, limit, GRID_POINTS, dtype=torch.float64, device=prior.mean.device)
+    log_prior, log_aggregate = (
+        marginal_log_density(points, each.mean, each.log_variance) for each in (prior, aggregate)
+    )
+    return torch.trapezoid(log_prior.exp() * (log_prior - log_aggregate), points, dim=0)
 
 
 def continuous_units(

@@ -43,7 +43,7 @@ def columns(result: Result) -> list[Column]:
             lambda r: r["ppl_word_with_eos"],
             lambda r: r["standard_errors"]["ppl_word_with_eos"],
         ),
-        Column("KL, exact", lambda r: r["kl"], lambda r: r["standard_errors"]["kl"]),
+        Column("KL, closed form (mixture prior: draws)", lambda r: r["kl"], lambda r: r["standard_errors"]["kl"]),
         Column(
             f"information, full set (cap {cap:.2f})",
             lambda r: r["mutual_information"]["value"],

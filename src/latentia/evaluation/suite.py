@@ -11,7 +11,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian, SharedNoiseGaussian, information_of_each
+from latentia.distributions import (
+    CodeDistribution,
+    DiagonalGaussian,
+    GaussianMixture,
+    SharedNoiseGaussian,
+    information_of_each,
+)
 from latentia.errors import DataError, NumericalError
 from latentia.evaluation.aggregate import (
     active_units,
@@ -72,6 +78,7 @@ def evaluate(
         "words": int(words[index].sum()),
         "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
+        "kl_estimator": "draws" if isinstance(model.prior(), GaussianMixture) else "closed form",
         **_dual(likelihood, costs),
         **_space(aggregate_of(model, batches()), model.prior(), likelihood, seed),
     }
@@ -108,7 +115,7 @@ def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Lik
         "active_units": active_units(aggregate),
         "latent_dim": aggregate.event_shape[0],
         "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
-        **_marginals(aggregate),
+        **_marginals(aggregate, prior),
         "joint_gap": joint["value"],
         "joint_gap_standard_error": joint["standard_error"],
         "aggregate_kl": difference["value"],
@@ -116,16 +123,26 @@ def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Lik
     }
 
 
-def _marginals(aggregate: CodeDistribution) -> dict[str, Any]:
+def _marginals(aggregate: CodeDistribution, prior: CodeDistribution) -> dict[str, Any]:
     """Gaps of single dimensions; none on a sphere, whose dimensions are not independent under the prior."""
-    if isinstance(aggregate, SharedNoiseGaussian):
-        aggregate = aggregate.marginals
-    gaps = marginal_gap(aggregate) if isinstance(aggregate, DiagonalGaussian) else torch.zeros(0)
+    single, components = _single_dimensions(aggregate), _single_dimensions(prior)
+    gaps = torch.zeros(0)
+    if isinstance(single, DiagonalGaussian) and isinstance(components, DiagonalGaussian):
+        gaps = marginal_gap(single, components)
     return {
         "continuous_units": continuous_units(gaps) if len(gaps) else {},
         "marginal_gap": gaps.sum().item() if len(gaps) else None,
         "marginal_gap_per_dimension": gaps.tolist(),
     }
+
+
+def _single_dimensions(distribution: CodeDistribution) -> CodeDistribution:
+    """Rows of independent Gaussians whose equal mixture has the marginals of the distribution, where there are such."""
+    if isinstance(distribution, SharedNoiseGaussian):
+        return distribution.marginals
+    if isinstance(distribution, GaussianMixture):
+        return distribution.components
+    return distribution.expand([1]) if distribution.batch_shape == () else distribution
 
 
 def _perplexity(nats: Tensor, counts: Tensor) -> dict[str, float | None]:

@@ -19,8 +19,10 @@ class SequenceDropout(nn.Module):
         embeddings: Share of embedding features set to zero.
         states: Share of recurrent output features set to zero.
         per_sequence: Draw one mask a sequence and keep it over time (Gal and Ghahramani, 2016), not one a token.
+        recurrent: Share of the weights from state to state set to zero, the same for a whole batch.
 
-    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 3.1 (words).
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 3.1 (words); Merity, Keskar and
+    Socher, Regularizing and Optimizing LSTM Language Models, 2018, section 2 (recurrent).
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class SequenceDropout(nn.Module):
         embeddings: ShareBelowOne = 0.0,
         states: ShareBelowOne = 0.0,
         per_sequence: bool = False,
+        recurrent: ShareBelowOne = 0.0,
     ) -> None:
         """Take the rates."""
         super().__init__()
         self.words, self.embeddings, self.states, self.per_sequence = words, embeddings, states, per_sequence
+        self.recurrent = recurrent
 
     def drop_words(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         """Apply word dropout while training."""
@@ -45,6 +49,18 @@ class SequenceDropout(nn.Module):
     def drop_states(self, states: Float[Tensor, "B T H"]) -> Float[Tensor, "B T H"]:
         """Apply dropout to recurrent outputs while training."""
         return self._drop(states, self.states)
+
+    def run(
+        self, recurrence: nn.LSTM, inputs: Float[Tensor, "N T I"], state: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, "N T H"]:
+        """Run a one-layer LSTM from a state ``[1, N, H]``; while training, with recurrent weights dropped."""
+        if not self.training or self.recurrent == 0:
+            states: Tensor = recurrence(inputs, state)[0]
+            return states
+        of_inputs, of_states, *biases = recurrence.all_weights[0]
+        weights = [of_inputs, nn.functional.dropout(of_states, self.recurrent), *biases]
+        dropped: Tensor = torch.lstm(inputs, state, weights, True, 1, 0.0, True, False, True)[0]
+        return dropped
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         if not self.training or rate == 0:

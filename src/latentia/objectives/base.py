@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from latentia.distributions import GaussianMixture
 from latentia.functional.schedule import Schedule
-from latentia.records import ModelRun, Terms
+from latentia.records import Latent, ModelRun, Terms
 
 
 class Objective(ABC):
@@ -51,9 +52,18 @@ class Objective(ABC):
 
 
 def sum_of_kl(run: ModelRun) -> Float[Tensor, " B"]:
-    """True KL of each example, summed over the latent variables, in nats."""
+    """True KL of each example, summed over the latent variables, in nats.
+
+    In closed form where there is one; from a mixture, the closed entropy and the average over the draws of the rest.
+    """
     total: Tensor = sum(
-        (kl_divergence(latent.posterior, latent.prior) for latent in run.latents),
+        (_kl(latent) for latent in run.latents),
         start=run.log_likelihood.new_zeros(len(run.batch)),
     )
     return total
+
+
+def _kl(latent: Latent) -> Float[Tensor, " B"]:
+    if isinstance(latent.prior, GaussianMixture):
+        return -latent.posterior.entropy() - latent.prior.log_prob(latent.sample).mean(dim=0)
+    return kl_divergence(latent.posterior, latent.prior)

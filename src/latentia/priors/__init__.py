@@ -1,7 +1,8 @@
 """Priors over the latent space; each says whether its density is exact or a lower bound."""
 
 from latentia.priors.base import Prior
+from latentia.priors.learned_mixture import LearnedMixture
 from latentia.priors.standard_normal import StandardNormal
 from latentia.priors.uniform_sphere import UniformSphere
 
-__all__ = ["Prior", "StandardNormal", "UniformSphere"]
+__all__ = ["LearnedMixture", "Prior", "StandardNormal", "UniformSphere"]

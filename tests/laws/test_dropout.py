@@ -1,0 +1,38 @@
+"""Laws of the noise on recurrent networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from latentia.nn import SequenceDropout
+
+INPUTS, ZERO = torch.randn(3, 5, 4), (torch.zeros(1, 3, 6), torch.zeros(1, 3, 6))
+
+
+def test_nothing_is_dropped_in_evaluation_mode():
+    recurrence, dropout = nn.LSTM(4, 6, batch_first=True), SequenceDropout(recurrent=0.5).eval()
+    assert torch.equal(dropout.run(recurrence, INPUTS, ZERO), recurrence(INPUTS, ZERO)[0])
+
+
+def test_only_weights_between_states_are_dropped():
+    """The first state, which reads no state, is what it was; the later ones are not, and differ from draw to draw."""
+    recurrence, dropout = nn.LSTM(4, 6, batch_first=True), SequenceDropout(recurrent=0.5)
+    whole, one, other = recurrence(INPUTS, ZERO)[0], *(dropout.run(recurrence, INPUTS, ZERO) for _ in range(2))
+    torch.testing.assert_close(one[:, 0], whole[:, 0])
+    assert not torch.allclose(one[:, 1:], whole[:, 1:], atol=1e-4)
+    assert not torch.allclose(one[:, 1:], other[:, 1:], atol=1e-4)
+
+
+def test_dropped_weights_get_no_gradient_and_kept_ones_get_theirs():
+    recurrence, dropout = nn.LSTM(4, 6, batch_first=True), SequenceDropout(recurrent=0.5)
+    dropout.run(recurrence, INPUTS, ZERO).sum().backward()
+    share = (recurrence.weight_hh_l0.grad == 0).float().mean()
+    assert 0.3 < share < 0.7
+    assert recurrence.weight_ih_l0.grad.abs().min() > 0
+
+
+def test_a_mask_of_a_sequence_is_the_same_at_every_step():
+    dropped = SequenceDropout(states=0.5, per_sequence=True).drop_states(torch.ones(4, 7, 50))
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped.unique().tolist() == [0.0, 2.0]
