@@ -13,7 +13,8 @@ class LearnedMixture(Prior):
 
     The ELBO is highest for the prior that is the aggregate posterior; a fixed one pays
     :math:`\mathrm{KL}(q(z) \| p(z))` in every bound. The components begin scattered so that together they have about
-    the moments of a standard normal. The KL of a posterior has no closed form: its entropy has, the rest is that of draws.
+    the moments of a standard normal. The KL of a posterior has no closed form: its entropy has, the rest is that of
+    draws.
 
     Args:
         latent_dim: Dimensions of a code, ``D``.
