@@ -75,6 +75,7 @@ POOLINGS = {
 HEADS = {
     "GaussianHead": lambda: GaussianHead(H, D),
     "BatchNormalisedHead": lambda: BatchNormalisedHead(H, D),
+    "BatchNormalisedHead-renormalised": lambda: BatchNormalisedHead(H, D, renormalise=True),
     "CommittedRateHead": lambda: CommittedRateHead(H, D),
     "LinearNoiseHead": lambda: LinearNoiseHead(H, D),
     "DirectionalHead": lambda: DirectionalHead(H, D),

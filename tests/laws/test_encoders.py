@@ -59,6 +59,32 @@ def test_batch_normalisation_holds_from_the_first_steps_for_features_that_hardly
     torch.testing.assert_close(head.eval()(features).mean, trained, rtol=1e-2, atol=1e-2)
 
 
+def test_renormalisation_trains_what_is_evaluated():
+    """Batches of two kinds, as of two lengths: their own statistics would hide which kind a row is of."""
+    head = BatchNormalisedHead(H, D, gamma=0.6, renormalise=True)
+    kinds = torch.randn(2, H)
+    for _ in range(40):
+        for kind in kinds:
+            head(kind + torch.randn(200, H))
+    features = kinds[0] + torch.randn(200, H)
+    trained = head(features).mean
+    torch.testing.assert_close(head.eval()(features).mean, trained, atol=0.02, rtol=0.02)
+    assert trained.mean(dim=0).abs().max() > 0.1
+
+
+def test_renormalisation_has_the_gradient_of_the_batchs_statistics():
+    """A shift and a stretch of all features of a batch get no gradient: they change no normalised mean."""
+    head = BatchNormalisedHead(H, D, renormalise=True)
+    for _ in range(20):
+        head(torch.randn(100, H))
+    raw = torch.randn(50, 2 * D, requires_grad=True)
+    head.parameters_of = torch.nn.Identity()
+    head(raw).mean.pow(3).sum().backward()
+    gradient = raw.grad[:, :D]
+    torch.testing.assert_close(gradient.sum(dim=0), torch.zeros(D), atol=1e-4, rtol=0)
+    torch.testing.assert_close((gradient * raw[:, :D]).sum(dim=0), torch.zeros(D), atol=1e-3, rtol=0)
+
+
 def test_batch_normalisation_before_any_batch_normalises_nothing():
     head = BatchNormalisedHead(H, D, gamma=1.0).eval()
     features = torch.randn(4, H)

@@ -156,13 +156,27 @@ class BatchNormalisedHead(PosteriorHead):
     ``gamma`` is fixed, ``beta`` is learned, the log-variance is untouched. In evaluation mode, and for a batch of
     one, which has no spread, averages over past batches replace the batch's statistics.
 
-    Source: Zhu et al., A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020, section 4.
+    Batches of one length have the statistics of that length, and evaluation has those of all: what is evaluated is not
+    quite what was trained. With ``renormalise`` training uses the averages too, while gradients still flow as through
+    the batch's statistics; the bound on the KL then holds over many batches, not within each.
+
+    Source: Zhu et al., A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020, section 4; Ioffe, Batch
+    Renormalization, 2017, section 3.
     """
 
-    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt, gamma: PositiveFloat = 0.6) -> None:
-        """Take the sizes and the fixed scale of the means."""
+    SCALES, SHIFTS = 3.0, 5.0
+    """How far the averages may differ from a batch's statistics before they are held back."""
+
+    def __init__(
+        self,
+        hidden_dim: PositiveInt,
+        latent_dim: PositiveInt,
+        gamma: PositiveFloat = 0.6,
+        renormalise: bool = False,
+    ) -> None:
+        """Take the sizes, the fixed scale of the means, and whether training uses averages over past batches."""
         super().__init__()
-        self.gamma = gamma
+        self.gamma, self.renormalise = gamma, renormalise
         self.parameters_of = nn.Linear(hidden_dim, 2 * latent_dim)
         # Means start within a few thousandths of each other; the layer's own 1e-5 would be as large as their variance.
         self.normalise = nn.BatchNorm1d(latent_dim, eps=1e-8, momentum=MOMENTUM, affine=False)
@@ -177,8 +191,15 @@ class BatchNormalisedHead(PosteriorHead):
     def _normalised(self, mean: Tensor) -> Tensor:
         if self.training and mean.shape[0] > 1:
             normalised: Tensor = self.normalise(mean)
-            return normalised
+            return self._renormalised(normalised, mean.detach()) if self.renormalise else normalised
         return nn.functional.batch_norm(mean, *self._statistics(), eps=self.normalise.eps)
+
+    def _renormalised(self, normalised: Tensor, mean: Tensor) -> Tensor:
+        """Undo the normalisation by the batch's statistics and normalise by the averages, without new gradients."""
+        average, variance = self._statistics()
+        scale = (mean.var(dim=0, unbiased=False) / variance).sqrt().clamp(1 / self.SCALES, self.SCALES)
+        shift = ((mean.mean(dim=0) - average) / variance.sqrt()).clamp(-self.SHIFTS, self.SHIFTS)
+        return normalised * scale + shift
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and variance of past batches, as if the averages had not begun at zero; of none, 0 and 1."""
