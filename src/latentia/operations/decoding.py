@@ -159,18 +159,19 @@ def _before_end(sequence: list[int]) -> list[int]:
 
 
 def _one_path(likelihood: TokenSequence, max_tokens: int, choose: object) -> Int[Tensor, "N T"]:
-    """Extend one path a code until all have ended."""
+    """Extend one path a code until all have ended; a path that has is no longer computed."""
     log_probability, state = likelihood.start()
-    path: list[Tensor] = []
-    finished = torch.zeros(log_probability.shape[0], dtype=torch.bool, device=log_probability.device)
-    for _ in range(max_tokens):
-        token = choose(_speakable(log_probability)).masked_fill(finished, PAD)  # type: ignore[operator]
-        path.append(token)
-        finished = finished | (token == EOS)
-        if bool(finished.all()):
+    live = torch.arange(log_probability.shape[0], device=log_probability.device)
+    path = torch.full((len(live), max_tokens), PAD, device=live.device)
+    for step in range(max_tokens):
+        token = choose(_speakable(log_probability))  # type: ignore[operator]
+        path[live, step] = token
+        going = token != EOS
+        live, token, state = live[going], token[going], tuple(part[going] for part in state)
+        if not len(live):
             break
         log_probability, state = likelihood.step(state, token)
-    return torch.stack(path, dim=1)
+    return path[:, : step + 1]
 
 
 def _speakable(log_probability: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
