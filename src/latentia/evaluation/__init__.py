@@ -8,9 +8,11 @@ from latentia.evaluation.aggregate import (
     mutual_information,
 )
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.evaluation.ngram import KneserNey
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "KneserNey",
     "Likelihood",
     "active_units",
     "aggregate_of",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,8 +27,8 @@ from latentia.evaluation.aggregate import (
     mutual_information,
     variances_of_means,
 )
+from latentia.evaluation.estimates import average, perplexity
 from latentia.evaluation.likelihood import Likelihood, auxiliary_costs, importance_weighted_likelihood
-from latentia.functional.importance import mean_and_standard_error, ratio_and_standard_error
 from latentia.models import TextVAE
 from latentia.records import Batch
 
@@ -85,13 +84,13 @@ def evaluate(
 
 
 def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str, Any]:
-    estimates = {name: _estimate(getattr(likelihood, name)) for name in ("elbo", "reconstruction", "kl")}
-    estimates |= {f"ppl_{name}": _perplexity(likelihood.nll_iw, count) for name, count in counts.items()}
-    estimates["ppl_word_with_eos_elbo"] = _perplexity(-likelihood.elbo, counts["word_with_eos"])
+    estimates = {name: average(getattr(likelihood, name)) for name in ("elbo", "reconstruction", "kl")}
+    estimates |= {f"ppl_{name}": perplexity(likelihood.nll_iw, count) for name, count in counts.items()}
+    estimates["ppl_word_with_eos_elbo"] = perplexity(-likelihood.elbo, counts["word_with_eos"])
     return {
         **{name: estimate["value"] for name, estimate in estimates.items()},
         "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
-        "nll_iw": {**_estimate(likelihood.nll_iw), "K": likelihood.samples, "every": likelihood.every},
+        "nll_iw": {**average(likelihood.nll_iw), "K": likelihood.samples, "every": likelihood.every},
         "ppl_estimator": likelihood.estimator,
     }
 
@@ -101,7 +100,7 @@ def _dual(likelihood: Likelihood, costs: dict[str, Tensor]) -> dict[str, Any]:
     if "dual_kl" not in costs:
         return {}
     estimates = {"kl": costs["dual_kl"], "negative_elbo": likelihood.reconstruction + costs["dual_kl"]}
-    return {"dual": {**{name: _estimate(values) for name, values in estimates.items()}, "is_bound": False}}
+    return {"dual": {**{name: average(values) for name, values in estimates.items()}, "is_bound": False}}
 
 
 def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Lik
         torch.manual_seed(seed)
         information = information_of_each(aggregate, POSTERIOR_DRAWS)
         joint = joint_gap(aggregate, prior, PRIOR_DRAWS)
-    difference = _estimate(likelihood.kl.double() - information)
+    difference = average(likelihood.kl.double() - information)
     return {
         "mutual_information": {**mutual_information(information), "draws": POSTERIOR_DRAWS},
         "active_units": active_units(aggregate),
@@ -143,16 +142,3 @@ def _single_dimensions(distribution: CodeDistribution) -> CodeDistribution:
     if isinstance(distribution, GaussianMixture):
         return distribution.components
     return distribution.expand([1]) if distribution.batch_shape == () else distribution
-
-
-def _perplexity(nats: Tensor, counts: Tensor) -> dict[str, float | None]:
-    """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
-    rate, error = ratio_and_standard_error(nats, counts)
-    if rate >= math.log(sys.float_info.max):
-        return {"value": None, "standard_error": None}
-    return {"value": math.exp(rate), "standard_error": math.exp(rate) * error}
-
-
-def _estimate(values: Tensor) -> dict[str, float | None]:
-    value, error = mean_and_standard_error(values)
-    return {"value": value, "standard_error": error}

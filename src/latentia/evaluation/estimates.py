@@ -1,0 +1,26 @@
+"""A number and its standard error, as the evaluation writes them."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from torch import Tensor
+
+from latentia.functional.importance import mean_and_standard_error, ratio_and_standard_error
+
+Estimate = dict[str, float | None]
+
+
+def average(values: Tensor) -> Estimate:
+    """Mean of a number of each sequence."""
+    value, error = mean_and_standard_error(values)
+    return {"value": value, "standard_error": error}
+
+
+def perplexity(nats: Tensor, counts: Tensor) -> Estimate:
+    """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
+    rate, error = ratio_and_standard_error(nats, counts)
+    if rate >= math.log(sys.float_info.max):
+        return {"value": None, "standard_error": None}
+    return {"value": math.exp(rate), "standard_error": math.exp(rate) * error}
