@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
 from latentia.records import ModelRun, Terms
 from latentia.training.loop import Trainer
+from latentia.training.validation import validate
 
 SETTINGS = [
     ("model.encoder.embedding_dim", 8),
@@ -33,6 +35,7 @@ SETTINGS = [
     ("training.checkpoint_every", 3),
 ]
 QUIET = Console(quiet=True)
+CLOCK = ("tokens_per_second", "seconds")
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 def records(folder: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
 
 
 @pytest.mark.parametrize("step", [1, 4, 8, 9, 14, 22])  # 8 ends an epoch: its validation must not be lost
@@ -85,6 +88,40 @@ def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch
     assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
     kept = [[line for line in records(tmp_path / run) if line["split"] == "validation"] for run in ("whole", "stopped")]
     assert kept[0] == kept[1]
+
+
+def seconds_of_epochs(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line.get("seconds", 0.0) for line in lines if line["split"] == "validation"]
+
+
+def test_an_epoch_is_timed_without_its_validation_and_over_both_sittings(sources, tmp_path, monkeypatch):
+    """Each look at the clock finds it a second later, and a validation takes a million."""
+    clock = [0.0]
+
+    def now() -> float:
+        clock[0] += 1
+        return clock[0]
+
+    def slow(*arguments: object) -> dict[str, float]:
+        clock[0] += 1e6
+        return validate(*arguments)
+
+    monkeypatch.setattr("latentia.training.loop.time", SimpleNamespace(perf_counter=now))
+    monkeypatch.setattr("latentia.training.loop.validate", slow)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        assert not train(sources, tmp_path / "run")
+    counted = json.loads((newest(tmp_path / "run") / "state.json").read_text())["progress"]["seconds"]
+    assert resume_run(tmp_path / "run", QUIET)
+    first, *others = seconds_of_epochs(tmp_path / "run")
+    assert 0 < counted < first < 1000
+    assert 0 < min(others) <= max(others) < 1000
+
+
+def test_a_part_of_an_epoch_is_not_timed(sources, tmp_path):
+    assert train(sources, tmp_path / "part", ("training.max_steps", 5))
+    assert seconds_of_epochs(tmp_path / "part") == [0.0]
 
 
 def test_a_forgotten_step_would_be_caught(sources, tmp_path):

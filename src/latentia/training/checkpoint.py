@@ -35,6 +35,7 @@ class Progress:
         waited: Validations since.
         finished: True once training stopped of itself.
         memory: What the plan of the steps remembers.
+        seconds: Spent training in that epoch, over all sittings.
     """
 
     step: int = 0
@@ -45,6 +46,7 @@ class Progress:
     waited: int = 0
     finished: bool = False
     memory: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def write_atomically(path: Path, content: bytes) -> None:

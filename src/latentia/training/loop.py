@@ -71,7 +71,7 @@ class Trainer:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.checkpoints = Checkpoints(folder)
         self.progress = Progress(memory=settings.plan.memory)
-        self.total, self.window = 0, _Window()
+        self.total, self.window, self.since = 0, _Window(), 0.0
         settings.plan.begin(model)
 
     def resume(self) -> None:
@@ -88,12 +88,14 @@ class Trainer:
         self.loader, self.total = loader, self.total_steps(loader)
         self.objective.weight = self.objective.weight.over(self.total)
         self.model.train()
+        self.since = time.perf_counter()
         with _interruptible() as interrupted:
             for batch in self._batches():
                 self._step(batch, observer)
                 if self.progress.position == 0 or self.progress.step == self.total:
                     self._validate(validation, observer)
                 elif interrupted.is_set() or self.progress.step % self.settings.checkpoint_every == 0:
+                    self._count_seconds()
                     self._save(weights=self.progress.best_step == 0)
                 if interrupted.is_set():
                     break
@@ -190,6 +192,7 @@ class Trainer:
     def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
         """Measure, keep the best weights, and decide whether to go on."""
         rule, progress = self.settings.stopping, self.progress
+        seconds = self._epoch_seconds()
         batches = (batch.to(self.accelerator.device) for batch in validation())
         record = validate(self.model, self.objective, batches, progress.step, self.seed)
         self.window = _Window()
@@ -199,8 +202,23 @@ class Trainer:
             if record[rule.metric] < progress.best:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
         progress.finished = progress.step == self.total or 0 < rule.patience <= progress.waited
-        observer.validation({"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step, **record})
+        place = {"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step}
+        observer.validation({**place, **seconds, **record})
         self._save(weights=progress.best_step in (0, progress.step))
+        self.since = time.perf_counter()
+
+    def _epoch_seconds(self) -> dict[str, float]:
+        """Return what the epoch that ends here took to train, and start anew; nothing for a part of an epoch."""
+        self.window.wait()
+        self._count_seconds()
+        seconds, self.progress.seconds = self.progress.seconds, 0.0
+        return {"seconds": seconds} if self.progress.position == 0 else {}
+
+    def _count_seconds(self) -> None:
+        """Add the time since it was last counted to that of the epoch."""
+        now = time.perf_counter()
+        self.progress.seconds += now - self.since
+        self.since = now
 
     def _save(self, weights: bool) -> None:
         """Write a checkpoint and, if they are the best or there are no better, the weights that everyone else opens."""
@@ -229,6 +247,11 @@ class _Window:
         self.weights = dict(terms.weights)
         self.tokens += batch.token_count
         self.steps += 1
+
+    def wait(self) -> None:
+        """Wait until the device has done the steps."""
+        for total in self.totals.values():
+            total.item()
 
     def averages(self) -> dict[str, float]:
         """Averages a sequence, the weights last used, and tokens a second."""
