@@ -55,11 +55,11 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml scripts/install.py
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(INSTALL) hf plots --group test
+	$(INSTALL) hf plots metrics --group test
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	$(INSTALL) hf plots --group dev
+	$(INSTALL) hf plots metrics --group dev
 	@touch $@
 
 clean:

@@ -63,6 +63,15 @@ def test_evaluate_writes_the_keys_that_stay(home):
         assert isinstance(result[key], float | int)
 
 
+def test_evaluate_decodes_when_asked(home):
+    done = latentia("evaluate", "run", "--data", "texts.txt", "--samples", "2", "--decode", "6", folder=home)
+    assert done.returncode == 0, done.stderr
+    assert "BLEU" in done.stdout
+    text = json.loads((home / "run" / "evaluation.json").read_text())["text"]
+    assert (text["sequences"], text["interpolation"]["pairs"], text["language_model"]["order"]) == (6, 3, 3)
+    assert "ROUGE-L" in latentia("compare", "run", "--format", "csv", folder=home).stdout
+
+
 def test_evaluate_reads_another_column(home):
     (home / "other.csv").write_text("sentence\n" + "the cat sat on mat 1\n" * 3)
     done = latentia("evaluate", "labelled", "--data", "other.csv", "--text", "sentence", "--samples", "2", folder=home)

@@ -56,8 +56,57 @@ def test_what_an_evaluation_does_not_have_is_said(tmp_path):
 
 @pytest.mark.parametrize("change", [{"sentences": 11}, {"tokens_with_eos": 71}, {"ppl_estimator": "nll_iw(5)"}])
 def test_different_corpora_and_estimators_are_refused(tmp_path, change):
-    with pytest.raises(RunError, match="was evaluated"):
+    with pytest.raises(RunError, match="evaluated with"):
         compare_runs([evaluated(tmp_path / "a", "vae", -1.0), evaluated(tmp_path / "b", "vae", -1.0, **change)])
+
+
+def decoded(sequences: int = 500, trained_on: int = 1000, bleu: float = 2.5) -> dict[str, object]:
+    perplexity = {"value": 200.0, "standard_error": 8.0, "trained_on": trained_on}
+    return {
+        "sequences": sequences,
+        "language_model": {"order": 3},
+        "reconstruction": {"value": bleu, "standard_error": 0.3},
+        "forward": perplexity,
+        "reverse": perplexity,
+        "interpolation": {"value": 0.139, "standard_error": 0.003, "pairs": 250, "points": 11},
+    }
+
+
+def test_decoded_text_has_columns_only_where_a_run_has_it(tmp_path):
+    plain = evaluated(tmp_path / "plain", "vae", -1.0)
+    without = compare_runs([plain])[0]
+    header, *rows = compare_runs([plain, evaluated(tmp_path / "text", "beta", -1.0, text=decoded())])
+    added = [title for title in header if title not in without]
+    assert added == [
+        "BLEU, 500 posterior centres, greedy",
+        "forward PPL a token, 500 samples, 3-gram of training text",
+        "reverse PPL a token, 3-gram of 500 samples",
+        "ROUGE-L to both ends, 250 paths of 11",
+    ]
+    shown = [[dict(zip(header, row, strict=True))[title] for title in added] for row in rows]
+    assert shown == [["none"] * 4, ["2.50 ± 0.30", "200.0 ± 8.0", "200.0 ± 8.0", "0.139 ± 0.003"]]
+
+
+@pytest.mark.parametrize("change", [{"sequences": 400}, {"trained_on": 999}])
+def test_text_of_other_samples_or_another_language_model_is_refused(tmp_path, change):
+    first, other = evaluated(tmp_path / "a", "vae", -1.0, text=decoded()), tmp_path / "b"
+    evaluated(other, "beta", -1.0, text=decoded(**change))
+    with pytest.raises(RunError, match="evaluated with"):
+        compare_runs([first, evaluated(tmp_path / "between", "vae", -1.0), other])
+
+
+def test_speed_is_the_median_of_the_records(tmp_path):
+    folder = evaluated(tmp_path / "a", "vae", -1.0)
+    records = [{"split": "train", "tokens_per_second": speed} for speed in (900.0, 1100.0, 1000.0)]
+    records += [{"split": "validation", "seconds": seconds} for seconds in (61.0, 59.0, 90.0)]
+    records += [{"split": "validation", "negative_elbo": 1.0}]
+    (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records) + '{"split": "tr')
+    header, row = compare_runs([folder])
+    shown = dict(zip(header, row, strict=True))
+    assert shown["seconds an epoch, as trained, on whatever machine"] == "61.0"
+    assert shown["tokens/s, as trained, on whatever machine"] == "1000"
+    (folder / "metrics.jsonl").unlink()
+    assert compare_runs([folder])[1][-2:] == ["none", "none"]
 
 
 @pytest.mark.parametrize("content", [None, "no json"])

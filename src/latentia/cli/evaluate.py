@@ -23,14 +23,22 @@ def evaluate(
     every: Annotated[
         int, typer.Option(min=1, help="Draw all K samples for one sequence in so many; the others get 20.")
     ] = 1,
-    seed: Annotated[int, seed_option(help="Of the estimators' noise.")] = 0,
+    decode: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Sequences to decode, for BLEU of reconstructions, perplexities of as many prior samples, and ROUGE-L "
+            "of interpolations; 0 decodes none.",
+        ),
+    ] = 0,
+    seed: Annotated[int, seed_option(help="Of the estimators' noise, and of what is decoded.")] = 0,
 ) -> None:
     """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
 
-    Prints a table and writes RUN/evaluation.json.
+    Prints a table and writes RUN/evaluation.json. With --decode also the text that the run writes is measured.
     """
     from latentia.evaluation.table import evaluation_table
     from latentia.recipes.measure import evaluate_run
 
-    result = evaluate_run(run, list(data or []), samples, seed, remarks, text, every)
+    result = evaluate_run(run, list(data or []), samples, seed, remarks, text, every, decode)
     results.print(evaluation_table(result, f"{run}: {result['sentences']:,} sequences, nats a sequence"))

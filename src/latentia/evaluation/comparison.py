@@ -32,8 +32,13 @@ class Column:
     digits: int = 2
 
 
-def columns(result: Result) -> list[Column]:
-    """Return the columns of evaluations that share corpus and estimators with this one."""
+def columns(results: Sequence[Result]) -> list[Column]:
+    """Return the columns of evaluations that share corpus and estimators."""
+    decoded = [result["text"] for result in results if "text" in result]
+    return [*_likelihood_and_space(results[0]), *(_text(decoded[0]) if decoded else ()), *_training()]
+
+
+def _likelihood_and_space(result: Result) -> list[Column]:
     name, cap = result["ppl_estimator"], result["mutual_information"]["cap"]
     return [
         Column("-ELBO, nats", lambda r: -r["elbo"], lambda r: r["standard_errors"]["elbo"]),
@@ -56,12 +61,43 @@ def columns(result: Result) -> list[Column]:
     ]
 
 
+def _text(text: Result) -> list[Column]:
+    """Columns about what was decoded."""
+    count, order, path = text["sequences"], text["language_model"]["order"], text["interpolation"]
+    return [
+        _nested(f"BLEU, {count:,} posterior centres, greedy", "text", "reconstruction"),
+        _nested(f"forward PPL a token, {count:,} samples, {order}-gram of training text", "text", "forward", digits=1),
+        _nested(f"reverse PPL a token, {order}-gram of {count:,} samples", "text", "reverse", digits=1),
+        _nested(
+            f"ROUGE-L to both ends, {path['pairs']:,} paths of {path['points']}", "text", "interpolation", digits=3
+        ),
+    ]
+
+
+def _training() -> list[Column]:
+    """Columns about the training, which the numbers before do not depend on."""
+    return [
+        _nested("seconds an epoch, as trained, on whatever machine", "training", "seconds_an_epoch", digits=1),
+        _nested("tokens/s, as trained, on whatever machine", "training", "tokens_per_second", digits=0),
+    ]
+
+
+def _nested(header: str, part: str, name: str, digits: int = 2) -> Column:
+    """A column of an estimate in a part that not every evaluation has."""
+
+    def read(result: Result, entry: str) -> float | None:
+        number: float | None = result.get(part, {}).get(name, {}).get(entry)
+        return number
+
+    return Column(header, lambda result: read(result, "value"), lambda result: read(result, "standard_error"), digits)
+
+
 def comparison(results: Mapping[str, Sequence[Result]]) -> Grid:
     """Lay out a header and one row a name: a value and its standard error, or of several runs their mean and spread.
 
     All results share corpus and estimators.
     """
-    shown = columns(next(iter(results.values()))[0])
+    shown = columns([result for runs in results.values() for result in runs])
     header = ["", *(column.header for column in shown)]
     return [header, *([name, *(_cell(column, runs) for column in shown)] for name, runs in results.items())]
 

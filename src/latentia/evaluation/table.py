@@ -42,6 +42,7 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         *_marginal_gap(result["marginal_gap"]),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
         _row("KL(q(z) || p(z)) = KL - information", result["aggregate_kl"], result["aggregate_kl_standard_error"]),
+        *(_text(result["text"]) if "text" in result else ()),
     ]
 
 
@@ -49,6 +50,32 @@ def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What a critic says, where there is one."""
     names = {"kl": "KL(q(z|x) || p(z)), dual estimate", "negative_elbo": "reconstruction + dual estimate, no bound"}
     return [_row(names[key], **dual[key]) for key in names if key in dual]
+
+
+def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Rows about what was decoded."""
+    count, path, bleu = text["sequences"], text["interpolation"], text["reconstruction"]
+    order = f"{text['language_model']['order']}-gram model of"
+    forward, reverse = (f"perplexity a token, {order} {what}" for what in ("training text", f"{count:,} samples"))
+    return [
+        (
+            "BLEU, greedy from posterior centres",
+            f"{bleu['value']:.2f}",
+            f"± {bleu['standard_error']:.2f} over {count:,}, bootstrap",
+        ),
+        _text_perplexity(f"forward: samples' {forward}", text["forward"], text["forward_of_data"]),
+        _text_perplexity(f"reverse: {reverse}", text["reverse"], text["reverse_of_training_text"]),
+        (
+            f"ROUGE-L of {path['points']} points to both ends",
+            f"{path['value']:.3f}",
+            f"± {path['standard_error']:.3f} over {path['pairs']:,} pairs; the ends {path['of_the_ends']:.3f}",
+        ),
+    ]
+
+
+def _text_perplexity(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> tuple[str, str, str]:
+    """A perplexity that depends on samples, beside that of real text in their place."""
+    return name, f"{sampled['value']:.2f}", f"± {sampled['standard_error']:.2f}; real text {real['value']:.2f}"
 
 
 def _marginal_gap(value: float | None) -> list[tuple[str, str, str]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,7 +15,18 @@ from latentia.errors import RunError
 from latentia.evaluation.comparison import Grid, Result, comparison
 from latentia.recipes.library import load_recipe
 
-ALIKE = "evaluate all runs with the same --data, --samples and --every"
+ALIKE = "compare runs of one training text, evaluated with the same --data, --samples, --every and --decode"
+
+Setting = Callable[[Result], str]
+SETTINGS: tuple[Setting, ...] = (
+    lambda result: f"{result['sentences']:,} sequences",
+    lambda result: f"{result['tokens_with_eos']:,} tokens",
+    lambda result: result["ppl_estimator"],
+)
+OF_DECODED: tuple[Setting, ...] = (
+    lambda result: f"{result['text']['sequences']:,} decoded sequences",
+    lambda result: f"{result['text']['forward']['trained_on']:,} tokens of training text",
+)
 
 
 def compare_runs(folders: Sequence[Path]) -> Grid:
@@ -21,7 +35,7 @@ def compare_runs(folders: Sequence[Path]) -> Grid:
     Raises:
         RunError: If a run has no evaluation, or they are not of one corpus, one tokenizer and one number of samples.
     """
-    results = {folder: _evaluation(folder) for folder in folders}
+    results = {folder: {**_evaluation(folder), "training": _training(folder)} for folder in folders}
     _require_alike(results)
     rows: dict[str, tuple[str, list[Result]]] = {}
     for folder, result in results.items():
@@ -40,19 +54,40 @@ def _evaluation(folder: Path) -> Result:
     return result
 
 
+def _training(folder: Path) -> Result:
+    """Medians over the records of a run; without those it does not have."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    records = [_record(line) for line in lines]
+    columns = {
+        "seconds_an_epoch": [record["seconds"] for record in records if "seconds" in record],
+        "tokens_per_second": [record["tokens_per_second"] for record in records if "tokens_per_second" in record],
+    }
+    return {name: {"value": statistics.median(values)} for name, values in columns.items() if values}
+
+
+def _record(line: str) -> dict[str, Any]:
+    """Read a record; one torn by a crash is empty."""
+    try:
+        record: Any = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _require_alike(results: dict[Path, Result]) -> None:
     """Numbers of different corpora or estimators do not belong in one table."""
-    (first, reference), *others = results.items()
-    for folder, result in others:
-        for what, ours, theirs in (
-            ("sequences", reference["sentences"], result["sentences"]),
-            ("tokens", reference["tokens_with_eos"], result["tokens_with_eos"]),
-        ):
+    decoded = {folder: result for folder, result in results.items() if "text" in result}
+    _require_same(results, SETTINGS)
+    _require_same(decoded, OF_DECODED)
+
+
+def _require_same(results: dict[Path, Result], settings: Sequence[Setting]) -> None:
+    for (first, reference), (folder, result) in pairwise(results.items()):
+        for setting in settings:
+            ours, theirs = setting(reference), setting(result)
             if ours != theirs:
-                raise RunError(f"{first} was evaluated on {ours:,} {what} and {folder} on {theirs:,}", ALIKE)
-        if reference["ppl_estimator"] != result["ppl_estimator"]:
-            ours, theirs = reference["ppl_estimator"], result["ppl_estimator"]
-            raise RunError(f"{first} was evaluated with {ours} and {folder} with {theirs}", ALIKE)
+                raise RunError(f"{first} was evaluated with {ours} and {folder} with {theirs}", ALIKE)
 
 
 def _recipe_key(folder: Path) -> str:

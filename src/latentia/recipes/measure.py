@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,27 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from latentia.data import Columns, Corpus, ReadReport, build_corpus, sequential
+from latentia.data import Columns, ReadReport, build_corpus, sequential
 from latentia.evaluation import evaluate
+from latentia.evaluation.text import require_libraries
 from latentia.models import TextVAE
-from latentia.recipes.runs import open_run, sources_of, validation_rows
+from latentia.operations import TextSpace
+from latentia.recipes.decoded import Rows, decodings, measure_decoded
+from latentia.recipes.runs import open_run, sources_of, training_rows, validation_rows
 from latentia.training.checkpoint import write_atomically
 
 BATCH = 64
 
 
 def evaluate_run(
-    folder: Path, files: list[str], samples: int, seed: int, console: Console, text: str = "", every: int = 1
+    folder: Path,
+    files: list[str],
+    samples: int,
+    seed: int,
+    console: Console,
+    text: str = "",
+    every: int = 1,
+    decode: int = 0,
 ) -> dict[str, Any]:
     """Evaluate the best weights of a run and write ``evaluation.json``.
 
@@ -35,31 +47,52 @@ def evaluate_run(
         console: Where to show progress.
         text: Column of the files; that of the run's data if it is empty.
         every: Draw all ``K`` samples for one sequence in so many, and few for the others.
+        decode: Sequences to decode and score as text; 0 leaves that out.
+
+    Raises:
+        InputError: If text is to be scored and the libraries for it are not installed.
     """
+    if decode:
+        require_libraries()
     model, tokenizer, recipe = open_run(folder)
+    space = TextSpace(model, tokenizer, recipe.data().max_tokens)
     with tempfile.TemporaryDirectory() as scratch:
+        held_out, report = _held_out(folder, files, text, space, Path(scratch))
         if files:
-            columns = Columns(text or sources_of(folder).columns.text)
-            corpus, report = build_corpus(
-                files, columns, tokenizer, Path(scratch) / "data.arrow", recipe.data().max_tokens
-            )
-            rows = np.arange(len(corpus))
             console.print("; ".join(report.sentences()))
-        else:
-            (corpus, rows), report = validation_rows(folder), ReadReport()
-        result = _measure(model, corpus, rows, (samples, every), seed, console)
+        result = _measure(model, held_out, (samples, every), seed, console)
+        if decode:
+            result["text"] = _decode(space, held_out, Rows(*training_rows(folder)), decode, seed, console)
     result |= {"data": files or ["validation"], "seed": seed, "left_out": report.left_out}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1, allow_nan=False).encode())
     return result
 
 
-def _measure(
-    model: TextVAE, corpus: Corpus, rows: np.ndarray, draws: tuple[int, int], seed: int, console: Console
-) -> dict[str, Any]:
+def _held_out(folder: Path, files: list[str], text: str, space: TextSpace, scratch: Path) -> tuple[Rows, ReadReport]:
+    """Read the files, or take the run's validation data."""
+    if not files:
+        return Rows(*validation_rows(folder)), ReadReport()
+    columns = Columns(text or sources_of(folder).columns.text)
+    corpus, report = build_corpus(files, columns, space.tokenizer, scratch / "data.arrow", space.max_tokens)
+    return Rows(corpus, np.arange(len(corpus))), report
+
+
+def _measure(model: TextVAE, held_out: Rows, draws: tuple[int, int], seed: int, console: Console) -> dict[str, Any]:
     samples, every = draws
+    batches = partial(sequential, held_out.corpus, held_out.rows, BATCH)
+    with _bar(console, f"nll_iw({samples})", len(held_out)) as advance:
+        return evaluate(model, batches, torch.from_numpy(held_out.corpus.words), samples, seed, advance, every)
+
+
+def _decode(
+    space: TextSpace, held_out: Rows, training: Rows, count: int, seed: int, console: Console
+) -> dict[str, Any]:
+    with _bar(console, "decoding", decodings(min(count, len(held_out)))) as advance:
+        return measure_decoded(space, held_out, training, count, seed, advance)
+
+
+@contextmanager
+def _bar(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar while something is measured, on a terminal."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"nll_iw({samples})", total=len(rows))
-        batches = partial(sequential, corpus, rows, BATCH)
-        return evaluate(
-            model, batches, torch.from_numpy(corpus.words), samples, seed, partial(bar.advance, task), every
-        )
+        yield partial(bar.advance, bar.add_task(title, total=total))

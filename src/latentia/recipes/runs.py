@@ -121,9 +121,14 @@ def sources_of(folder: Path) -> Sources:
 
 def validation_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
     """Return the validation corpus of a run and its rows."""
-    recipe = _recipe_of(folder)
-    corpora = _corpora(folder, sources_of(folder), Tokenizer.load(folder), recipe, lambda _: None)
+    corpora = _corpora_of(folder)
     return corpora.valid, corpora.valid_rows
+
+
+def training_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
+    """Return the training corpus of a run and its rows."""
+    corpora = _corpora_of(folder)
+    return corpora.train, corpora.train_rows
 
 
 def environment() -> dict[str, Any]:
@@ -186,6 +191,10 @@ def _ending(progress: Progress, total: int) -> str:
     early = f" of {total:,}: no better for {progress.waited} validations" if progress.step < total else ""
     kept = f"the best, of step {progress.best_step:,}" if progress.best_step else "the last"
     return f"ended after step {progress.step:,}{early}; the weights kept are {kept}"
+
+
+def _corpora_of(folder: Path) -> _Corpora:
+    return _corpora(folder, sources_of(folder), Tokenizer.load(folder), _recipe_of(folder), lambda _: None)
 
 
 def _corpora(
