@@ -55,16 +55,19 @@ def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Rows about what was decoded."""
     count, path, bleu = text["sequences"], text["interpolation"], text["reconstruction"]
-    order = f"{text['language_model']['order']}-gram model of"
-    forward, reverse = (f"perplexity a token, {order} {what}" for what in ("training text", f"{count:,} samples"))
+    order = text["language_model"]["order"]
     return [
         (
             "BLEU, greedy from posterior centres",
             f"{bleu['value']:.2f}",
             f"± {bleu['standard_error']:.2f} over {count:,}, bootstrap",
         ),
-        _text_perplexity(f"forward: samples' {forward}", text["forward"], text["forward_of_data"]),
-        _text_perplexity(f"reverse: {reverse}", text["reverse"], text["reverse_of_training_text"]),
+        _text_perplexity(
+            f"forward perplexity, {order}-gram of training text", text["forward"], text["forward_of_data"]
+        ),
+        _text_perplexity(
+            f"reverse perplexity, {order}-gram of {count:,} samples", text["reverse"], text["reverse_of_training_text"]
+        ),
         (
             f"ROUGE-L of {path['points']} points to both ends",
             f"{path['value']:.3f}",
