@@ -26,9 +26,9 @@ def test_rows_sum_to_their_number_within_bounds_and_nothing_stands_at_padding(dt
 
 
 def test_it_is_the_nearest_point():
-    scores, mask, total = rows(20, 6)
+    scores, mask, total = rows(200, 6)
     projected = capped_simplex(scores, mask, total)
-    for row in range(20):
+    for row in range(200):
         kept = scores[row, mask[row]].numpy()
         solved = minimize(
             lambda point, kept=kept: ((point - kept) ** 2).sum(),
@@ -44,6 +44,30 @@ def test_gradients_equal_finite_differences():
     scores, mask, total = rows(8, 6)
     total = torch.where(total == mask.sum(dim=1), total - 0.5, total + 0.25)
     assert torch.autograd.gradcheck(lambda s: capped_simplex(s, mask, total), scores.requires_grad_(), eps=1e-7)
+
+
+SCORES = {
+    "equal": torch.zeros(1, 50),
+    "equal and far from zero": torch.full((1, 50), 1e4),
+    "of two values": torch.tensor([0.0, 1.0] * 25)[None],
+    "far apart": 1e6 * torch.linspace(-1, 1, 50)[None].sin(),
+    "hardly apart": 1e-8 * torch.linspace(-1, 1, 50)[None],
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("count", [0, 1, 17, 49, 50])
+def test_float32_scores_that_are_tied_or_far_from_zero_still_sum_to_their_number(name, count):
+    scores, mask, total = SCORES[name].clone().requires_grad_(), torch.ones(1, 50).bool(), torch.tensor([float(count)])
+    soft, hard = capped_simplex(scores, mask, total), largest(scores, mask, total)
+    assert soft.sum().item() == pytest.approx(count, abs=1e-5)
+    assert ((soft >= 0) & (soft <= 1)).all()
+    assert hard.sum().item() == count
+    assert set(hard.unique().tolist()) <= {0.0, 1.0}
+    (gradient,) = torch.autograd.grad((soft * torch.randn(1, 50)).sum(), scores)
+    assert gradient.isfinite().all()
+    if count in (0, 50):
+        assert gradient.abs().max() == 0
 
 
 def test_the_hard_choice_is_of_the_largest_and_moves_as_the_soft_one():

@@ -9,6 +9,8 @@ from torch.autograd.function import once_differentiable
 
 STEPS = 60
 """Halvings of the threshold's range: more than a float64 has digits."""
+EDGE = 1e-9
+"""What is nearer to a bound lies on it: where all items are tied and none or all are taken, nothing can move."""
 
 
 def capped_simplex(
@@ -39,16 +41,17 @@ def capped_simplex(
 class _CappedSimplex(torch.autograd.Function):
     @staticmethod
     def forward(ctx, scores, mask, total):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
+        exact = scores.double()  # far from 0 a float32 has no digits left for differences below 1
         # Past the bounds every row sums to its length on the left and to 0 on the right of the range.
-        low = scores.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True) - 1
-        high = scores.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+        low = exact.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True) - 1
+        high = exact.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
         for _ in range(STEPS):
             middle = (low + high) / 2
-            too_much = _clipped(scores, mask, middle).sum(dim=1, keepdim=True) > total[:, None]
+            too_much = _clipped(exact, mask, middle).sum(dim=1, keepdim=True) > total[:, None]
             low, high = torch.where(too_much, middle, low), torch.where(too_much, high, middle)
-        projected = _clipped(scores, mask, (low + high) / 2)
-        ctx.save_for_backward((projected > 0) & (projected < 1))
-        return projected
+        projected = _clipped(exact, mask, (low + high) / 2)
+        ctx.save_for_backward((projected > EDGE) & (projected < 1 - EDGE))
+        return projected.to(scores.dtype)
 
     @staticmethod
     @once_differentiable
@@ -74,7 +77,7 @@ def largest(
     soft = capped_simplex(scores, mask, total)
     rank = scores.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True).argsort(dim=1)
     hard = ((rank < total[:, None]) & mask).to(soft.dtype)
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())  # in this order, exactly 0 and 1
 
 
 def reversed_gradient(values: Tensor) -> Tensor:
