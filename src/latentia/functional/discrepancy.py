@@ -34,6 +34,8 @@ def maximum_mean_discrepancy(
 
 
 def _kernel(left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], scale: float) -> Float[Tensor, "N N"]:
-    """Inverse multiquadratic kernel."""
+    """Inverse multiquadratic kernel; distances are taken about one place, so that far from 0 they do not cancel."""
+    centre = left.detach().mean(dim=0)
+    left, right = left - centre, right - centre
     distance = left.square().sum(dim=1)[:, None] + right.square().sum(dim=1) - 2 * left @ right.T
     return scale / (scale + distance.clamp(min=0.0))
