@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from latentia.distributions import DiagonalGaussian, GaussianMixture, information_of_each
+from latentia.distributions import (
+    DiagonalGaussian,
+    GaussianMixture,
+    PowerSpherical,
+    VonMisesFisher,
+    information_of_each,
+)
 from latentia.errors import DataError
 from latentia.evaluation import (
     importance_weighted_likelihood,
@@ -106,6 +112,15 @@ def test_mutual_information_never_passes_its_cap():
     aggregate = DiagonalGaussian(torch.randn(50, 8) * 100, torch.full((50, 8), -6.0))
     measured = mutual_information(information_of_each(aggregate, 2))
     assert measured["value"] == pytest.approx(measured["cap"], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [VonMisesFisher, PowerSpherical])
+@pytest.mark.parametrize("concentration", [1e2, 1e4, 1e6])
+def test_information_on_the_sphere_never_passes_its_cap(kind, concentration):
+    """Rounded lengths of codes and directions, times the concentration, would."""
+    directions = torch.nn.functional.normalize(torch.randn(20, 32), dim=-1)
+    information = information_of_each(kind(directions, torch.full((20,), concentration)), 50)
+    assert information.max().item() <= math.log(20) + 1e-6
 
 
 def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():

@@ -65,9 +65,9 @@ def information_of_each(posteriors: CodeDistribution, draws: int) -> Float64[Ten
     Source: Hoffman and Johnson, ELBO Surgery, 2016; the full-set plug-in of Li et al., 2019.
     """
     codes = posteriors.sample(torch.Size([draws]))
-    own = posteriors.log_prob(codes)
+    own = posteriors.log_prob(codes.double())
     mixture = posteriors.mixture_log_prob(codes.flatten(0, 1)).view_as(own)
-    return (own.double() - mixture).mean(dim=0)
+    return (own - mixture).mean(dim=0)
 
 
 def concatenated(parts: Sequence[CodeDistribution]) -> CodeDistribution:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
 from latentia.distributions.base import CodeDistribution, great_circle
-from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, direction_across
+from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, cosines, direction_across
 from latentia.functional.sphere import log_area
 
 
@@ -86,7 +86,7 @@ class PowerSpherical(CodeDistribution):
 
     def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
         """Log-density of each code under each of ``N`` rows, in nats."""
-        shifted = (1 + codes @ self.direction.double().T).clamp(min=1e-30)
+        shifted = (1 + cosines(codes, self.direction)).clamp(min=1e-30)
         return self.concentration.double() * shifted.log() - self._log_normaliser()
 
     def entropy(self) -> Float[Tensor, "*rows"]:

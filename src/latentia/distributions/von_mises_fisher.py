@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
 from latentia.distributions.base import CodeDistribution, great_circle
-from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, direction_across
+from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, cosines, direction_across
 from latentia.functional.sphere import log_area, log_partition, mean_cosine
 
 NODES, REACH = 48, 12.0
@@ -95,8 +95,8 @@ class VonMisesFisher(CodeDistribution):
     def component_log_prob(self, codes: Float64[Tensor, "P D"]) -> Float64[Tensor, "P N"]:
         """Log-density of each code under each of ``N`` rows, in nats."""
         concentration, dimension = self.concentration.double(), self.event_shape[0]
-        offsets = -log_partition(concentration, dimension) - log_area(dimension)
-        return torch.addmm(offsets, codes, (self.direction.double() * concentration[:, None]).T)
+        normaliser = log_partition(concentration, dimension) + log_area(dimension)
+        return concentration * cosines(codes, self.direction) - normaliser
 
     def entropy(self) -> Float[Tensor, "*rows"]:
         """Differential entropy in nats, that of the uniform distribution less the divergence from it."""
