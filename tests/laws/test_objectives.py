@@ -20,6 +20,7 @@ from latentia.objectives import (
     FreeBitsExample,
     FreeBitsTotal,
     LogVariancePenalty,
+    MaximumMeanDiscrepancy,
 )
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, Latent, ModelRun
@@ -152,6 +153,20 @@ def test_the_gap_on_the_sphere_is_the_kl_less_the_information_of_the_group():
     measured = DensityGap(Constant(), "joint", draws=4000).regulariser(run, sum_of_kl(run))
     information = information_of_each(latent.posterior, 4000).mean().item()
     assert measured.tolist() == pytest.approx([sum_of_kl(run).mean().item() - information] * 16, abs=0.03)
+
+
+def test_the_discrepancy_on_the_sphere_sees_more_than_means():
+    """Two opposite clusters have the prior's mean; a kernel as wide as that of 32 Gaussian dimensions sees no more."""
+    towards = torch.where(torch.rand(64, 1) < 0.5, 1.0, -1.0) * torch.eye(32)[0]
+    apart, alike = (VonMisesFisher(towards, torch.full((64,), kappa)) for kappa in (40.0, 0.0))
+
+    def measured(posterior: VonMisesFisher) -> torch.Tensor:
+        latent = Latent("z", posterior.rsample((1,)), posterior, HypersphericalUniform(torch.zeros(32)))
+        run = ModelRun(Batch.collate([[4]] * 64), (latent,), torch.zeros(1, 64))
+        return MaximumMeanDiscrepancy(Constant(), strength=1.0).regulariser(run, sum_of_kl(run))[0]
+
+    chance = torch.stack([measured(alike) for _ in range(40)])
+    assert measured(apart) > chance.mean() + 6 * chance.std()
 
 
 def test_the_marginal_gap_on_the_sphere_is_refused():

@@ -46,6 +46,11 @@ class HypersphericalUniform(CodeDistribution):
         """The origin, which is no point of the sphere."""
         return torch.zeros_like(self.like)
 
+    @property
+    def variance(self) -> Float[Tensor, "*rows D"]:
+        """The variance of each dimension; squares of a direction sum to 1."""
+        return torch.full_like(self.like, 1 / self.event_shape[0])
+
     def with_parameters(self, *parameters: Tensor) -> HypersphericalUniform:
         """Return a distribution of this kind with other parameters."""
         return HypersphericalUniform(*parameters)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def maximum_mean_discrepancy(
-    samples: Float[Tensor, "N D"], reference: Float[Tensor, "N D"], scale: float
+    samples: Float[Tensor, "N D"], reference: Float[Tensor, "N D"], scale: float | Float[Tensor, ""]
 ) -> Float[Tensor, ""]:
     r"""Squared maximum mean discrepancy of two samples, without bias, in the units of the kernel.
 
@@ -21,7 +21,8 @@ def maximum_mean_discrepancy(
     Args:
         samples: At least two.
         reference: As many.
-        scale: ``C``; twice the dimension for the standard normal.
+        scale: ``C``; the expected squared distance between two draws of the prior, for the standard normal twice the
+            dimension and on the sphere 2. A much larger one makes the kernel linear, which sees means alone.
 
     Source: Tolstikhin et al., Wasserstein Auto-Encoders, 2018, algorithm 2; Gretton et al., A Kernel Two-Sample Test,
     2012, lemma 6.
@@ -33,7 +34,9 @@ def maximum_mean_discrepancy(
     return (within.sum() - 2 * count) / (count * (count - 1)) - 2 * between.mean()
 
 
-def _kernel(left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], scale: float) -> Float[Tensor, "N N"]:
+def _kernel(
+    left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], scale: float | Float[Tensor, ""]
+) -> Float[Tensor, "N N"]:
     """Inverse multiquadratic kernel; distances are taken about one place, so that far from 0 they do not cancel."""
     centre = left.detach().mean(dim=0)
     left, right = left - centre, right - centre

@@ -48,5 +48,5 @@ class MaximumMeanDiscrepancy(Objective):
         if len(codes) < 2:
             return (1 - self.information) * kl
         reference = latent.prior.sample(codes.shape[:1])
-        discrepancy = maximum_mean_discrepancy(codes, reference, 2.0 * codes.shape[1])
+        discrepancy = maximum_mean_discrepancy(codes, reference, 2 * latent.prior.variance.sum())
         return (1 - self.information) * kl + (self.information + self.strength - 1) * discrepancy
