@@ -30,6 +30,7 @@ from latentia.objectives import DensityGap, Objective
 from latentia.recipes import load_recipe
 from latentia.records import Batch
 from latentia.training.loop import wants_bfloat16
+from latentia.training.optimizers import groups_of
 
 EMBEDDING, HIDDEN, LATENT = 256, 256, 32
 VOCABULARY_LOSS = "blocks of our own, gradients made beside the logits"
@@ -79,7 +80,7 @@ def _ours(vocabulary: int, objective: Objective) -> Step:
     recipe = load_recipe("vae")
     torch.manual_seed(0)
     model = recipe.model(vocabulary).train()
-    optimizer = recipe.training().optimizer.build(model.parameters())
+    optimizer = recipe.training().optimizer.build(groups_of(model))
 
     def step(batch: Batch, number: int) -> torch.Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=wants_bfloat16("auto")):

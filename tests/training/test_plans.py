@@ -157,6 +157,25 @@ def test_an_update_of_the_auxiliary_network_moves_it_alone(sources, tmp_path, mo
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_mask_learns_at_its_own_pace(sources, tmp_path, monkeypatch):
+    """The first step of Adam is as long as the learning rate."""
+    moved = {True: 0.0, False: 0.0}
+
+    def watch(self: Joint, batch: Batch, stepper: Trainer) -> Terms:
+        before = {name: weight.clone() for name, weight in stepper.plain_model.named_parameters()}
+        terms = stepper.update(batch)
+        for name, weight in stepper.plain_model.named_parameters():
+            of_mask = name.startswith("mask.")
+            moved[of_mask] = max(moved[of_mask], (weight - before[name]).abs().max().item())
+        return terms
+
+    monkeypatch.setattr(Joint, "step", watch)
+    recipe = load_recipe("adversarial-dropout").with_settings([*SETTINGS, ("training.max_steps", 1)])
+    start_run(sources, recipe.with_settings([("model.mask.pace", 0.25)]), tmp_path / "run", 1, QUIET)
+    assert moved[True] == pytest.approx(0.25 * moved[False], rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_reset_gives_back_the_first_decoder_and_keeps_the_encoder(sources, tmp_path, monkeypatch):
     seen = []
     original = Trainer.restore

@@ -17,9 +17,14 @@ from latentia.shapes import NonNegativeFloat, PositiveFloat, PositiveInt, ShareB
 
 
 class WordMask(nn.Module, ABC):
-    """How much the decoder sees of each of its inputs while training, and what that choice costs."""
+    """How much the decoder sees of each of its inputs while training, and what that choice costs.
+
+    Attributes:
+        pace: Learning rate of its weights, as a share of the model's.
+    """
 
     if_left_out = "Unmasked"
+    pace: float = 1.0
 
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "#B #T"], Mapping[str, Float[Tensor, " B"]]]:
@@ -53,6 +58,7 @@ class AdversarialMask(WordMask):
         selection: ``soft`` visibilities between 0 and 1, or ``hard`` ones.
         deviation: Square root of ``v``.
         features: Size of the network's embeddings and states.
+        pace: Learning rate of the network, as a share of the model's; the two are not meant to learn at one rate.
 
     Source: Miladinovic et al., Learning to Drop Out: An Adversarial Approach to Training Sequence VAEs, 2022.
     """
@@ -65,10 +71,11 @@ class AdversarialMask(WordMask):
         selection: Literal["soft", "hard"] = "soft",
         deviation: PositiveFloat = 1.0,
         features: PositiveInt = 64,
+        pace: PositiveFloat = 0.1,
     ) -> None:
         """Build the network."""
         super().__init__()
-        self.rate, self.strength, self.deviation = rate, strength, deviation
+        self.rate, self.strength, self.deviation, self.pace = rate, strength, deviation, pace
         self.select = capped_simplex if selection == "soft" else largest
         self.embedding = nn.Embedding(vocabulary_size, features)
         self.recurrence = nn.LSTM(features, features, batch_first=True)

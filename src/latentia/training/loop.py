@@ -21,6 +21,7 @@ from latentia.models import TextVAE
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress, save_weights
+from latentia.training.optimizers import groups_of
 from latentia.training.settings import Training
 from latentia.training.validation import validate
 
@@ -66,7 +67,7 @@ class Trainer:
 
         self.objective, self.settings, self.folder, self.seed = objective, settings, folder, seed
         self.accelerator = Accelerator(mixed_precision="bf16" if wants_bfloat16(settings.precision) else "no")
-        optimizer = settings.optimizer.build(model.parameters())
+        optimizer = settings.optimizer.build(groups_of(model))
         self.plain_model = model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.checkpoints = Checkpoints(folder)
@@ -167,7 +168,7 @@ class Trainer:
         """Take one step of the plan."""
         for group in self.optimizer.param_groups:
             rate = self.settings.optimizer.rate.factor(self.step, self.total)
-            group["lr"] = self.settings.optimizer.learning_rate * rate
+            group["lr"] = self.settings.optimizer.learning_rate * rate * group["pace"]
         terms = self.settings.plan.step(batch, self)
         self._record(batch, terms, observer)
 

@@ -3,10 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
+from latentia.auxiliaries import WordMask
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveFloat, Share, ShareBelowOne
 
 
@@ -57,8 +59,8 @@ class Optimizer(ABC):
     rate: LearningRate
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser for these parameters."""
+    def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return the optimiser for these groups of parameters."""
 
 
 class AdamW(Optimizer):
@@ -79,10 +81,10 @@ class AdamW(Optimizer):
         self.rate, self.learning_rate, self.weight_decay = rate, learning_rate, weight_decay
         self.betas = (first_decay, second_decay)
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return the fused optimiser."""
         return torch.optim.AdamW(
-            parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
+            groups, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
 
 
@@ -99,11 +101,20 @@ class SGD(Optimizer):
         """Take the rates."""
         self.rate, self.learning_rate, self.momentum, self.weight_decay = rate, learning_rate, momentum, weight_decay
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return the fused optimiser."""
         return torch.optim.SGD(
-            parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
+            groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
         )
+
+
+def groups_of(model: nn.Module) -> list[dict[str, Any]]:
+    """Group a model's weights by the pace at which they learn: those of a mask at its own, all others at 1."""
+    masks = [module for module in model.modules() if isinstance(module, WordMask)]
+    apart = {weight for mask in masks for weight in mask.parameters()}
+    groups = [([weight for weight in model.parameters() if weight not in apart], 1.0)]
+    groups += [(list(mask.parameters()), mask.pace) for mask in masks]
+    return [{"params": weights, "pace": pace} for weights, pace in groups if weights]
 
 
 def _warmup(step: int, steps: int) -> float:
