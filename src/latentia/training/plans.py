@@ -99,6 +99,14 @@ class AggressiveInference(StepPlan):
         super().__init__()
         self.most, self.block = most, block
 
+    def begin(self, model: nn.Module) -> None:
+        """Check that each weight is of one side.
+
+        Raises:
+            RecipeError: If encoder and decoder share weights, which neither side's update would then move.
+        """
+        _require_apart(model)
+
     def step(self, batch: Batch, stepper: Stepper) -> Terms:
         """Update the encoder until it has caught up, then the decoder."""
         if "ended" in self.memory:
@@ -182,10 +190,8 @@ class ResetDecoder(StepPlan):
         Raises:
             RecipeError: If encoder and decoder share weights, which cannot both be kept and reset.
         """
-        names = {id(weight): name for name, weight in model.get_submodule("encoder").named_parameters()}
+        _require_apart(model)
         for name, weight in model.get_submodule("decoder").named_parameters():
-            if id(weight) in names:
-                raise RecipeError(f"decoder.{name} belongs to the encoder too", "set model.share_embedding=false")
             self.fresh[name] = weight.detach().clone()
 
     def step(self, batch: Batch, stepper: Stepper) -> Terms:
@@ -193,3 +199,11 @@ class ResetDecoder(StepPlan):
         if stepper.step == round(self.at * stepper.total):
             stepper.restore("decoder", self.fresh)
         return stepper.update(batch)
+
+
+def _require_apart(model: nn.Module) -> None:
+    """Refuse a model whose encoder and decoder share weights."""
+    of_encoder = {id(weight) for weight in model.get_submodule("encoder").parameters()}
+    for name, weight in model.get_submodule("decoder").named_parameters():
+        if id(weight) in of_encoder:
+            raise RecipeError(f"decoder.{name} belongs to the encoder too", "set model.share_embedding=false")
