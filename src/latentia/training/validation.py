@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from latentia.distributions import CodeDistribution, concatenated, information_of_each
+from latentia.functional.dispersion import mean_cosine_distance
+from latentia.nn import PosteriorHead
 from latentia.objectives import Objective
 from latentia.records import Batch
 
 ACTIVE_VARIANCE = 0.01
-INFORMATION_ROWS = 4096
+FIRST_ROWS = 4096
+"""Sequences on which quantities are measured whose cost grows faster than their number, or that need all at once."""
 
 
 @torch.no_grad()
@@ -23,14 +27,17 @@ def validate(
 
     ``negative_elbo`` has the KL at weight 1 whatever is trained; ``active_units`` counts the dimensions whose
     posterior mean has a variance of at least 0.01 over the corpus (Burda et al., 2016); ``mutual_information`` is the
-    full-set estimate on the first 4,096 sequences.
+    full-set estimate on the first 4,096 sequences; ``feature_dispersion`` is the mean cosine distance between pairs of
+    these in the features that their posteriors are read from, where a posterior head reads one vector a sequence.
     """
     was_training = model.training
     model.eval()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _features_read(model) as features:
         torch.manual_seed(seed)
         record = _average(model, objective, batches, step)
     model.train(was_training)
+    if features:
+        record["feature_dispersion"] = mean_cosine_distance(torch.cat(features)[:FIRST_ROWS]).item()
     return record
 
 
@@ -49,9 +56,27 @@ def _average(model: nn.Module, objective: Objective, batches: Iterable[Batch], s
     averages = {name: total / count for name, total in totals.items()}
     aggregate = concatenated(posteriors)
     spread = aggregate.centre.var(dim=0) if count > 1 else torch.zeros(1)
-    some = aggregate.with_parameters(*(part[:INFORMATION_ROWS] for part in aggregate.parameters))
+    some = aggregate.with_parameters(*(part[:FIRST_ROWS] for part in aggregate.parameters))
     return {
         **averages,
         "active_units": float((spread >= ACTIVE_VARIANCE).sum()),
         "mutual_information": information_of_each(some, draws=1).mean().item(),
     }
+
+
+@contextmanager
+def _features_read(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Note what the posterior head of a model is given, for the first sequences."""
+    features: list[Tensor] = []
+
+    def note(_head: nn.Module, given: tuple[Tensor]) -> None:
+        if given[0].ndim == 2 and sum(map(len, features)) < FIRST_ROWS:
+            features.append(given[0].float())
+
+    heads = [module for module in model.modules() if isinstance(module, PosteriorHead)]
+    handles = [head.register_forward_pre_hook(note) for head in heads[:1]]
+    try:
+        yield features
+    finally:
+        for handle in handles:
+            handle.remove()
