@@ -30,7 +30,7 @@ def test_value_equals_torch(joint):
 
 
 @pytest.mark.parametrize("joint", [True, False])
-@pytest.mark.parametrize("log_variance", [-14.0, 14.0])
+@pytest.mark.parametrize("log_variance", [-30.0, -14.0, 10.0, 14.0])
 @pytest.mark.parametrize("distance", [0.0, 1e3])
 def test_finite_at_the_ends_of_the_range(joint, log_variance, distance):
     """A mixture of densities, not log-densities, would be log(0) here."""

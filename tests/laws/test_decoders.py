@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -72,6 +73,39 @@ def test_padding_scores_zero(decoder):
 def test_every_parameter_gets_a_gradient(decoder):
     decoder(torch.randn(2, 3, D)).log_prob(Batch.collate(SEQUENCES)).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in decoder.parameters())
+
+
+def test_nothing_is_dropped_in_evaluation(decoder):
+    batch, codes = Batch.collate(SEQUENCES), torch.randn(1, 3, D)
+    plain = decoder(codes).log_prob(batch)
+    decoder.dropout = SequenceDropout(words=0.9, embeddings=0.9, states=0.9).eval()
+    assert torch.equal(decoder(codes).log_prob(batch), plain)
+
+
+def test_a_sequence_costs_the_sum_of_its_tokens(decoder):
+    """A mean over tokens beside a KL summed over dimensions would be another weight of the KL at each length."""
+    batch = Batch.collate(SEQUENCES)
+    likelihood = decoder(torch.randn(2, 3, D))
+    torch.testing.assert_close(likelihood.log_prob(batch), likelihood.token_log_prob(batch).sum(dim=-1))
+
+
+def test_what_is_hidden_changes_what_comes_after_it_and_no_target(decoder):
+    """Hiding x_2 zeroes an input; x_2 itself is still predicted, at the same cost."""
+    batch, codes = Batch.collate([[4, 5, 6, 5]]), torch.randn(1, 1, D)
+    hidden = replace(batch, visibility=torch.tensor([[1.0, 1.0, 0.0, 1.0, 1.0]]))
+    seen, unseen = (decoder(codes).token_log_prob(given)[0, 0] for given in (batch, hidden))
+    assert torch.equal(seen[:2], unseen[:2])
+    assert (seen[2:] != unseen[2:]).all()
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_code_that_skips_the_recurrence_is_seen_without_it(skip):
+    """With recurrent states that are all zero."""
+    decoder = LSTMDecoder(V, D, SequenceDropout(), E, H, skip=skip).eval()
+    for weight in [*decoder.recurrence.parameters(), *decoder.initial.parameters()]:
+        torch.nn.init.zeros_(weight)
+    one, other = decoder(torch.randn(2, 1, D)).log_prob(Batch.collate([[4, 5]]))
+    assert torch.equal(one, other) != skip
 
 
 def inputless() -> LSTMDecoder:

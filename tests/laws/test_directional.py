@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from scipy.stats import vonmises_fisher
+from scipy.stats import ks_2samp, vonmises_fisher
 from torch.distributions import kl_divergence
 from torch.nn.functional import normalize
 
@@ -26,7 +26,7 @@ def cosines(kind: type, dimension: int, concentration: torch.Tensor, draws: int)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dimension", [2, 3, 32, 300, 1024])
+@pytest.mark.parametrize("dimension", [2, 3, 32, 300, 768, 1024])
 @pytest.mark.parametrize("concentration", [0.0, 1e-6, 1e-3, 13.0, 1e4, 1e6])
 def test_finite_and_on_the_sphere_at_the_ends_of_the_range(kind, dimension, concentration):
     direction = pole(dimension).requires_grad_()
@@ -69,7 +69,21 @@ def test_rotating_the_direction_rotates_the_draws(kind):
     assert (normalize(means, dim=-1) * towards).sum(dim=-1).min() > 0.99
 
 
-@pytest.mark.parametrize(("dimension", "concentration"), [(32, 13.0), (32, 100.0), (300, 80.0), (3, 5.0)])
+@pytest.mark.parametrize(
+    ("dimension", "concentration"),
+    [
+        (2, 1e-3),
+        (3, 5.0),
+        (3, 1e4),
+        (32, 1e-6),
+        (32, 13.0),
+        (32, 100.0),
+        (32, 1e6),
+        (300, 80.0),
+        (768, 1e3),
+        (1024, 1e6),
+    ],
+)
 def test_von_mises_fisher_equals_scipy(dimension, concentration):
     q = VonMisesFisher(pole(dimension, torch.float64), torch.tensor(concentration, dtype=torch.float64))
     oracle = vonmises_fisher(pole(dimension).numpy(), concentration)
@@ -89,6 +103,26 @@ def test_draws_follow_the_concentration_asked_for(dimension, concentration):
     error = math.sqrt(variance.item() / len(drawn))
     assert drawn.mean().item() == pytest.approx(mean.item(), abs=4 * error)
     assert drawn.var().item() == pytest.approx(variance.item(), rel=0.05)
+
+
+@pytest.mark.parametrize(("dimension", "concentration"), [(2, 0.5), (3, 1.0), (32, 13.0), (128, 50.0)])
+def test_draws_are_distributed_as_those_of_scipy(dimension, concentration):
+    oracle = vonmises_fisher(pole(dimension).numpy(), concentration).rvs(4000, random_state=0)[:, 0]
+    drawn = cosines(VonMisesFisher, dimension, torch.tensor(concentration), 4000)
+    assert ks_2samp(drawn.numpy(), oracle).pvalue > 0.001
+
+
+@pytest.mark.parametrize(("concentration", "accepted"), [(13.0, 0.94), (100.0, 0.76)])
+def test_as_many_proposals_are_accepted_as_the_envelope_lets(concentration, accepted, monkeypatch):
+    proposals, propose = [], torch.distributions.Beta.sample
+    monkeypatch.setattr(
+        torch.distributions.Beta, "sample", lambda self, shape: proposals.append(shape) or propose(self, shape)
+    )
+    q = VonMisesFisher(pole(32), torch.tensor(concentration))
+    for _ in range(600):
+        q.sample()
+    error = math.sqrt(accepted * (1 - accepted) / len(proposals))
+    assert 600 / len(proposals) == pytest.approx(accepted, abs=4 * error)
 
 
 def test_the_dimension_is_neither_one_less_nor_two_more():

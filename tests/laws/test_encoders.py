@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.distributions import kl_divergence
 
-from latentia.distributions import DiagonalGaussian, kl_per_dimension
-from latentia.nn import AbsoluteMaxPooling, BatchNormalisedHead, CommittedRateHead, LastState, MaxPooling, MeanPooling
+from latentia.distributions import DiagonalGaussian, information_of_each, kl_per_dimension
+from latentia.evaluation import active_units
+from latentia.nn import (
+    AbsoluteMaxPooling,
+    BatchNormalisedHead,
+    CommittedRateHead,
+    LastState,
+    MaxPooling,
+    MeanPooling,
+    SequenceDropout,
+)
 from latentia.records import Batch
-from tests.laws.tables import ENCODERS, D, H
+from latentia.shapes import EOS, PAD
+from tests.laws.tables import ENCODERS, POOLINGS, D, H
 
 SEQUENCES = [[4, 5, 6, 5], [6], [5, 4], [4, 4, 4, 4, 4, 6]]
 
@@ -44,8 +57,19 @@ def test_every_parameter_gets_a_gradient(encoder):
 def test_batch_normalised_means_have_the_promised_second_moment():
     head = BatchNormalisedHead(H, D, gamma=0.7)
     torch.nn.init.normal_(head.shift)
-    mean = head(torch.randn(500, H)).mean
-    torch.testing.assert_close(mean.square().mean(dim=0), 0.49 + head.shift.square(), rtol=1e-3, atol=1e-3)
+    posterior = head(torch.randn(500, H))
+    moment = 0.49 + head.shift.square()
+    torch.testing.assert_close(posterior.mean.square().mean(dim=0), moment, rtol=0, atol=1e-4)
+    kl = kl_per_dimension(posterior, DiagonalGaussian(torch.zeros(D), torch.zeros(D)))
+    assert (kl.mean(dim=0) >= 0.5 * moment - 1e-4).all()
+
+
+def test_batch_normalisation_has_a_fixed_scale_and_leaves_the_variances_alone():
+    head = BatchNormalisedHead(H, D)
+    assert {name.split(".")[0] for name, _ in head.named_parameters()} == {"parameters_of", "shift"}
+    features = torch.randn(5, H)
+    raw = head.parameters_of(features)[:, D:]
+    torch.testing.assert_close(head(features).log_variance, raw)
 
 
 @pytest.mark.parametrize("batches", [1, 3, 30])
@@ -99,6 +123,39 @@ def test_batch_normalisation_of_one_example_uses_running_statistics():
     torch.testing.assert_close(trained, head.eval()(one).mean)
 
 
+@pytest.mark.parametrize("padding", [1, 17])
+def test_appended_padding_leaves_every_bit(encoder, padding):
+    encoder.eval()
+    batch = Batch.collate(SEQUENCES)
+    longer = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, padding), value=PAD))
+    for ours, theirs in zip(encoder(batch).parameters, encoder(longer).parameters, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_states_at_padding_are_never_pooled(name):
+    states, batch = torch.randn(3, 4, 5), Batch.collate([[4, 4, 4]] * 3)
+    behind = torch.full((3, 2, 5), torch.nan)
+    padded = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, 2), value=PAD), equal_length=False)
+    pool = POOLINGS[name]()
+    assert torch.equal(pool(states, batch), pool(torch.cat([states, behind], dim=1), padded))
+
+
+def test_what_is_pooled_are_the_hidden_states_of_the_tokens():
+    """Not the cells, and with EOS but no BOS, whatever the length."""
+    encoder = ENCODERS["LSTMEncoder-LastState-GaussianHead"]().eval()
+    for sequence in SEQUENCES:
+        _, (hidden, _) = encoder.recurrence(encoder.embedding(torch.tensor([[*sequence, EOS]])))
+        torch.testing.assert_close(encoder(Batch.collate([sequence])).mean, encoder.posterior(hidden[0]).mean)
+
+
+def test_an_encoder_drops_nothing_in_evaluation():
+    encoder = ENCODERS["LSTMEncoder-LastState-GaussianHead"]().eval()
+    plain = encoder(Batch.collate(SEQUENCES)).mean
+    encoder.dropout = SequenceDropout(words=0.9, embeddings=0.9, states=0.9).eval()
+    assert torch.equal(encoder(Batch.collate(SEQUENCES)).mean, plain)
+
+
 def test_poolings_of_known_states():
     states = torch.tensor([[[1.0], [3.0], [-5.0]], [[-2.0], [-1.0], [9.0]]])
     batch = Batch.collate([[4, 4], [4]])
@@ -122,6 +179,17 @@ def test_the_committed_rate_is_exact(delta):
     scale, excess = torch.randn(200, D) * 6, torch.randn(200, D) * 3
     kl = kl_per_dimension(head(torch.cat([scale, excess], dim=1)), DiagonalGaussian(torch.zeros(D), torch.zeros(D)))
     torch.testing.assert_close(kl, delta + 0.5 * excess.relu(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_committed_rate_is_no_information():
+    """Where the parameters do not vary with the sequence: a negative control of the estimate of information."""
+    head = CommittedRateHead(H, D, delta=0.15)
+    torch.nn.init.zeros_(head.parameters_of.weight)
+    posterior = head(torch.randn(200, H))
+    kl = kl_divergence(posterior, DiagonalGaussian(torch.zeros(D), torch.zeros(D)))
+    assert kl.min().item() >= 0.15 * D
+    assert information_of_each(posterior, 4).abs().max().item() < 1e-5
+    assert active_units(posterior) == 0
 
 
 @pytest.mark.parametrize("scale", [-200.0, 0.0, 200.0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from latentia.nn import Blank, Drop, Shuffle, Substitute
 from latentia.records import Batch
 from latentia.shapes import EOS, PAD, UNK
-from tests.laws.tables import NOISES, V
+from tests.laws.tables import NOISES, V, model
 
 SEQUENCES = [[4, 5, 6, 5, 4, 6, 6], [6], [5, 4, 4]]
 
@@ -35,6 +37,17 @@ def test_rows_stay_closed_and_padded(noise):
 def test_nothing_is_disturbed_in_evaluation(noise):
     batch = Batch.collate(SEQUENCES)
     assert noise.eval()(batch) is batch
+
+
+def test_the_decoder_reads_and_predicts_what_is_clean():
+    vae = model().train()
+    vae.encoder.noise = Blank(1.0)
+    batch = Batch.collate(SEQUENCES)
+    run = vae(batch)
+    torch.testing.assert_close(run.log_likelihood, vae.decoder(run.latents[0].sample).log_prob(batch))
+    blanked = replace(batch, tokens=batch.tokens.where(batch.tokens < 4, UNK))
+    vae.eval()
+    torch.testing.assert_close(run.latents[0].posterior.mean, vae.encoder(blanked).mean)
 
 
 def test_no_noise_changes_nothing():

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher, information_of_each
 from latentia.errors import RecipeError
+from latentia.functional import schedule
 from latentia.functional.schedule import Constant
 from latentia.objectives import (
     ELBO,
@@ -104,6 +105,60 @@ def test_the_max_form_has_the_gradient_of_the_mask_form():
     kl = 0.5 * mean.square()
     masked = (kl * (kl > 0.3)).sum()
     torch.testing.assert_close(*(torch.autograd.grad(loss, mean, retain_graph=True)[0] for loss in (maximum, masked)))
+
+
+def test_a_dimension_below_its_floor_on_average_gets_no_gradient_and_one_above_all_of_it():
+    mean = torch.tensor([[0.1, 2.0, 3.0], [0.2, 0.1, 3.0]]).requires_grad_()  # the second dimension is above together
+    run = run_of(mean, torch.zeros(2, 3))
+    ours, kl = FreeBitsDimension(Constant(), nats=0.5).regulariser(run, sum_of_kl(run)), sum_of_kl(run)
+    of_ours, of_kl = (torch.autograd.grad(cost.mean(), mean, retain_graph=True)[0] for cost in (ours, kl))
+    torch.testing.assert_close(of_ours, of_kl * torch.tensor([0.0, 1.0, 1.0]))
+
+
+def test_a_code_below_its_floor_gets_no_gradient_and_one_above_all_of_it():
+    mean = torch.tensor([[0.1, 0.2], [3.0, 0.1]]).requires_grad_()
+    run = run_of(mean, torch.zeros(2, 2))
+    ours = FreeBitsTotal(Constant(), nats=1.0).regulariser(run, sum_of_kl(run)).sum()
+    torch.testing.assert_close(torch.autograd.grad(ours, mean)[0], torch.tensor([[0.0, 0.0], [3.0, 0.1]]))
+
+
+@pytest.mark.parametrize("form", ["marginal", "joint"])
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_the_gap_and_its_gradients_are_those_of_the_definition(form, size):
+    """On the same noise, through draws and components alike, with the log of a mean and not the mean of logs."""
+    mean, log_variance = torch.randn(6, 2).requires_grad_(), torch.randn(6, 2).requires_grad_()
+    torch.manual_seed(5)
+    measured = DensityGap(Constant(), form, draws=7, aggregation_size=size).regulariser(
+        run := run_of(mean, log_variance), sum_of_kl(run)
+    )
+    torch.manual_seed(5)
+    run_of(mean, log_variance)  # draws as many numbers
+    gaps = []
+    for centre, spread in zip(mean.split(size), log_variance.split(size), strict=True):
+        draws = (centre + (0.5 * spread).exp() * torch.randn(7, size, 2)).flatten(0, 1)
+        components = torch.distributions.Normal(centre, (0.5 * spread).exp()).log_prob(draws[:, None])
+        components = components.sum(-1, keepdim=True) if form == "joint" else components
+        aggregate = components.exp().mean(dim=1).log().sum(dim=-1)
+        prior = torch.distributions.Normal(0.0, 1.0).log_prob(draws).sum(-1)
+        gaps.append((aggregate - prior).mean().expand(size))
+    expected = torch.cat(gaps)
+    torch.testing.assert_close(measured, expected)
+    ours, theirs = (torch.autograd.grad(cost.sum(), (mean, log_variance)) for cost in (measured, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["marginal", "joint"])
+@pytest.mark.parametrize("log_variance", [-30.0, 10.0])
+def test_the_gap_is_finite_for_very_narrow_and_very_wide_posteriors(form, log_variance):
+    mean, spread = torch.randn(8, 3).requires_grad_(), torch.full((8, 3), log_variance).requires_grad_()
+    run = run_of(mean, spread)
+    value = DensityGap(Constant(), form).regulariser(run, sum_of_kl(run)).mean()
+    gradients = torch.autograd.grad(value, (mean, spread))
+    assert all(tensor.isfinite().all() for tensor in (value, *gradients))
+    # Narrow ones do not overlap, wide ones are one: of the KL, the logarithm of their number is left out or nothing.
+    left_out = (1 if form == "joint" else 3) * math.log(8) if log_variance < 0 else 0.0
+    assert value.item() == pytest.approx(sum_of_kl(run).mean().item() - left_out, rel=0.05)
 
 
 @pytest.mark.parametrize("form", ["marginal", "joint"])
@@ -214,10 +269,29 @@ def test_a_last_smaller_group_is_kept():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_settle_where_they_say(name):
-    schedule = SCHEDULES[name]()
-    final = schedule(10**9)
-    assert schedule(schedule.settled_at) == pytest.approx(final, rel=0.011)
-    assert all(0 <= schedule(step) <= 1 for step in range(100))
+    weight = SCHEDULES[name]()
+    assert weight(weight.settled_at) == pytest.approx(weight(10**9), rel=0.011)
+    assert all(0 <= weight(step) <= 1 for step in range(100))
+
+
+def cyclical(step: int, period: int = 10, cycles: int = 3, ramp: float = 0.4, start: float = 0.1) -> float:
+    """Fu et al.: within each cycle a ramp over its share, then 1; after the last cycle 1."""
+    position = (step % period) / period
+    return 1.0 if step >= cycles * period else min(1.0, start + (1 - start) * position / ramp)
+
+
+TABLES = {
+    "Cyclical": (schedule.Cyclical(10, 3, 0.4, 0.1), cyclical),
+    "Linear": (schedule.Linear(20, 0.1, 0.9), lambda step: min(0.9, 0.1 + 0.04 * step)),
+    "Ramp": (schedule.Ramp(0.8, after=0.2).over(20), lambda step: min(1.0, max(0.0, (step - 4) / 12))),
+    "Sigmoid": (schedule.Sigmoid(20, 0.5), lambda step: 1 / (1 + math.exp(-0.5 * (step - 20)))),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_schedules_are_their_closed_forms(name):
+    ours, closed = TABLES[name]
+    assert [ours(step) for step in range(45)] == pytest.approx([closed(step) for step in range(45)])
 
 
 def test_a_ramp_fits_every_run():

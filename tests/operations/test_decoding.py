@@ -131,6 +131,21 @@ def test_interpolation_ends_at_the_reconstructions(space):
     assert [texts[0], texts[-1]] == space.reconstruct(["a b", "c c c"])
 
 
+@pytest.mark.parametrize("strategy", [Greedy(), Beam(3)])
+def test_a_homotopy_begins_and_ends_at_the_decoded_ends_and_goes_straight(space, strategy):
+    """Of a decoder that says something else for every code."""
+    torch.manual_seed(3)
+    for weight in [*space.model.decoder.parameters(), *space.model.encoder.parameters()]:
+        torch.nn.init.normal_(weight, std=2.0)
+    torch.nn.init.constant_(space.model.decoder.vocabulary.bias[EOS], -20.0)
+    start, end = space.encode(["a b", "c c c"])
+    share = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])[:, None]
+    expected = space.decode((1 - share) * start + share * end, strategy)
+    assert space.interpolate("a b", "c c c", steps=5, strategy=strategy) == expected
+    assert [expected[0], expected[-1]] == space.reconstruct(["a b", "c c c"], strategy)
+    assert expected[0] != expected[-1]
+
+
 def test_samples_follow_their_seed_and_leave_the_generator_alone(space):
     state = torch.get_rng_state()
     first = space.sample(5, seed=3)

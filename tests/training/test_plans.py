@@ -54,6 +54,26 @@ def test_the_encoder_is_updated_until_a_block_is_no_better_and_then_the_decoder_
     assert [number for _, number in stepper.asked] == [1, 2, 3, 4, 5, 6, 0]
 
 
+def test_the_inner_loop_begins_with_the_batch_of_the_step_and_goes_on_with_fresh_ones():
+    stepper, seen = Recorder(range(1000, 0, -1)), []
+    fresh = [Batch.collate([[4] * (2 + number)]) for number in range(8)]
+    stepper.another = lambda number: fresh[number]
+    update = stepper.update
+    stepper.update = lambda batch, **how: seen.append((batch, how.get("frozen"))) or update(batch, **how)
+    AggressiveInference(most=5, block=2).step(BATCH, stepper)
+    assert [batch for batch, frozen in seen if frozen == "decoder"] == [BATCH, *fresh[1:5]]
+    assert [batch for batch, frozen in seen if frozen == "encoder"] == [BATCH]
+
+
+def test_blocks_are_compared_by_their_cost_a_token():
+    """Four sequences of two tokens at cost 5, then one of eight tokens at cost 8: dearer a batch, cheaper a token."""
+    stepper = Recorder([5, 8, 9])
+    long = Batch.collate([[4] * 7])
+    stepper.another = lambda number: long
+    AggressiveInference(most=100, block=1).step(Batch.collate([[4]] * 4), stepper)
+    assert [part for part, _ in stepper.asked] == ["decoder", "decoder", "decoder", "encoder"]
+
+
 def test_the_inner_loop_ends_at_its_bound():
     stepper = Recorder(range(1000, 0, -1))
     AggressiveInference(most=7, block=2).step(BATCH, stepper)

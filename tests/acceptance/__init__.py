@@ -1,0 +1,1 @@
+"""Tests of whole systems on corpora and toys that need no download."""
