@@ -38,6 +38,7 @@ def test_every_recipe_trains_two_steps(name, texts, tmp_path):
     assert start_run(Sources([str(texts)], [], Columns()), recipe, tmp_path / "run", 1, Console(quiet=True))
     model, tokenizer, saved = open_run(tmp_path / "run")
     assert saved.settings == recipe.settings
+    assert not any(part.training for part in model.modules()), "dropout and noise would be left on"
     assert tokenizer.vocabulary_size == model.vocabulary_size
     fresh = recipe.model(tokenizer.vocabulary_size)
     assert tensors_of(model).keys() == tensors_of(fresh).keys()
