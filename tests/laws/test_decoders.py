@@ -82,6 +82,14 @@ def test_nothing_is_dropped_in_evaluation(decoder):
     assert torch.equal(decoder(codes).log_prob(batch), plain)
 
 
+def test_word_dropout_leaves_the_targets():
+    """All targets of one place share its mass; were each turned into UNK, all would have that of UNK."""
+    decoder, codes = LSTMDecoder(V, D, SequenceDropout(words=1.0), E, H).train(), torch.randn(1, 1, D)
+    batch = Batch.collate([[token] for token in range(V)])
+    mass = decoder(codes.expand(1, V, D)).token_log_prob(batch)[0, :, 0].exp().sum()
+    assert mass.item() == pytest.approx(1, abs=1e-5)
+
+
 def test_a_sequence_costs_the_sum_of_its_tokens(decoder):
     """A mean over tokens beside a KL summed over dimensions would be another weight of the KL at each length."""
     batch = Batch.collate(SEQUENCES)

@@ -281,7 +281,7 @@ def cyclical(step: int, period: int = 10, cycles: int = 3, ramp: float = 0.4, st
 
 
 TABLES = {
-    "Cyclical": (schedule.Cyclical(10, 3, 0.4, 0.1), cyclical),
+    "Cyclical": (schedule.Cyclical(3, 0.4, 0.1, of_steps=30), cyclical),
     "Linear": (schedule.Linear(20, 0.1, 0.9), lambda step: min(0.9, 0.1 + 0.04 * step)),
     "Ramp": (schedule.Ramp(0.8, after=0.2).over(20), lambda step: min(1.0, max(0.0, (step - 4) / 12))),
     "Sigmoid": (schedule.Sigmoid(20, 0.5), lambda step: 1 / (1 + math.exp(-0.5 * (step - 20)))),

@@ -133,6 +133,14 @@ def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():
     )
 
 
+def test_units_are_active_from_an_unbiased_variance_of_a_hundredth_on():
+    """Of means, whatever the variances of the posteriors; over five sequences a biased estimate is a fifth lower."""
+    spread = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0])[:, None] / math.sqrt(2.5)
+    aggregate = DiagonalGaussian(spread * torch.tensor([0.095, 0.101, 0.0, 1.0]), torch.full((5, 4), 3.0))
+    assert active_units(aggregate) == 2
+    assert active_units(aggregate, threshold=0.009) == 3
+
+
 def test_gaps_of_a_shifted_gaussian_are_closed_form():
     """KL(N(0, 1) || N(m, v)) a dimension."""
     mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, 0.0]])

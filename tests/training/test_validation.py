@@ -36,6 +36,17 @@ def test_the_dispersion_is_that_of_all_features(monkeypatch):
     assert not vae.encoder.posterior._forward_pre_hooks
 
 
+def test_units_are_active_by_the_unbiased_variance_of_their_means():
+    vae, counts = model().eval(), []
+    means = torch.cat([vae.encoder(batch).mean for batch in BATCHES]).var(dim=0)
+    for factor in (0.99, 1.01):
+        for weight in vae.encoder.posterior.parameters():
+            weight.data *= (factor * 0.01 / means.max().item()) ** 0.5
+        counts.append(validate(vae, ELBO(Constant()), BATCHES, 0, 0)["active_units"])
+        means = torch.cat([vae.encoder(batch).mean for batch in BATCHES]).var(dim=0)
+    assert counts == [0, 1]
+
+
 def test_one_sequence_has_no_dispersion():
     assert validate(model(), ELBO(Constant()), [Batch.collate([[4, 5]])], 0, 0)["feature_dispersion"] == 0
 
