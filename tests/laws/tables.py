@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
@@ -15,7 +17,7 @@ from latentia.distributions import (
     SharedNoiseGaussian,
     VonMisesFisher,
 )
-from latentia.encoders import LSTMEncoder
+from latentia.encoders import GradientRefinement, LSTMEncoder, Refinement, Unrefined
 from latentia.functional import schedule
 from latentia.models import TextVAE
 from latentia.nn import (
@@ -107,6 +109,11 @@ DECODERS = {
     for tied in (False, True)
     for skip in (False, True)
 } | {"LSTMDecoder-inputless": lambda size=V: LSTMDecoder(size, D, SequenceDropout(), E, H, inputless=True)}
+REFINEMENTS = {
+    "GradientRefinement": lambda: GradientRefinement(D, steps=4, learning_rate=0.2),
+    "GradientRefinement-draws": lambda: GradientRefinement(D, steps=2, learning_rate=0.2, draws=3, clip_norm=0.1),
+    "Unrefined": Unrefined,
+}
 AUXILIARIES = {
     "Adversary": lambda: Adversary(D, features=8),
     "BagOfWords": lambda: BagOfWords(V, D, features=8),
@@ -158,9 +165,8 @@ def reference(distribution: Distribution) -> Distribution:
     return HypersphericalUniform(torch.zeros(D))
 
 
-def model(size: int = V) -> TextVAE:
+def model(size: int = V, refinement: Callable[[], Refinement] = Unrefined) -> TextVAE:
     """A small text VAE."""
     encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), Clean(), E, H)
-    return TextVAE(
-        size, encoder, LSTMDecoder(size, D, SequenceDropout(), E, H), StandardNormal(D), Nothing(), Unmasked(), D
-    )
+    decoder = LSTMDecoder(size, D, SequenceDropout(), E, H)
+    return TextVAE(size, encoder, decoder, StandardNormal(D), Nothing(), Unmasked(), refinement(), D)

@@ -12,6 +12,7 @@ from tests.laws import tables
 
 FAMILIES = {
     encoders.Encoder: tables.ENCODERS,
+    encoders.Refinement: tables.REFINEMENTS,
     decoders.Decoder: tables.DECODERS,
     priors.Prior: tables.PRIORS,
     auxiliaries.Auxiliary: tables.AUXILIARIES,

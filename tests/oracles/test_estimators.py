@@ -80,15 +80,14 @@ def test_three_word_language_by_quadrature():
     """One latent dimension is integrated; the importance-weighted estimate reaches the exact value."""
     from latentia.auxiliaries import Nothing, Unmasked
     from latentia.decoders import LSTMDecoder
-    from latentia.encoders import LSTMEncoder
+    from latentia.encoders import LSTMEncoder, Unrefined
     from latentia.models import TextVAE
     from latentia.nn import Clean, GaussianHead, LastState, SequenceDropout
     from latentia.priors import StandardNormal
 
     encoder = LSTMEncoder(7, LastState(), GaussianHead(6, 1), SequenceDropout(), Clean(), 5, 6)
-    vae = TextVAE(
-        7, encoder, LSTMDecoder(7, 1, SequenceDropout(), 5, 6), StandardNormal(1), Nothing(), Unmasked(), 1
-    ).eval()
+    decoder = LSTMDecoder(7, 1, SequenceDropout(), 5, 6)
+    vae = TextVAE(7, encoder, decoder, StandardNormal(1), Nothing(), Unmasked(), Unrefined(), 1).eval()
     batch = Batch.collate([[4, 5], [6, 6]])
     points = torch.linspace(-8, 8, 2001)
     with torch.no_grad():

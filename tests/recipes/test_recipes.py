@@ -56,6 +56,7 @@ def test_what_a_recipe_leaves_out_does_nothing():
     model = load_recipe("vae").settings["model"]
     assert model["auxiliary"] == {"kind": "Nothing"}
     assert model["encoder"]["noise"] == {"kind": "Clean"}
+    assert model["refinement"] == {"kind": "Unrefined"}
 
 
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):

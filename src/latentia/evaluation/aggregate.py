@@ -21,7 +21,7 @@ GRID_LIMIT, GRID_POINTS = 8.0, 4097
 @torch.no_grad()
 def aggregate_of(model: TextVAE, batches: Iterable[Batch]) -> CodeDistribution:
     """Encode a corpus: one row a sequence, which stand for their equal mixture."""
-    return concatenated([model.encoder(batch) for batch in batches])
+    return concatenated([model.infer(batch) for batch in batches])
 
 
 def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:

@@ -137,9 +137,9 @@ def _batch_likelihood(model: TextVAE, batch: Batch, chosen: Tensor, samples: int
 def _scored(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Reconstruction, KL, and the estimate from few and from all draws."""
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
-    kept = []
+    posterior, kept = model.infer(batch), []
     for done in range(0, samples, chunk):
-        run = model(batch, min(chunk, samples - done))
+        run = model.explain(batch, posterior, min(chunk, samples - done))
         kept.append((run.log_likelihood, importance_weights(run)))
     log_likelihood, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
     few, every = -log_mean_exp(log_weights[:FEW]), -log_mean_exp(log_weights)

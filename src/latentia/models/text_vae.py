@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from latentia.auxiliaries import Auxiliary, WordMask
 from latentia.decoders import Decoder
-from latentia.encoders import Encoder
+from latentia.distributions import CodeDistribution
+from latentia.encoders import Encoder, Refinement
 from latentia.errors import RecipeError
 from latentia.priors import Prior
 from latentia.records import Batch, Latent, ModelRun
@@ -24,6 +25,7 @@ class TextVAE(nn.Module):
         prior: ``p(z)``.
         auxiliary: Costs of the codes beside those of the objective.
         mask: What the decoder does not see while training.
+        refinement: What is done to the encoder's posteriors before anything uses them.
         latent_dim: Dimensions of the code, ``D``.
         share_embedding: Let encoder and decoder use one embedding table.
 
@@ -33,7 +35,7 @@ class TextVAE(nn.Module):
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a model, each a node of a recipe
         self,
         vocabulary_size: PositiveInt,
         encoder: Encoder,
@@ -41,6 +43,7 @@ class TextVAE(nn.Module):
         prior: Prior,
         auxiliary: Auxiliary,
         mask: WordMask,
+        refinement: Refinement,
         latent_dim: PositiveInt = 32,
         share_embedding: bool = False,
     ) -> None:
@@ -48,13 +51,25 @@ class TextVAE(nn.Module):
         super().__init__()
         self.vocabulary_size, self.latent_dim = vocabulary_size, latent_dim
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
-        self.auxiliary, self.mask = auxiliary, mask
+        self.auxiliary, self.mask, self.refinement = auxiliary, mask, refinement
         if share_embedding:
             self._share_embedding()
 
-    def forward(self, batch: Batch, samples: int = 1) -> ModelRun:
-        """Infer, draw ``samples`` codes an example, and score the batch under each."""
-        latent = self.draw(batch, samples)
+    def forward(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> ModelRun:
+        """Infer, draw ``samples`` codes an example, and score the batch under each.
+
+        ``kl_weight`` is the weight of the KL in what the pass will train, which a refinement descends too.
+        """
+        return self.explain(batch, self.infer(batch, kl_weight), samples)
+
+    def infer(self, batch: Batch, kl_weight: float = 1.0) -> CodeDistribution:
+        """Return the posterior of each sequence, refined; nothing else reads the encoder."""
+        posterior: CodeDistribution = self.refinement(self.encoder(batch), self.prior(), self.decoder, batch, kl_weight)
+        return posterior
+
+    def explain(self, batch: Batch, posterior: CodeDistribution, samples: int = 1) -> ModelRun:
+        """Draw ``samples`` codes an example from its posterior, and score the batch under each."""
+        latent = self._latent(posterior, samples)
         visibility, of_mask = self.mask(batch)
         log_likelihood = self.decoder(latent.sample).log_prob(replace(batch, visibility=visibility))
 
@@ -63,9 +78,11 @@ class TextVAE(nn.Module):
 
         return ModelRun(batch, (latent,), log_likelihood, costs)
 
-    def draw(self, batch: Batch, samples: int = 1) -> Latent:
+    def draw(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> Latent:
         """Infer, and draw ``samples`` codes an example."""
-        posterior = self.encoder(batch)
+        return self._latent(self.infer(batch, kl_weight), samples)
+
+    def _latent(self, posterior: CodeDistribution, samples: int) -> Latent:
         return Latent("z", posterior.rsample((samples,)), posterior, self.prior())
 
     def _share_embedding(self) -> None:

@@ -68,7 +68,7 @@ class _TokenLogProb(torch.autograd.Function):
         # Asking a GPU whether the gradient is uniform would stall it, so that there it is made in the backward pass.
         if states.device.type != "cpu":
             return _sweep(states, weight, bias, tokens, rows)
-        result, ctx.gathered = _sweep_with_gradient(states, weight, bias, tokens, None, rows)
+        result, ctx.gathered = _sweep_with_gradient(states, weight, bias, tokens, None, rows, ctx.needs_input_grad[1])
         return result
 
     @staticmethod
@@ -79,7 +79,8 @@ class _TokenLogProb(torch.autograd.Function):
             gathered = tuple(part.mul_(gradient[0]) for part in ctx.gathered)
             ctx.gathered = ()
         else:
-            _, gathered = _sweep_with_gradient(states, weight, bias, tokens, gradient, ctx.rows)
+            of_weight = ctx.needs_input_grad[1]
+            _, gathered = _sweep_with_gradient(states, weight, bias, tokens, gradient, ctx.rows, of_weight)
         to_states, to_weight, to_bias = gathered
         return to_states, to_weight.to(weight.dtype), to_bias.to(bias.dtype), None, None
 
@@ -92,9 +93,12 @@ def _sweep(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, rows: i
 
 
 def _sweep_with_gradient(
-    states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, factor: Tensor | None, rows: int
+    states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, factor: Tensor | None, rows: int, of_weight: bool
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Log-probabilities, and their gradients times each row's factor, those of the weights in float32."""
+    """Log-probabilities, and their gradients times each row's factor, those of the weights in float32.
+
+    That of the weight matrix is a third of the arithmetic, and left at zero where it is not wanted.
+    """
     result = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
     to_states = torch.empty_like(states)
     to_weight, to_bias = torch.zeros_like(weight, dtype=torch.float32), torch.zeros_like(bias, dtype=torch.float32)
@@ -108,7 +112,8 @@ def _sweep_with_gradient(
             residual.mul_(factor[block, None])
         to_bias -= residual.sum(dim=0, dtype=torch.float32)
         to_states[block] = torch.mm(residual, weight).neg_()
-        _subtract_product(to_weight, residual, states[block])
+        if of_weight:
+            _subtract_product(to_weight, residual, states[block])
     return result, (to_states, to_weight, to_bias)
 
 

@@ -37,12 +37,16 @@ class Objective(ABC):
     def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, "..."]:
         """Return the cost ``[B]`` or ``[S, B]`` that stands in for the KL, in nats; ``kl`` is the true one."""
 
+    def weight_at(self, step: int) -> float:
+        """Return the weight of the regulariser in the loss of a step."""
+        return self.beta * self.weight(step)
+
     def __call__(self, run: ModelRun, step: int) -> Terms:
         """Return the costs of a pass at an optimiser step."""
         kl = sum_of_kl(run)
         reconstruction, auxiliary = -run.log_likelihood, dict(run.auxiliary())
         regulariser = auxiliary.pop(self.name) if self.name in auxiliary else self.regulariser(run, kl)
-        weight = self.beta * self.weight(step)
+        weight = self.weight_at(step)
         return Terms(
             loss=reconstruction + weight * regulariser + sum(auxiliary.values()),
             bound=reconstruction + kl,

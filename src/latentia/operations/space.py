@@ -45,7 +45,7 @@ class TextSpace:
         codes = torch.empty(len(texts), self.model.latent_dim)
         with torch.no_grad():
             for batch in sequential(corpus, rows, ROWS_AT_A_TIME):
-                codes[batch.index] = self.model.encoder(batch).centre
+                codes[batch.index] = self.model.infer(batch).centre
         return codes
 
     def decode(self, codes: Tensor | ArrayLike, strategy: Strategy | None = None) -> list[str]:

@@ -10,6 +10,7 @@ from latentia.functional.schedule import Schedule
 
 FAMILIES: Mapping[type, ModuleType] = {
     encoders.Encoder: encoders,
+    encoders.Refinement: encoders,
     decoders.Decoder: decoders,
     priors.Prior: priors,
     auxiliaries.Auxiliary: auxiliaries,

@@ -124,7 +124,8 @@ class Trainer:
     def update(self, batch: Batch, frozen: str = "", number: int = 0) -> Terms:
         """Make one update of all weights but those of a part; see :class:`latentia.training.plans.Stepper`."""
         self._seed(number)
-        terms = self.objective(self.model(batch.to(self.accelerator.device)), self.step)
+        weight = self.objective.weight_at(self.step)
+        terms = self.objective(self.model(batch.to(self.accelerator.device), kl_weight=weight), self.step)
         self._descend(terms.loss.mean(), frozen)
         return terms
 
@@ -135,7 +136,7 @@ class Trainer:
         batch = batch.to(self.accelerator.device)
         with self.accelerator.autocast():
             with torch.no_grad():
-                latent = model.draw(batch)
+                latent = model.draw(batch, kl_weight=self.objective.weight_at(self.step))
             costs = model.auxiliary(latent, batch)
         self._descend(torch.stack(list(costs.values())).sum(dim=0).mean())
 
