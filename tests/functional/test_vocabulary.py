@@ -32,6 +32,17 @@ def test_value_and_gradients_equal_the_plain_loss(logits_at_a_time, uniform):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("uniform", [True, False])
+def test_weights_at_rest_change_no_other_gradient(uniform):
+    states, weight, bias, tokens = inputs()
+    factor = torch.full((13,), 0.7) if uniform else torch.randn(13)
+    gradients = [
+        torch.autograd.grad((token_log_prob(states, each, bias, tokens) * factor).sum(), (states, bias))
+        for each in (weight, weight.detach())
+    ]
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+
+
 def test_bfloat16_states_come_close():
     states, weight, bias, tokens = inputs(torch.bfloat16)
     ours = token_log_prob(states, weight, bias, tokens)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+import latentia
+from latentia.data import Columns
 from latentia.distributions import DiagonalGaussian, VonMisesFisher
 from latentia.encoders import GradientRefinement
 from latentia.errors import RecipeError
@@ -17,6 +22,8 @@ from latentia.evaluation.aggregate import aggregate_of
 from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO
 from latentia.objectives.base import sum_of_kl
+from latentia.recipes import load_recipe
+from latentia.recipes.runs import Sources, start_run
 from latentia.records import Batch
 from tests.laws.tables import REFINEMENTS, D, model
 from tests.oracles.linear_gaussian import LinearGaussian
@@ -147,6 +154,31 @@ def test_everything_measures_the_refined_posterior():
     assert torch.equal(vae(batch).latents[0].posterior.mean, refined.mean)
     assert torch.equal(vae.draw(batch).posterior.mean, refined.mean)
     assert not torch.allclose(vae.encoder(batch).mean, refined.mean, atol=1e-2)
+
+
+def test_no_room_but_that_of_the_models_reads_an_encoder():
+    sources = Path(latentia.__file__).parent.rglob("*.py")
+    assert {path.parent.name for path in sources if re.search(r"\bencoder\(", path.read_text())} <= {"models"}
+
+
+def test_the_loop_passes_the_weight_of_the_step_and_validation_that_of_the_bound(tmp_path, monkeypatch):
+    seen: list[tuple[bool, float]] = []
+
+    def watch(self, posterior, prior, decoder, batch, kl_weight=1.0):
+        seen.append((self.training, kl_weight))
+        return posterior
+
+    monkeypatch.setattr(GradientRefinement, "forward", watch)
+    (tmp_path / "texts.txt").write_text("".join(f"a b c{n % 3} d{n % 5}\n" for n in range(40)))
+    settings = [
+        ("training.max_steps", 3),
+        ("training.batch_size", 8),
+        ("objective.weight", {"kind": "Linear", "steps": 4}),
+    ]
+    recipe = load_recipe("semi-amortised").with_settings(settings)
+    start_run(Sources([str(tmp_path / "texts.txt")], [], Columns()), recipe, tmp_path / "run", 1, Console(quiet=True))
+    assert [weight for training, weight in seen if training] == [0.0, 0.25, 0.5]
+    assert {weight for training, weight in seen if not training} == {1.0}
 
 
 def test_the_weight_of_the_kl_is_the_objectives_while_training_and_one_elsewhere():

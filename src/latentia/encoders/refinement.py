@@ -126,8 +126,8 @@ class GradientRefinement(Refinement):
             refined = posterior.with_parameters(*point.chunk(2, dim=-1))
             codes = refined.mean + refined.stddev * noise
             with _nothing_dropped(decoder):
-                scores = functional_call(likelihood, dict(zip(names, weights, strict=False)), (codes, batch))
-            kl = kl_divergence(refined, prior.with_parameters(*weights[len(names) :]))
+                scores: Tensor = functional_call(likelihood, dict(zip(names, weights, strict=False)), (codes, batch))
+            kl: Tensor = kl_divergence(refined, prior.with_parameters(*weights[len(names) :]))
             return kl_weight * kl - scores.mean(dim=0)
 
         reached = descend(

@@ -132,7 +132,8 @@ def _curvature(
 def _limited(vectors: Float[Tensor, "B P"], longest: Tensor | float) -> Float[Tensor, "B P"]:
     """Shorten each row to a largest norm."""
     norm = vectors.norm(dim=-1, keepdim=True)
-    return vectors * (longest / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
+    share: Tensor = longest / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+    return vectors * share.clamp(max=1.0)
 
 
 def _through_limit(
