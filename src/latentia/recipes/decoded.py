@@ -103,7 +103,7 @@ def measure_decoded(
 def _centres(space: TextSpace, chosen: Rows) -> Float[Tensor, "N D"]:
     parts = np.array_split(chosen.rows, -(-len(chosen) // ROWS_AT_A_TIME))
     with torch.no_grad():
-        return torch.cat([space.model.encoder(chosen.corpus.batch(part)).centre for part in parts])
+        return torch.cat([space.model.infer(chosen.corpus.batch(part)).centre for part in parts])
 
 
 def _samples(space: TextSpace, count: int, seed: int, advance: Advance) -> list[list[int]]:
