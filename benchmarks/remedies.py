@@ -48,7 +48,7 @@ ROWS = (
     "default", "best",
 )
 # fmt: on
-SAMPLES, EVERY = 500, 20
+SAMPLES, EVERY, DECODED = 500, 20, 500
 EXPENSIVE = 2.0
 """A step that costs more than so many plain ones has its budget of steps divided."""
 TURNS, TURN = 7, 3
@@ -113,7 +113,7 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
         finished = start_run(sources, recipe, folder, seed, CONSOLE)
     if finished:
         (folder / "finished").touch()
-        evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY)
+        evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
     return finished
 
 
