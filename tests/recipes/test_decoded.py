@@ -16,7 +16,7 @@ from latentia.data import Columns, Corpus
 from latentia.data.tokenizer import Word
 from latentia.decoders import Decoder
 from latentia.distributions import DiagonalGaussian
-from latentia.encoders import Encoder
+from latentia.encoders import Encoder, Unrefined
 from latentia.errors import DataError
 from latentia.evaluation import KneserNey
 from latentia.evaluation.text import perplexity_under
@@ -93,7 +93,7 @@ def remembering(encoder: Encoder) -> tuple[TextSpace, Rows]:
     corpus, size = Corpus.from_texts(TEXTS, tokenizer), tokenizer.vocabulary_size
     rows = np.arange(len(corpus))
     decoder = Recall(corpus.batch(rows).tokens, size)
-    model = TextVAE(size, encoder, decoder, AnyRow(), Nothing(), Unmasked(), latent_dim=1)
+    model = TextVAE(size, encoder, decoder, AnyRow(), Nothing(), Unmasked(), Unrefined(), latent_dim=1)
     return TextSpace(model, tokenizer, max_tokens=12), Rows(corpus, rows)
 
 
