@@ -1,11 +1,14 @@
 """Every remedy of the library under one protocol: trained at one budget, evaluated alike, in one table.
 
-usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--passes N] [--recipes A,B] [--seeds N] [--table FILE]
+usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--passes N] [--rows A,B] [--seeds N] [--table FILE]
 
 DIR of --data holds train.txt, valid.txt and test.txt. Each recipe is trained for the same number of passes over the
 training set, in its own batches, with all its schedules scaled to that; --passes 0 trains each as long as it says. A
 recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps. What is done is
 not done again: interrupted rows are resumed, and the table is written anew from all that is there.
+
+A row is a recipe, or one with a setting changed: `--rows density-gap:objective.aggregation_size=4`; `--rows ablation`
+stands for the density gap with groups of 1 to the whole batch.
 
 The cost of a step is a ratio to the recipe `vae` on the same batches, by turns, median over the turns.
 """
@@ -48,6 +51,8 @@ ROWS = (
     "default", "best",
 )
 # fmt: on
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
 SAMPLES, EVERY, DECODED = 500, 20, 500
 EXPENSIVE = 2.0
 """A step that costs more than so many plain ones has its budget of steps divided."""
@@ -67,7 +72,7 @@ class Protocol:
 
     def folder(self, name: str, seed: int) -> Path:
         """Return the run folder of a row."""
-        return self.runs / f"{name}-{self.passes}-{seed}"
+        return self.runs / f"{name.replace(':', '-').replace('=', '-')}-{self.passes}-{seed}"
 
     def file(self, split: str) -> str:
         """Return a file of the corpus."""
@@ -91,12 +96,13 @@ def _arguments() -> tuple[Protocol, list[str], Path]:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/remedies"))
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--recipes", default=",".join(ROWS))
+    parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", type=Path, default=Path("runs/remedies/table.md"))
     given = parser.parse_args()
     protocol = Protocol(given.data, given.runs, given.passes, range(1, given.seeds + 1))
-    return protocol, given.recipes.split(","), given.table
+    rows = ABLATION if given.rows == "ablation" else given.rows.split(",")
+    return protocol, list(rows), given.table
 
 
 def _row(protocol: Protocol, name: str, seed: int) -> bool:
@@ -104,7 +110,7 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
     folder = protocol.folder(name, seed)
     if (folder / "evaluation.json").exists():
         return True
-    recipe = _budgeted(load_recipe(name), protocol, _cost(protocol, name))
+    recipe = _budgeted(_recipe(name), protocol, _cost(protocol, name))
     CONSOLE.rule(folder.name)
     if folder.exists():
         finished = _finished(folder) or resume_run(folder, CONSOLE)
@@ -115,6 +121,13 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
         (folder / "finished").touch()
         evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
     return finished
+
+
+def _recipe(name: str) -> Recipe:
+    """Return the recipe of a row, with the setting that its name may hold."""
+    base, _, setting = name.partition(":")
+    key, _, value = setting.partition("=")
+    return load_recipe(base).with_settings([(key, int(value))] if setting else [])
 
 
 def _finished(folder: Path) -> bool:
@@ -139,7 +152,7 @@ def _cost(protocol: Protocol, name: str) -> float:
     path = protocol.runs / "costs.json"
     costs: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     if name not in costs:
-        costs[name] = _measured_cost(protocol, load_recipe(name))
+        costs[name] = _measured_cost(protocol, _recipe(name))
         path.write_text(json.dumps(costs, indent=1))
     return costs[name]
 
@@ -188,7 +201,7 @@ def _write_table(protocol: Protocol, table: Path) -> None:
         name: [
             folder for seed in protocol.seeds if (folder := protocol.folder(name, seed) / "evaluation.json").exists()
         ]
-        for name in ROWS
+        for name in (*ROWS, *ABLATION)
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
     header, *rows = compare_runs([folder for folders in done.values() for folder in folders])
