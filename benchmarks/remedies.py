@@ -4,7 +4,8 @@ usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--passes N] [--row
 
 DIR of --data holds train.txt, valid.txt and test.txt. Each recipe is trained for the same number of passes over the
 training set, in its own batches, with all its schedules scaled to that; --passes 0 trains each as long as it says. A
-recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps. What is done is
+recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps, but no fewer than a
+tenth. What is done is
 not done again: interrupted rows are resumed, and the table is written anew from all that is there.
 
 A row is a recipe, or one with a setting changed: `--rows density-gap:objective.aggregation_size=4`; `--rows ablation`
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +31,7 @@ import numpy as np
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, build_corpus, read_texts
+from latentia.errors import LatentiaError
 from latentia.evaluation.comparison import as_markdown
 from latentia.recipes import Recipe, load_recipe
 from latentia.recipes.compare import compare_runs
@@ -54,8 +58,8 @@ ROWS = (
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
 SAMPLES, EVERY, DECODED = 500, 20, 500
-EXPENSIVE = 2.0
-"""A step that costs more than so many plain ones has its budget of steps divided."""
+EXPENSIVE, LEAST = 2.0, 0.1
+"""A step that costs more than so many plain ones has its budget of steps divided, down to a tenth."""
 TURNS, TURN = 7, 3
 
 CONSOLE = Console()
@@ -83,12 +87,18 @@ def main() -> None:
     """Train, evaluate and tabulate what is not done yet."""
     protocol, names, table = _arguments()
     protocol.runs.mkdir(parents=True, exist_ok=True)
+    _require_same_data(protocol)
     for seed in protocol.seeds:
         for name in names:
-            if not _row(protocol, name, seed):
+            try:
+                done = _row(protocol, name, seed)
+            except LatentiaError as error:
+                CONSOLE.print(f"{name}, seed {seed}, is left out: {error}")
+                continue
+            if not done:
                 CONSOLE.print("interrupted; run the same command again to go on")
                 return
-            _write_table(protocol, table)
+            _write_table(protocol, names, table)
 
 
 def _arguments() -> tuple[Protocol, list[str], Path]:
@@ -105,22 +115,36 @@ def _arguments() -> tuple[Protocol, list[str], Path]:
     return protocol, list(rows), given.table
 
 
+def _require_same_data(protocol: Protocol) -> None:
+    """Keep the rows of one corpus in one folder."""
+    note, data = protocol.runs / "data.txt", str(protocol.data.resolve())
+    if note.exists() and note.read_text() != data:
+        sys.exit(f"{protocol.runs} holds rows of {note.read_text()}; name another folder with --runs")
+    note.write_text(data)
+
+
 def _row(protocol: Protocol, name: str, seed: int) -> bool:
     """Do what is left of a row; tell whether it is done."""
     folder = protocol.folder(name, seed)
     if (folder / "evaluation.json").exists():
         return True
-    recipe = _budgeted(_recipe(name), protocol, _cost(protocol, name))
     CONSOLE.rule(folder.name)
-    if folder.exists():
-        finished = _finished(folder) or resume_run(folder, CONSOLE)
-    else:
-        sources = Sources([protocol.file("train")], [protocol.file("valid")], Columns())
-        finished = start_run(sources, recipe, folder, seed, CONSOLE)
+    finished = _finished(folder) or _trained(protocol, name, seed)
     if finished:
         (folder / "finished").touch()
         evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
     return finished
+
+
+def _trained(protocol: Protocol, name: str, seed: int) -> bool:
+    """Train a row, or go on with it; tell whether it ended of itself."""
+    folder = protocol.folder(name, seed)
+    if any(folder.glob("checkpoints/step-????????")):
+        return resume_run(folder, CONSOLE)
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe = _budgeted(_recipe(name), protocol, _cost(protocol, name))
+    sources = Sources([protocol.file("train")], [protocol.file("valid")], Columns())
+    return start_run(sources, recipe, folder, seed, CONSOLE)
 
 
 def _recipe(name: str) -> Recipe:
@@ -143,8 +167,8 @@ def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
         return recipe
     with Path(protocol.file("train")).open(encoding="utf-8") as lines:
         sentences = sum(1 for _ in lines)
-    steps = protocol.passes * sentences / recipe.training().batch_size / cost
-    return recipe.with_settings([("training.max_steps", max(1, round(steps)))])
+    steps = protocol.passes * sentences / recipe.training().batch_size
+    return recipe.with_settings([("training.max_steps", round(steps * max(LEAST, 1 / cost)))])
 
 
 def _cost(protocol: Protocol, name: str) -> float:
@@ -195,19 +219,29 @@ class _Timed:
         return time.perf_counter() - begin
 
 
-def _write_table(protocol: Protocol, table: Path) -> None:
-    """Write the table of all rows that are evaluated, in the order of ``ROWS``, with the cost of a step."""
+def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
+    """Write the table of all rows that are evaluated, in the order of ``ROWS``, with steps and the cost of one."""
     done = {
         name: [
             folder for seed in protocol.seeds if (folder := protocol.folder(name, seed) / "evaluation.json").exists()
         ]
-        for name in (*ROWS, *ABLATION)
+        for name in dict.fromkeys((*ROWS, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
     header, *rows = compare_runs([folder for folders in done.values() for folder in folders])
-    named = [[name, *row[1:], f"{_cost(protocol, name):.2f}"] for name, row in zip(done, rows, strict=True)]
+    named = [
+        [name, *row[1:], f"{_steps(done[name][0]):,}", f"{_cost(protocol, name):.2f}"]
+        for name, row in zip(done, rows, strict=True)
+    ]
+    columns = ["recipe", *header[1:], "steps", "time of a step, vae on the same batches = 1"]
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown([["recipe", *header[1:], "time of a step, vae = 1"], *named]) + "\n")
+    table.write_text(as_markdown([columns, *named]) + "\n")
+
+
+def _steps(folder: Path) -> int:
+    """Return the steps that a run took."""
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return max(int(json.loads(line)["step"]) for line in lines)
 
 
 if __name__ == "__main__":

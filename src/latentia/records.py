@@ -113,12 +113,14 @@ class ModelRun:
         latents: Its latent variables.
         log_likelihood: ``log p(x|z)``, in nats a sequence.
         auxiliary: Computes the costs that are trained beside the objective, by name, in nats.
+        apart: Names of those that train nothing but the auxiliary network itself.
     """
 
     batch: Batch
     latents: tuple[Latent, ...]
     log_likelihood: Float[Tensor, "S B"]
     auxiliary: Callable[[], Mapping[str, Tensor]] = dict
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,11 @@ class Terms:
         bound: The reported negative ELBO, every term at weight 1.
         parts: The unweighted terms by name; ``reconstruction`` and ``kl`` are always among them.
         weights: The weight that each term had in ``loss``.
+        apart: What is descended with the loss and trains an auxiliary network alone: it says nothing of the model.
     """
 
     loss: Float[Tensor, "S B"]
     bound: Float[Tensor, "S B"]
     parts: Mapping[str, Float[Tensor, "..."]]
     weights: Mapping[str, float]
+    apart: Float[Tensor, "..."] = field(default_factory=lambda: torch.zeros(()))

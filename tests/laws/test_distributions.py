@@ -12,6 +12,7 @@ from latentia.distributions import (
     DiagonalGaussian,
     GaussianMixture,
     HypersphericalUniform,
+    SharedNoiseGaussian,
     concatenated,
     kl_per_dimension,
 )
@@ -188,3 +189,21 @@ def test_a_learned_prior_is_fitted_to_the_codes_through_the_kl():
         kl.backward()
         optimizer.step()
     assert kl.item() == pytest.approx(math.log(2), abs=0.1)
+
+
+@pytest.mark.parametrize("rank", [1, 8])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_noise_map_of_low_rank_has_a_density(rank, autocast):
+    noise_map = 3 * torch.randn(32, rank) @ torch.randn(rank, 32)
+    exact = torch.logdet(noise_map.double() @ noise_map.double().T + 1e-6 * torch.eye(32, dtype=torch.float64))
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        q = SharedNoiseGaussian(torch.zeros(2, 32), noise_map)
+        entropy, scores = q.entropy(), q.log_prob(q.rsample((4,)))
+    assert entropy[0].item() == pytest.approx(0.5 * (exact.item() + 32 * (1 + math.log(2 * math.pi))), rel=1e-3)
+    assert scores.isfinite().all()
+
+
+def test_the_variance_of_a_mixture_is_that_of_its_draws():
+    p = mixture()
+    draws = p.sample((100_000,))
+    torch.testing.assert_close(p.variance, draws.var(dim=0), rtol=0.03, atol=0)

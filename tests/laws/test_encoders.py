@@ -96,6 +96,11 @@ def test_renormalisation_trains_what_is_evaluated():
     assert trained.mean(dim=0).abs().max() > 0.1
 
 
+def test_renormalisation_of_rows_that_do_not_differ_is_finite():
+    head = BatchNormalisedHead(H, D, renormalise=True)
+    assert head(torch.ones(4, H)).mean.isfinite().all()
+
+
 def test_renormalisation_has_the_gradient_of_the_batchs_statistics():
     """A shift and a stretch of all features of a batch get no gradient: they change no normalised mean."""
     head = BatchNormalisedHead(H, D, renormalise=True)

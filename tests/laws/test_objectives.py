@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from latentia.distributions import DiagonalGaussian, HypersphericalUniform, VonMisesFisher, information_of_each
+from latentia.distributions import (
+    DiagonalGaussian,
+    GaussianMixture,
+    HypersphericalUniform,
+    VonMisesFisher,
+    information_of_each,
+)
 from latentia.errors import RecipeError
 from latentia.functional import schedule
 from latentia.functional.schedule import Constant
@@ -175,12 +181,53 @@ def test_the_log_variance_penalty_counts_both_sides_of_one():
     torch.testing.assert_close(measured, torch.tensor([0.3, 0.05]))
 
 
-def test_the_estimate_of_a_critic_is_weighted_and_the_rest_of_its_costs_are_not():
+def test_the_estimate_of_a_critic_is_weighted_and_its_own_cost_stands_apart():
     run = a_run()
     critic, estimate = torch.randn(2, 8), torch.randn(2, 8)
     run = replace(run, auxiliary=lambda: {"critic": critic, "dual_kl": estimate})
-    terms = DualEstimate(Constant(0.3))(run, 0)
-    torch.testing.assert_close(terms.loss, -run.log_likelihood + 0.3 * estimate + critic)
+    terms = DualEstimate(Constant(0.3))(replace(run, apart=("critic",)), 0)
+    torch.testing.assert_close(terms.loss, -run.log_likelihood + 0.3 * estimate)
+    torch.testing.assert_close(terms.apart, critic)
+
+
+def learned(run: ModelRun) -> ModelRun:
+    """The run under a mixture prior."""
+    (latent,) = run.latents
+    prior = GaussianMixture(DiagonalGaussian(torch.randn(2, 3), torch.zeros(2, 3)))
+    return replace(run, latents=(replace(latent, prior=prior),))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [DensityGap(Constant()), *(kind(Constant()) for kind in (FreeBitsDimension, FreeBitsExample, FreeBitsTotal))],
+)
+def test_objectives_that_need_a_simple_prior_refuse_a_mixture(objective):
+    with pytest.raises(RecipeError):
+        objective(learned(a_run()), 0)
+
+
+@pytest.mark.parametrize(
+    "objective", [ELBO(Constant()), DensityGap(Constant(), "joint"), MaximumMeanDiscrepancy(Constant())]
+)
+def test_objectives_that_draw_from_the_prior_take_a_mixture(objective):
+    assert objective(learned(a_run()), 0).loss.isfinite().all()
+
+
+def test_the_joint_gap_of_an_aggregate_that_is_the_mixture_is_nothing():
+    """The marginal form would be minus the total correlation here, two thirds of a nat or more."""
+    components = DiagonalGaussian(torch.tensor([[-4.0] * 3, [4.0] * 3]), torch.zeros(2, 3))
+    latent = Latent("z", components.rsample((1,)), components, GaussianMixture(components))
+    run = ModelRun(Batch.collate([[4]] * 2), (latent,), torch.zeros(1, 2))
+    gap = DensityGap(Constant(), "joint", draws=2000).regulariser(run, torch.zeros(2))
+    torch.testing.assert_close(gap, torch.zeros(2), atol=1e-4, rtol=0)
+
+
+def test_posterior_and_prior_of_different_spaces_are_refused():
+    (latent,) = directional_run(4).latents
+    for prior in (DiagonalGaussian(torch.zeros(4), torch.zeros(4)), learned(a_run(4, 4)).latents[0].prior):
+        run = replace(directional_run(4), latents=(replace(latent, prior=prior),))
+        with pytest.raises(RecipeError, match="no KL"):
+            sum_of_kl(run)
 
 
 def test_the_dual_estimate_needs_a_critic():

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.distributions import kl_divergence
 
 from latentia.distributions import (
     DiagonalGaussian,
@@ -235,14 +236,39 @@ def test_two_phases_have_the_mean_and_the_spread_of_the_difference_estimator():
 
 
 def test_two_phases_agree_with_one():
+    """Where twenty draws and four hundred differ by much more than the tolerance: posteriors far from the true ones."""
     vae = model().eval()
-    batches = [Batch.collate([[4, 5], [6, 6]] * 40), Batch.collate([[4], [5, 6]] * 40)]
-    one = importance_weighted_likelihood(vae, batches, 200)
-    two = importance_weighted_likelihood(vae, batches, 200, every=4)
-    assert (one.estimator, two.estimator) == ("nll_iw(200)", "nll_iw(200), two-phase 1/4")
-    difference = (one.nll_iw.mean() - two.nll_iw.mean()).item()
-    assert difference == pytest.approx(0, abs=0.02)
+    head = vae.encoder.posterior.parameters_of
+    head.weight.data.zero_()
+    head.bias.data.copy_(torch.tensor([2.0, -2.0, 2.0, 0.5, 0.5, 0.5]))
+    batches = [Batch.collate([[4, 5], [6, 6]] * 150), Batch.collate([[4], [5]] * 150)]
+    few = importance_weighted_likelihood(vae, batches, 20).nll_iw.mean().item()
+    one = importance_weighted_likelihood(vae, batches, 400)
+    two = importance_weighted_likelihood(vae, batches, 400, every=4)
+    assert (one.estimator, two.estimator) == ("nll_iw(400)", "nll_iw(400), two-phase 1/4")
+    value, error = mean_and_standard_error(two.nll_iw)
+    assert few - one.nll_iw.mean().item() > 6 * error
+    assert value == pytest.approx(one.nll_iw.mean().item(), abs=3 * error)
     torch.testing.assert_close(one.kl, two.kl)
+
+
+def test_fewer_draws_than_few_are_one_phase():
+    likelihood = importance_weighted_likelihood(model().eval(), [Batch.collate([[4, 5]] * 8)], 5, every=2)
+    assert likelihood.nll_iw.isfinite().all()
+    assert likelihood.samples == 5
+
+
+def test_the_chosen_of_a_corpus_in_order_are_not_its_shortest():
+    chosen = []
+
+    def watch(rough: torch.Tensor, fine: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        chosen.append(kept)
+        return rough
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("latentia.evaluation.likelihood.two_phase", watch)
+        importance_weighted_likelihood(model().eval(), [Batch.collate([[4]] * 10)], 25, every=4)
+    assert chosen[0].nonzero().flatten().tolist() == [2, 6]
 
 
 def test_two_phases_need_two_sequences_for_all_draws():
@@ -261,9 +287,14 @@ def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound()
     vae.auxiliary = DualCritic(3, features=8)
     result = evaluate(vae, lambda: [batch], words, 2, 0)
     assert result["dual"]["is_bound"] is False
-    together = result["reconstruction"] + result["dual"]["kl"]["value"]
+    assert result["dual"]["of"] == "KL(q(z|x) || p(z))"
+    together = result["reconstruction"] + result["dual"]["estimate"]["value"]
     assert result["dual"]["negative_elbo"]["value"] == pytest.approx(together, abs=1e-4)
-    assert result["dual"]["kl"]["value"] != pytest.approx(result["kl"], abs=1e-3)
+    assert result["dual"]["estimate"]["value"] != pytest.approx(result["kl"], abs=1e-3)
+    vae.auxiliary = DualCritic(3, of_each=False, features=8)
+    of_aggregate = evaluate(vae, lambda: [batch], words, 2, 0)["dual"]
+    assert of_aggregate["of"] == "KL(q(z) || p(z))"
+    assert "negative_elbo" not in of_aggregate
 
 
 def test_an_aggregate_that_is_the_learned_prior_has_no_gap():
@@ -271,3 +302,19 @@ def test_an_aggregate_that_is_the_learned_prior_has_no_gap():
     assert marginal_gap(components, components).abs().max() < 1e-9
     gap = joint_gap(components, GaussianMixture(components), 500)
     assert gap["value"] == pytest.approx(0, abs=1e-4)
+
+
+def test_gaps_to_a_prior_that_is_not_standard_are_closed_form():
+    """KL(N(m, v) || N(0, 1)), wide and narrow."""
+    prior = DiagonalGaussian(torch.tensor([[3.0, -1.0, 0.5]]), torch.tensor([[1.5, -4.0, -9.0]]))
+    exact = kl_divergence(prior, standard_normal(3))[0]
+    assert marginal_gap(standard_normal(3), prior).sum().item() == pytest.approx(exact.item(), rel=1e-4)
+
+
+def test_a_gap_to_a_mixture_sees_its_narrow_component():
+    prior = DiagonalGaussian(torch.tensor([[0.0], [20.0]]), torch.tensor([[-9.0], [0.0]]))
+    gap = marginal_gap(prior, DiagonalGaussian(prior.mean, torch.tensor([[-9.0], [1.0]])))
+    wide = kl_divergence(
+        DiagonalGaussian(torch.zeros(1), torch.ones(1)), DiagonalGaussian(torch.zeros(1), torch.zeros(1))
+    )
+    assert gap.item() == pytest.approx(0.5 * wide.item(), rel=1e-3)

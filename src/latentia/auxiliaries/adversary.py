@@ -31,6 +31,8 @@ class Adversary(Auxiliary):
     Autoencoders, 2020.
     """
 
+    own_costs = ("discriminator",)
+
     def __init__(self, latent_dim: PositiveInt, strength: NonNegativeFloat = 10.0, features: PositiveInt = 512) -> None:
         """Build the discriminator."""
         super().__init__()

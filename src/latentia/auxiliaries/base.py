@@ -13,6 +13,8 @@ class Auxiliary(nn.Module, ABC):
     """Costs of codes that are trained beside the objective; they never enter a bound or a reported likelihood."""
 
     if_left_out = "Nothing"
+    own_costs: tuple[str, ...] = ()
+    """Names of the costs that train nothing but this network; they are no part of the loss that is recorded."""
 
     @abstractmethod
     def forward(self, latent: Latent, batch: Batch) -> Mapping[str, Float[Tensor, "S B"]]:

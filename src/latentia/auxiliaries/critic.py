@@ -14,7 +14,8 @@ from latentia.records import Batch, Latent
 from latentia.shapes import PositiveInt
 
 LIMIT = 20.0
-"""Largest value of the critic, in nats: beyond it the exponential of one draw would swamp all others."""
+"""Value of the critic, in nats, from which on it grows logarithmically, so that its exponential grows linearly: it
+cannot overflow, and neither side loses its gradient."""
 
 
 class DualCritic(Auxiliary):
@@ -31,6 +32,9 @@ class DualCritic(Auxiliary):
 
     The critic knows ``x`` by the centre of its posterior, which for :math:`z = G(x, \epsilon)` is :math:`G(x, 0)`.
 
+    Attributes:
+        estimated: The divergence whose estimate this is.
+
     Args:
         latent_dim: Features of a code, ``D``.
         of_each: Let the critic know the sequence: the KL of each posterior (iVAE). Without, the KL of their aggregate,
@@ -40,10 +44,13 @@ class DualCritic(Auxiliary):
     Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, equations 5 to 9.
     """
 
+    own_costs = ("critic",)
+
     def __init__(self, latent_dim: PositiveInt, of_each: bool = True, features: PositiveInt = 512) -> None:
         """Build the critic."""
         super().__init__()
         self.of_each = of_each
+        self.estimated = "KL(q(z|x) || p(z))" if of_each else "KL(q(z) || p(z))"
         self.critic = nn.Sequential(
             nn.Linear(latent_dim * (1 + of_each), features), nn.LeakyReLU(0.2),
             nn.Linear(features, features), nn.LeakyReLU(0.2),
@@ -66,4 +73,5 @@ class DualCritic(Auxiliary):
         """The value of the critic with these weights."""
         seen = torch.cat([codes, centre.expand_as(codes)], dim=-1) if self.of_each else codes
         value: Tensor = functional_call(self.critic, dict(weights), seen)
-        return value[..., 0].float().clamp(max=LIMIT)
+        value = value[..., 0].float()
+        return value.clamp(max=LIMIT) + (value - LIMIT).clamp(min=0).log1p()

@@ -46,6 +46,11 @@ class GaussianMixture(CodeDistribution):
         """The mean."""
         return self.components.mean.mean(dim=0)
 
+    @property
+    def variance(self) -> Float[Tensor, " D"]:
+        """Variance of each dimension: that within the components and that of their means."""
+        return self.components.variance.mean(dim=0) + self.components.mean.var(dim=0, unbiased=False)
+
     def with_parameters(self, *parameters: Tensor) -> GaussianMixture:
         """Return a mixture of other components."""
         return GaussianMixture(DiagonalGaussian(*parameters))

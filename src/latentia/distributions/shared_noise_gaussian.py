@@ -51,15 +51,19 @@ class SharedNoiseGaussian(CodeDistribution):
         return self.location
 
     @property
-    def covariance(self) -> Float[Tensor, "D D"]:
-        """Covariance of every row."""
-        identity = torch.eye(self.event_shape[0], dtype=self.noise_map.dtype, device=self.noise_map.device)
-        return self.noise_map @ self.noise_map.T + JITTER * identity
+    def covariance(self) -> Float64[Tensor, "D D"]:
+        """Covariance of every row; in float32 the rounding of a map of low rank would exceed what is added."""
+        noise_map = self.noise_map.double()
+        with torch.autocast(noise_map.device.type, enabled=False):
+            square = noise_map @ noise_map.T
+        return square + JITTER * torch.eye(len(square), dtype=square.dtype, device=square.device)
 
     @property
     def marginals(self) -> DiagonalGaussian:
         """The distribution of single dimensions."""
-        return DiagonalGaussian(self.location, self.covariance.diagonal().log().expand_as(self.location))
+        return DiagonalGaussian(
+            self.location, self.covariance.diagonal().log().to(self.location).expand_as(self.location)
+        )
 
     def with_parameters(self, *parameters: Tensor) -> SharedNoiseGaussian:
         """Return a distribution with other means."""
@@ -74,7 +78,9 @@ class SharedNoiseGaussian(CodeDistribution):
         """Draw codes with gradients to mean and map."""
         shape = self._extended_shape(torch.Size(sample_shape))
         noise = torch.randn_like(self.noise_map[:1].expand(shape[:-1].numel(), -1))
-        drawn: Tensor = self.location + (noise @ self.noise_map.T).view(shape)
+        with torch.autocast(noise.device.type, enabled=False):
+            mapped = noise @ self.noise_map.T
+        drawn: Tensor = self.location + mapped.view(shape)
         return drawn + math.sqrt(JITTER) * torch.randn_like(drawn)
 
     def log_prob(self, value: Float[Tensor, "*samples D"]) -> Float[Tensor, "*rows"]:
@@ -100,7 +106,7 @@ class SharedNoiseGaussian(CodeDistribution):
 
     def _factor(self) -> tuple[Float64[Tensor, "D D"], Float64[Tensor, ""]]:
         """Cholesky factor of the covariance and half the log of its determinant."""
-        factor = torch.linalg.cholesky(self.covariance.double())
+        factor = torch.linalg.cholesky(self.covariance)
         return factor, factor.diagonal().log().sum()
 
     def _whiten(self, difference: Float64[Tensor, "*rows D"], factor: Float64[Tensor, "D D"]) -> Tensor:
@@ -113,7 +119,7 @@ class SharedNoiseGaussian(CodeDistribution):
 def _kl_shared_noise_diagonal(posterior: SharedNoiseGaussian, prior: DiagonalGaussian) -> Tensor:
     r""":math:`\tfrac12 (\mathrm{tr}(V^{-1} S) + (\mu - m)^T V^{-1} (\mu - m) - D - \log \det S + \log \det V)`."""
     precision = (-prior.log_variance.double()).exp()
-    spread = (posterior.covariance.double().diagonal() * precision).sum(dim=-1)
+    spread = (posterior.covariance.diagonal() * precision).sum(dim=-1)
     shift = ((posterior.location.double() - prior.location.double()).square() * precision).sum(dim=-1)
     log_determinants = prior.log_variance.double().sum(dim=-1) - 2 * posterior._factor()[1]  # noqa: SLF001
     divergence = 0.5 * (spread + shift - posterior.event_shape[0] + log_determinants)

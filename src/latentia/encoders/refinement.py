@@ -115,10 +115,13 @@ class GradientRefinement(Refinement):
         """Return the refined posteriors, also where gradients are off.
 
         Raises:
-            RecipeError: For posteriors other than diagonal Gaussians, whose parameters cannot take any value.
+            RecipeError: For posteriors other than diagonal Gaussians, whose parameters cannot take any value, and for
+                priors from which their KL has no closed form.
         """
         if not isinstance(posterior, DiagonalGaussian):
             raise RecipeError("gradient refinement needs Gaussian posteriors", "set model.encoder.posterior.kind")
+        if not isinstance(prior, DiagonalGaussian):
+            raise RecipeError("gradient refinement needs a Gaussian prior", "set model.prior.kind=StandardNormal")
         names = [f"decoder.{name}" for name, _ in decoder.named_parameters()]
         likelihood = _Likelihood(decoder)
 

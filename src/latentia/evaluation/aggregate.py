@@ -15,7 +15,7 @@ from latentia.functional.importance import mean_and_standard_error
 from latentia.models import TextVAE
 from latentia.records import Batch
 
-GRID_LIMIT, GRID_POINTS = 8.0, 4097
+GRID_LIMIT, GRID_POINTS, GRID_LARGEST, SPACING = 8.0, 4097, 65_537, 0.25
 
 
 @torch.no_grad()
@@ -48,9 +48,10 @@ def marginal_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float[
     r"""Gap of each dimension to the prior, :math:`\mathrm{KL}(p(z_i) \| q(z_i))` in nats, by quadrature.
 
     The published estimate draws from the prior; one dimension can be integrated instead, by the trapezoidal rule
-    on 4,097 points from 8 standard deviations below the lowest component of the prior to 8 above the highest, outside
-    of which it holds 1e-15 of its mass. A posterior much narrower than the grid's 0.004, for a standard normal prior,
-    leaves a gap so large that its digits do not matter.
+    on 4,097 points, or as many more as the narrowest component of the prior asks for up to 65,537, from 8 standard
+    deviations below the lowest component to 8 above the highest, outside of which the prior holds 1e-15 of its mass. A
+    posterior much narrower than the grid's 0.004, for a standard normal prior, leaves a gap so large that its digits do
+    not matter.
 
     Args:
         aggregate: One row a sequence, which stand for their equal mixture.
@@ -59,7 +60,8 @@ def marginal_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float[
     Source: Zhang et al., Improving Variational Autoencoders with Density Gap-based Regularization, 2022, section 5.
     """
     limit = (prior.mean.abs() + GRID_LIMIT * prior.stddev).max().item()
-    points = torch.linspace(-limit, limit, GRID_POINTS, dtype=torch.float64, device=prior.mean.device)
+    steps = min(GRID_LARGEST, max(GRID_POINTS, round(2 * limit / (SPACING * prior.stddev.min().item()))))
+    points = torch.linspace(-limit, limit, steps, dtype=torch.float64, device=prior.mean.device)
     log_prior, log_aggregate = (
         marginal_log_density(points, each.mean, each.log_variance) for each in (prior, aggregate)
     )

@@ -28,7 +28,7 @@ class Likelihood:
 
     Attributes:
         reconstruction: ``-E_q log p(x|z)``, the mean over the samples.
-        kl: ``KL(q(z|x) || p(z))``, in closed form.
+        kl: ``KL(q(z|x) || p(z))``, in closed form, or from the samples where the prior is a mixture.
         nll_iw: The importance-weighted estimate of ``-log p(x)`` with ``samples`` draws; with ``every`` above 1 numbers
             whose mean estimates its mean, see :func:`two_phase`.
         samples: ``K``.
@@ -83,7 +83,9 @@ def importance_weighted_likelihood(
     parts = []
     done = 0
     for batch in batches:
-        chosen = torch.arange(done, done + len(batch), device=batch.tokens.device) % every == 0
+        # From the middle of each stretch: batches come by length, and the first of each would be the shortest.
+        place = torch.arange(done, done + len(batch), device=batch.tokens.device)
+        chosen = (place + every // 2) % every == 0
         parts.append((*_batch_likelihood(model, batch, chosen, samples), chosen))
         done += len(batch)
         advance(len(batch))
@@ -140,10 +142,10 @@ def _scored(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor,
     posterior, kept = model.infer(batch), []
     for done in range(0, samples, chunk):
         run = model.explain(batch, posterior, min(chunk, samples - done))
-        kept.append((run.log_likelihood, importance_weights(run)))
-    log_likelihood, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
+        kept.append((run.log_likelihood, importance_weights(run), sum_of_kl(run).expand_as(run.log_likelihood)))
+    log_likelihood, log_weights, kl = (torch.cat(column) for column in zip(*kept, strict=True))
     few, every = -log_mean_exp(log_weights[:FEW]), -log_mean_exp(log_weights)
-    return -log_likelihood.mean(dim=0), sum_of_kl(run), few, every
+    return -log_likelihood.mean(dim=0), kl.mean(dim=0), few, every
 
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:

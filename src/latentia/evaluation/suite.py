@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from latentia.auxiliaries import DualCritic
 from latentia.distributions import (
     CodeDistribution,
     DiagonalGaussian,
@@ -68,7 +69,7 @@ def evaluate(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance, every)
-        costs = auxiliary_costs(model, batches())
+        dual = _dual(model, batches(), likelihood)
     bound = likelihood.elbo.mean().item()
     if not math.isfinite(bound):
         raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
@@ -78,7 +79,7 @@ def evaluate(
         "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
         "kl_estimator": "draws" if isinstance(model.prior(), GaussianMixture) else "closed form",
-        **_dual(likelihood, costs),
+        **dual,
         **_space(aggregate_of(model, batches()), model.prior(), likelihood, seed),
     }
 
@@ -95,12 +96,15 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
     }
 
 
-def _dual(likelihood: Likelihood, costs: dict[str, Tensor]) -> dict[str, Any]:
-    """A critic's estimate of the KL and what it makes of the ELBO, where the model has a critic."""
-    if "dual_kl" not in costs:
+def _dual(model: TextVAE, batches: Iterable[Batch], likelihood: Likelihood) -> dict[str, Any]:
+    """A critic's estimate and, if it is of the KL, what it makes of the ELBO, where the model has a critic."""
+    if not isinstance(model.auxiliary, DualCritic):
         return {}
-    estimates = {"kl": costs["dual_kl"], "negative_elbo": likelihood.reconstruction + costs["dual_kl"]}
-    return {"dual": {**{name: average(values) for name, values in estimates.items()}, "is_bound": False}}
+    estimate = auxiliary_costs(model, batches)["dual_kl"]
+    dual: dict[str, Any] = {"of": model.auxiliary.estimated, "estimate": average(estimate), "is_bound": False}
+    if model.auxiliary.of_each:
+        dual["negative_elbo"] = average(likelihood.reconstruction + estimate)
+    return {"dual": dual}
 
 
 def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:

@@ -48,7 +48,10 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
 
 def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What a critic says, where there is one."""
-    names = {"kl": "KL(q(z|x) || p(z)), dual estimate", "negative_elbo": "reconstruction + dual estimate, no bound"}
+    names = {
+        "estimate": f"{dual.get('of')}, dual estimate",
+        "negative_elbo": "reconstruction + dual estimate, no bound",
+    }
     return [_row(names[key], **dual[key]) for key in names if key in dual]
 
 

@@ -76,7 +76,7 @@ class TextVAE(nn.Module):
         def costs() -> Mapping[str, Tensor]:
             return {**self.auxiliary(latent, batch), **of_mask}
 
-        return ModelRun(batch, (latent,), log_likelihood, costs)
+        return ModelRun(batch, (latent,), log_likelihood, costs, self.auxiliary.own_costs)
 
     def draw(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> Latent:
         """Infer, and draw ``samples`` codes an example."""

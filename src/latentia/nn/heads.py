@@ -158,7 +158,8 @@ class BatchNormalisedHead(PosteriorHead):
 
     Batches of one length have the statistics of that length, and evaluation has those of all: what is evaluated is not
     quite what was trained. With ``renormalise`` training uses the averages too, while gradients still flow as through
-    the batch's statistics; the bound on the KL then holds over many batches, not within each.
+    the batch's statistics; the bound on the KL then holds over many batches, not within each, and only as well as the
+    averages keep up with the features.
 
     Source: Zhu et al., A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020, section 4; Ioffe, Batch
     Renormalization, 2017, section 3.
@@ -197,7 +198,8 @@ class BatchNormalisedHead(PosteriorHead):
     def _renormalised(self, normalised: Tensor, mean: Tensor) -> Tensor:
         """Undo the normalisation by the batch's statistics and normalise by the averages, without new gradients."""
         average, variance = self._statistics()
-        scale = (mean.var(dim=0, unbiased=False) / variance).sqrt().clamp(1 / self.SCALES, self.SCALES)
+        variance, of_batch = variance + self.normalise.eps, mean.var(dim=0, unbiased=False) + self.normalise.eps
+        scale = (of_batch / variance).sqrt().clamp(1 / self.SCALES, self.SCALES)
         shift = ((mean.mean(dim=0) - average) / variance.sqrt()).clamp(-self.SHIFTS, self.SHIFTS)
         return normalised * scale + shift
 

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from latentia.distributions import GaussianMixture
+from latentia.distributions import DiagonalGaussian, GaussianMixture, SharedNoiseGaussian
+from latentia.errors import RecipeError
 from latentia.functional.schedule import Schedule
 from latentia.records import Latent, ModelRun, Terms
 
@@ -19,7 +21,7 @@ class Objective(ABC):
         \text{bound} = -\log p(x|z) + \mathrm{KL}(q(z|x) \| p(z))
 
     The bound is the negative ELBO with the true KL at weight 1, whatever is trained. Auxiliary costs of the pass are
-    added to the loss alone; the one that has the objective's own name is its regulariser.
+    added to the loss alone. An objective ``of_auxiliary`` takes the one that has its name as its regulariser.
 
     An objective is written by naming its ``regulariser`` and saying whether the loss at ``w = 1`` is an upper
     bound of ``-log p(x)`` (``is_bound``).
@@ -28,6 +30,7 @@ class Objective(ABC):
     is_bound: bool
     name: str
     beta: float = 1.0
+    of_auxiliary = False
 
     def __init__(self, weight: Schedule) -> None:
         """Take the weight of the regulariser at each step."""
@@ -45,13 +48,16 @@ class Objective(ABC):
         """Return the costs of a pass at an optimiser step."""
         kl = sum_of_kl(run)
         reconstruction, auxiliary = -run.log_likelihood, dict(run.auxiliary())
-        regulariser = auxiliary.pop(self.name) if self.name in auxiliary else self.regulariser(run, kl)
+        apart = {name: auxiliary.pop(name) for name in run.apart}
+        estimated = self.of_auxiliary and self.name in auxiliary
+        regulariser = auxiliary.pop(self.name) if estimated else self.regulariser(run, kl)
         weight = self.weight_at(step)
         return Terms(
             loss=reconstruction + weight * regulariser + sum(auxiliary.values()),
             bound=reconstruction + kl,
-            parts={"reconstruction": reconstruction, "kl": kl, self.name: regulariser, **auxiliary},
+            parts={"reconstruction": reconstruction, "kl": kl, self.name: regulariser, **auxiliary, **apart},
             weights={"reconstruction": 1.0, self.name: weight, **dict.fromkeys(auxiliary, 1.0)},
+            apart=sum(apart.values(), start=torch.zeros_like(reconstruction)),
         )
 
 
@@ -68,6 +74,18 @@ def sum_of_kl(run: ModelRun) -> Float[Tensor, " B"]:
 
 
 def _kl(latent: Latent) -> Float[Tensor, " B"]:
-    if isinstance(latent.prior, GaussianMixture):
-        return -latent.posterior.entropy() - latent.prior.log_prob(latent.sample).mean(dim=0)
-    return kl_divergence(latent.posterior, latent.prior)
+    """The KL of one latent variable.
+
+    Raises:
+        RecipeError: If posterior and prior do not live in one space.
+    """
+    posterior, prior = latent.posterior, latent.prior
+    if isinstance(prior, GaussianMixture) and isinstance(posterior, DiagonalGaussian | SharedNoiseGaussian):
+        return -posterior.entropy() - prior.log_prob(latent.sample).mean(dim=0)
+    try:
+        return kl_divergence(posterior, prior)
+    except NotImplementedError:
+        kinds = f"{type(posterior).__name__} and a prior {type(prior).__name__}"
+        raise RecipeError(
+            f"a posterior {kinds} have no KL", "set model.prior to one of the posterior's space"
+        ) from None

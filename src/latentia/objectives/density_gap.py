@@ -56,7 +56,8 @@ class DensityGap(Objective):
         """Return to each example the gap of its group.
 
         Raises:
-            RecipeError: For the marginal form on a sphere, whose dimensions are not independent under the prior.
+            RecipeError: For the marginal form where dimensions are not independent under the prior: on a sphere, and
+                under a mixture.
         """
         (latent,) = run.latents
         posterior, prior = latent.posterior, latent.prior
@@ -64,6 +65,10 @@ class DensityGap(Objective):
             raise RecipeError("the density gap needs continuous codes", "take another objective")
         if not self.joint and not isinstance(posterior, DiagonalGaussian):
             raise RecipeError("the marginal density gap needs Gaussian posteriors", "set objective.form=joint")
+        if not self.joint and not isinstance(prior, DiagonalGaussian):
+            raise RecipeError(
+                "the marginal density gap needs a prior of independent dimensions", "set objective.form=joint"
+            )
         size = self.aggregation_size or len(run.batch)
         groups = zip(*(part.split(size) for part in posterior.parameters), strict=True)
         gaps = [self._gap(posterior.with_parameters(*group), prior).expand(len(group[0])) for group in groups]

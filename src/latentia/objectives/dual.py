@@ -17,7 +17,7 @@ class DualEstimate(Objective):
     Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, equations 5 to 9.
     """
 
-    name, is_bound = "dual_kl", False
+    name, is_bound, of_auxiliary = "dual_kl", False, True
 
     def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, "..."]:
         """Complain: the critic's cost takes this place.

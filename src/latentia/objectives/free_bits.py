@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from latentia.distributions import DiagonalGaussian, kl_per_dimension
+from latentia.distributions import DiagonalGaussian, GaussianMixture, kl_per_dimension
 from latentia.errors import RecipeError
 from latentia.functional.schedule import Schedule
 from latentia.objectives.base import Objective
@@ -63,7 +63,13 @@ class FreeBitsTotal(Objective):
         self.nats = nats
 
     def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Return the cost of each example."""
+        """Return the cost of each example.
+
+        Raises:
+            RecipeError: Under a mixture, whose KL is known from draws: the mean of a floor of draws is above the floor.
+        """
+        if any(isinstance(latent.prior, GaussianMixture) for latent in run.latents):
+            raise RecipeError("free bits need a KL in closed form", "set model.prior.kind=StandardNormal")
         return kl.clamp(min=self.nats)
 
 
@@ -72,5 +78,8 @@ def _per_dimension(run: ModelRun) -> Float[Tensor, "B D"]:
     (latent,) = run.latents
     posterior, prior = latent.posterior, latent.prior
     if not isinstance(posterior, DiagonalGaussian) or not isinstance(prior, DiagonalGaussian):
-        raise RecipeError("free bits a dimension need Gaussian posteriors", "set objective.kind=FreeBitsTotal")
+        raise RecipeError(
+            "free bits a dimension need Gaussian posteriors and a Gaussian prior",
+            "set objective.kind=FreeBitsTotal, or model.prior.kind=StandardNormal",
+        )
     return kl_per_dimension(posterior, prior)

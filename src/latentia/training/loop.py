@@ -26,6 +26,8 @@ from latentia.training.settings import Training
 from latentia.training.validation import validate
 
 DIVERGED = "lower training.optimizer.learning_rate or training.clip_norm; what was saved before is intact"
+FROZEN_WITH = {"": (), "encoder": ("encoder",), "decoder": ("decoder", "prior")}
+"""Parts that rest when one does: the prior is of the generative side."""
 LOG_EVERY = 50
 """Steps between training records; their values are read back from the device together."""
 
@@ -70,6 +72,11 @@ class Trainer:
         optimizer = settings.optimizer.build(groups_of(model))
         self.plain_model = model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        # A critic's gradient may be a million times the model's, which would then stand still.
+        named = list(model.named_parameters())
+        apart = [weight for name, weight in named if name.startswith("auxiliary.")]
+        together = [weight for name, weight in named if not name.startswith("auxiliary.")]
+        self.clipped_together = [weights for weights in (together, apart) if weights]
         self.checkpoints = Checkpoints(folder)
         self.progress = Progress(memory=settings.plan.memory)
         self.total, self.window, self.since = 0, _Window(), 0.0
@@ -126,7 +133,7 @@ class Trainer:
         self._seed(number)
         weight = self.objective.weight_at(self.step)
         terms = self.objective(self.model(batch.to(self.accelerator.device), kl_weight=weight), self.step)
-        self._descend(terms.loss.mean(), frozen)
+        self._descend((terms.loss + terms.apart).mean(), frozen)
         return terms
 
     def update_auxiliary(self, batch: Batch, number: int) -> None:
@@ -147,11 +154,12 @@ class Trainer:
     def _descend(self, loss: Tensor, frozen: str = "") -> None:
         """Follow the gradient of a loss in all weights but those of a part."""
         self.accelerator.backward(loss)
-        if frozen:
-            for weight in self.plain_model.get_submodule(frozen).parameters():
+        for part in FROZEN_WITH[frozen]:
+            for weight in self.plain_model.get_submodule(part).parameters():
                 weight.grad = None
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf)
-        self._require_finite(loss.detach(), norm, self.step)
+        largest = self.settings.clip_norm or math.inf
+        norms = [self.accelerator.clip_grad_norm_(weights, largest) for weights in self.clipped_together]
+        self._require_finite(loss.detach(), torch.stack(norms).sum(), self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 

@@ -29,7 +29,7 @@ class ConstantRate(LearningRate):
 
     def factor(self, step: int, total_steps: int) -> float:
         """Return 1 once warm."""
-        return _warmup(step, self.warmup_steps)
+        return _warmup(step, self.warmup_steps, total_steps)
 
 
 class CosineRate(LearningRate):
@@ -49,7 +49,7 @@ class CosineRate(LearningRate):
         """Return the factor of a step."""
         progress = min(1.0, step / max(1, total_steps))
         decay = self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
-        return decay * _warmup(step, self.warmup_steps)
+        return decay * _warmup(step, self.warmup_steps, total_steps)
 
 
 class Optimizer(ABC):
@@ -117,5 +117,6 @@ def groups_of(model: nn.Module) -> list[dict[str, Any]]:
     return [{"params": weights, "pace": pace} for weights, pace in groups if weights]
 
 
-def _warmup(step: int, steps: int) -> float:
-    return min(1.0, (step + 1) / (steps + 1))
+def _warmup(step: int, steps: int, total_steps: int) -> float:
+    """A line to 1 over so many steps, but at most a tenth of the run."""
+    return min(1.0, (step + 1) / (min(steps, total_steps // 10) + 1))
