@@ -120,6 +120,13 @@ def test_priors_integrate_to_one_or_declare_a_bound(name):
     assert_is_mean_of(torch.ones(()), (q.log_prob(draws) - proposal.log_prob(draws)).exp())
 
 
+@pytest.mark.parametrize("name", PRIORS)
+def test_variances_of_priors_are_those_of_draws(name):
+    q = PRIORS[name]()()
+    draws = q.sample((50_000,))
+    assert_is_mean_of(q.variance, (draws - q.mean).square())
+
+
 def test_rows_of_a_mixture_are_scored_as_alone(build):
     q = build(4)
     codes = reference(q).sample((6,)).double()
