@@ -10,6 +10,7 @@ from latentia.distributions import DiagonalGaussian
 from latentia.functional.schedule import Constant
 from latentia.models import TextVAE
 from latentia.objectives import ELBO, DualEstimate
+from latentia.recipes import load_recipe
 from latentia.records import Batch, Latent
 from tests.laws.tables import AUXILIARIES, D, V, model
 
@@ -91,6 +92,11 @@ def test_the_adversary_cannot_tell_the_prior_from_itself():
         kept, refused = (adversary.discriminator(torch.randn(4000, D)) > 0).float().mean(dim=1).split(2000)
     accuracy = 0.5 * (kept.mean() + 1 - refused.mean()).item()
     assert accuracy == pytest.approx(0.5, abs=4 * (0.25 / 4000) ** 0.5)
+
+
+def test_the_adversary_is_as_strong_as_codes_need_to_follow():
+    assert Adversary(D).strength >= 10
+    assert load_recipe("aae").settings["model"]["auxiliary"]["strength"] >= 10
 
 
 def test_the_adversary_draws_codes_to_the_prior():

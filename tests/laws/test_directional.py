@@ -112,6 +112,15 @@ def test_draws_are_distributed_as_those_of_scipy(dimension, concentration):
     assert ks_2samp(drawn.numpy(), oracle).pvalue > 0.001
 
 
+@pytest.mark.parametrize("concentration", [1e6, 1e8, 1e10])
+def test_draws_keep_their_spread_at_large_concentrations(concentration):
+    """Mean of 1 - cos is (m - 1) / (2 kappa); written as a difference, Wood's b is 0 there, and so is every angle."""
+    direction = pole(32, torch.float64)
+    draws = VonMisesFisher(direction, torch.tensor(concentration, dtype=torch.float64)).sample((4000,))
+    lack = concentration * 0.5 * (draws - direction).square().sum(dim=-1)
+    assert lack.mean().item() == pytest.approx(31 / 2, abs=4 * lack.std().item() / math.sqrt(4000))
+
+
 @pytest.mark.parametrize(("concentration", "accepted"), [(13.0, 0.94), (100.0, 0.76)])
 def test_as_many_proposals_are_accepted_as_the_envelope_lets(concentration, accepted, monkeypatch):
     proposals, propose = [], torch.distributions.Beta.sample

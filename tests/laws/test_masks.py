@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from latentia.auxiliaries import AdversarialMask
+from latentia.auxiliaries import AdversarialMask, WordMask
 from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO
 from latentia.records import Batch
@@ -37,6 +39,23 @@ def test_the_share_seen_is_that_of_true_lengths(selection):
     visible, _ = AdversarialMask(V, 0.4, selection=selection, features=8)(batch)
     expected = ((batch.lengths - 1) * 0.6).round()
     torch.testing.assert_close(visible.sum(dim=1) - 1, expected, atol=1e-4, rtol=0)
+
+
+class OnlyTheStart(WordMask):
+    """Hides every word."""
+
+    def forward(self, batch):
+        return torch.eye(batch.tokens.shape[1])[:1], {}
+
+
+def test_a_word_that_is_hidden_is_still_to_be_predicted():
+    """Mask the cost instead of the input, and what is hidden costs nothing."""
+    vae, batch = model(), Batch.collate(SEQUENCES)
+    vae.mask = OnlyTheStart()
+    run = vae(batch)
+    scores = vae.decoder(run.latents[0].sample).token_log_prob(replace(batch, visibility=vae.mask(batch)[0]))
+    assert (scores[0][batch.mask] < 0).all()
+    torch.testing.assert_close(run.log_likelihood, scores.sum(dim=-1))
 
 
 @pytest.mark.parametrize("selection", ["soft", "hard"])

@@ -18,6 +18,7 @@ from latentia.distributions import (
 )
 from latentia.errors import RecipeError
 from latentia.functional import schedule
+from latentia.functional.discrepancy import maximum_mean_discrepancy
 from latentia.functional.schedule import Constant
 from latentia.objectives import (
     ELBO,
@@ -255,6 +256,16 @@ def test_the_gap_on_the_sphere_is_the_kl_less_the_information_of_the_group():
     measured = DensityGap(Constant(), "joint", draws=4000).regulariser(run, sum_of_kl(run))
     information = information_of_each(latent.posterior, 4000).mean().item()
     assert measured.tolist() == pytest.approx([sum_of_kl(run).mean().item() - information] * 16, abs=0.03)
+
+
+@pytest.mark.parametrize(("information", "of_kl", "of_gap"), [(1.0, 0.0, 5.0), (0.25, 0.75, 4.25), (0.0, 1.0, 4.0)])
+def test_the_discrepancy_has_the_weights_of_the_information_vae(information, of_kl, of_gap):
+    run = a_run()
+    torch.manual_seed(9)
+    measured = MaximumMeanDiscrepancy(Constant(), 5.0, information).regulariser(run, sum_of_kl(run))
+    torch.manual_seed(9)
+    gap_to_prior = maximum_mean_discrepancy(run.latents[0].sample[0], run.latents[0].prior.sample((8,)), 6.0)
+    torch.testing.assert_close(measured, of_kl * sum_of_kl(run) + of_gap * gap_to_prior)
 
 
 def test_the_discrepancy_on_the_sphere_sees_more_than_means():
