@@ -112,7 +112,15 @@ def test_draws_are_distributed_as_those_of_scipy(dimension, concentration):
     assert ks_2samp(drawn.numpy(), oracle).pvalue > 0.001
 
 
-@pytest.mark.parametrize("concentration", [1e6, 1e8, 1e10])
+@pytest.mark.parametrize("concentration", [math.nan, math.inf])
+def test_a_concentration_that_is_not_finite_is_no_endless_search(concentration):
+    """As of a model that diverged; the loop of training stops at a loss that is not finite."""
+    draws = VonMisesFisher(pole(4).expand(2, -1), torch.tensor([5.0, concentration])).sample()
+    assert draws[0].isfinite().all()
+    assert draws[1].isnan().any()
+
+
+@pytest.mark.parametrize("concentration", [1e6, 1e8, 1e10, 1e30])
 def test_draws_keep_their_spread_at_large_concentrations(concentration):
     """Mean of 1 - cos is (m - 1) / (2 kappa); written as a difference, Wood's b is 0 there, and so is every angle."""
     direction = pole(32, torch.float64)

@@ -141,7 +141,8 @@ def _draw_lack_of_cosine(concentration: Float64[Tensor, "*rows"], dimension: int
     offset = 4 * a * b / (1 + b) - degrees * math.log(degrees)
     half = torch.tensor(degrees / 2, dtype=concentration.dtype, device=concentration.device)
     proposals = Beta(half, half, validate_args=False)
-    lack, waiting = torch.zeros_like(concentration), torch.ones_like(concentration, dtype=torch.bool)
+    # A concentration that is not finite accepts nothing, ever: its draws are NaN, and training then stops by itself.
+    lack, waiting = torch.full_like(concentration, torch.nan), concentration.isfinite()
     while bool(waiting.any()):
         share = proposals.sample(concentration.shape)
         bottom = 1 - (1 - b) * share
