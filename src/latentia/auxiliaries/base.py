@@ -13,6 +13,8 @@ class Auxiliary(nn.Module, ABC):
     """Costs of codes that are trained beside the objective; they never enter a bound or a reported likelihood."""
 
     if_left_out = "Nothing"
+    pace: float = 1.0
+    """Learning rate of this network, as a share of the model's."""
     own_costs: tuple[str, ...] = ()
     """Names of the costs that train nothing but this network; they are no part of the loss that is recorded."""
 

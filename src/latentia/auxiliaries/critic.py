@@ -11,11 +11,11 @@ from torch.func import functional_call
 from latentia.auxiliaries.base import Auxiliary
 from latentia.distributions import CodeDistribution
 from latentia.records import Batch, Latent
-from latentia.shapes import PositiveInt
+from latentia.shapes import PositiveFloat, PositiveInt
 
-LIMIT = 20.0
+LIMIT = 10.0
 """Value of the critic, in nats, from which on it grows logarithmically, so that its exponential grows linearly: it
-cannot overflow, and neither side loses its gradient."""
+cannot overflow, and neither side loses its gradient. Of a divergence beyond it the estimate is rougher, and a bound."""
 
 
 class DualCritic(Auxiliary):
@@ -40,16 +40,20 @@ class DualCritic(Auxiliary):
         of_each: Let the critic know the sequence: the KL of each posterior (iVAE). Without, the KL of their aggregate,
             which leaves the mutual information free (iVAE-MI).
         features: Width of the critic's two hidden layers.
+        pace: Learning rate of the critic, as a share of the model's. A slow one leaves the KL to grow; a fast one throws
+            single draws of the prior far up, whose exponential then is all that it sees.
 
     Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, equations 5 to 9.
     """
 
     own_costs = ("critic",)
 
-    def __init__(self, latent_dim: PositiveInt, of_each: bool = True, features: PositiveInt = 512) -> None:
+    def __init__(
+        self, latent_dim: PositiveInt, of_each: bool = True, features: PositiveInt = 512, pace: PositiveFloat = 1.0
+    ) -> None:
         """Build the critic."""
         super().__init__()
-        self.of_each = of_each
+        self.of_each, self.pace = of_each, pace
         self.estimated = "KL(q(z|x) || p(z))" if of_each else "KL(q(z) || p(z))"
         self.critic = nn.Sequential(
             nn.Linear(latent_dim * (1 + of_each), features), nn.LeakyReLU(0.2),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from latentia.auxiliaries import WordMask
+from latentia.auxiliaries import Auxiliary, WordMask
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveFloat, Share, ShareBelowOne
 
 
@@ -109,11 +109,11 @@ class SGD(Optimizer):
 
 
 def groups_of(model: nn.Module) -> list[dict[str, Any]]:
-    """Group a model's weights by the pace at which they learn: those of a mask at its own, all others at 1."""
-    masks = [module for module in model.modules() if isinstance(module, WordMask)]
-    apart = {weight for mask in masks for weight in mask.parameters()}
+    """Group a model's weights by the pace at which they learn: masks and auxiliary networks at their own."""
+    paced = [module for module in model.modules() if isinstance(module, Auxiliary | WordMask)]
+    apart = {weight for module in paced for weight in module.parameters()}
     groups = [([weight for weight in model.parameters() if weight not in apart], 1.0)]
-    groups += [(list(mask.parameters()), mask.pace) for mask in masks]
+    groups += [(list(module.parameters()), module.pace) for module in paced]
     return [{"params": weights, "pace": pace} for weights, pace in groups if weights]
 
 
