@@ -28,3 +28,16 @@ def sum_where(values: Float[Tensor, "*rows T"], mask: Bool[Tensor, "*#rows T"]) 
     tensor(1.)
     """
     return values.masked_fill(~mask, 0.0).sum(dim=-1)
+
+
+def turned_around(lengths: Int[Tensor, " B"], width: int) -> Int[Tensor, "B T"]:
+    """Places that read each sequence from its end to its start and leave the padding where it is.
+
+    Twice the same is the order as it was.
+
+    >>> turned_around(torch.tensor([3, 2]), 3)
+    tensor([[2, 1, 0],
+            [1, 0, 2]])
+    """
+    place = torch.arange(width, device=lengths.device)
+    return torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
