@@ -96,10 +96,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Latent:
-    """One latent variable of a pass: draws from its posterior, the posterior and the prior."""
+    """One latent variable of a pass: draws from its posterior, the posterior and the prior.
+
+    A draw is one code a sequence, ``[D]``, or one a step, ``[T, D]``.
+    """
 
     name: str
-    sample: Float[Tensor, "S B D"]
+    sample: Float[Tensor, "S B *code"]
     posterior: Distribution
     prior: Distribution
 

@@ -8,18 +8,20 @@ import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
-from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, DualCritic, Nothing, Unmasked
+from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, DualCritic, FittedPrior, Nothing, Unmasked
 from latentia.decoders import LSTMDecoder
 from latentia.distributions import (
+    AutoregressiveGaussian,
     DiagonalGaussian,
     HypersphericalUniform,
     PowerSpherical,
     SharedNoiseGaussian,
+    StepwiseGaussian,
     VonMisesFisher,
 )
-from latentia.encoders import GradientRefinement, LSTMEncoder, Refinement, Unrefined
+from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
 from latentia.functional import schedule
-from latentia.models import TextVAE
+from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
     AbsoluteMaxPooling,
     BatchNormalisedHead,
@@ -47,7 +49,7 @@ from latentia.objectives import (
     LogVariancePenalty,
     MaximumMeanDiscrepancy,
 )
-from latentia.priors import LearnedMixture, StandardNormal, UniformSphere
+from latentia.priors import AutoregressiveNormal, LearnedMixture, StandardNormal, UniformSphere
 
 V, D, E, H = 7, 3, 5, 6
 
@@ -67,6 +69,13 @@ DISTRIBUTIONS = {
     "PowerSpherical": lambda *rows: PowerSpherical(direction(*rows), 4 * torch.rand(rows)),
     "SharedNoiseGaussian": lambda *rows: SharedNoiseGaussian(torch.randn(*rows, D), NOISE_MAP),
     "VonMisesFisher": lambda *rows: VonMisesFisher(direction(*rows), 4 * torch.rand(rows)),
+}
+# Of sequences whose steps are given by a mask.
+STEP_DISTRIBUTIONS = {
+    "AutoregressiveGaussian": lambda mask: AutoregressiveGaussian(0.7, mask, D),
+    "StepwiseGaussian": lambda mask: StepwiseGaussian(
+        0.5 * torch.randn(*mask.shape, D), 0.5 * torch.randn(*mask.shape, D) - 1, mask
+    ),
 }
 POOLINGS = {
     "AbsoluteMaxPooling": AbsoluteMaxPooling,
@@ -95,6 +104,8 @@ PRIORS = {
     "StandardNormal": lambda: StandardNormal(D),
     "UniformSphere": lambda: UniformSphere(D),
 }
+STEPWISE_PRIORS = {"AutoregressiveNormal": lambda: AutoregressiveNormal(D, 0.7)}
+STEPWISE_ENCODERS = {"AnticausalLSTMEncoder": lambda: AnticausalLSTMEncoder(V, D, SequenceDropout(), E, H)}
 ENCODERS = {
     f"LSTMEncoder-{pooling}-{head}": lambda pooling=pooling, head=head: LSTMEncoder(
         V, POOLINGS[pooling](), HEADS[head](), SequenceDropout(), Clean(), E, H
@@ -170,3 +181,19 @@ def model(size: int = V, refinement: Callable[[], Refinement] = Unrefined) -> Te
     encoder = LSTMEncoder(size, LastState(), GaussianHead(H, D), SequenceDropout(), Clean(), E, H)
     decoder = LSTMDecoder(size, D, SequenceDropout(), E, H)
     return TextVAE(size, encoder, decoder, StandardNormal(D), Nothing(), Unmasked(), refinement(), D)
+
+
+def sequential_model(size: int = V, dimensions: int = D, correlation: float = 0.7) -> SequentialTextVAE:
+    """A small text VAE of one code a token."""
+    return SequentialTextVAE(
+        size,
+        AnticausalLSTMEncoder(size, dimensions, SequenceDropout(), E, H),
+        LSTMDecoder(size, dimensions, SequenceDropout(), E, H),
+        AutoregressiveNormal(dimensions, correlation),
+        FittedPrior(dimensions, features=8),
+        Unmasked(),
+        dimensions,
+    )
+
+
+MODELS = {"SequentialTextVAE": sequential_model, "TextVAE": model}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from latentia.decoders import LSTMDecoder
+from latentia.errors import InputError
 from latentia.nn import SequenceDropout
 from latentia.records import Batch
 from latentia.shapes import BOS, EOS, UNK
@@ -17,14 +18,29 @@ from tests.laws.tables import DECODERS, D, E, H, V
 SEQUENCES = [[4, 5, 6, 5], [6], [5, 4]]
 
 
-@pytest.fixture(params=DECODERS)
-def decoder(request):
-    return DECODERS[request.param]().eval()
+STEPS = 8
+CASES = [(name, False) for name in DECODERS] + [(name, True) for name in DECODERS if DECODERS[name]().reads_steps]
 
 
-def test_probabilities_of_all_strings_sum_to_one(decoder):
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'steps' if case[1] else 'whole'}")
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def decoder(case):
+    return DECODERS[case[0]]().eval()
+
+
+@pytest.fixture
+def draw(case):
+    """Codes of one a sequence, or of one a step and more steps than tokens."""
+    return lambda samples, rows: torch.randn(samples, rows, *((STEPS, D) if case[1] else (D,)))
+
+
+def test_probabilities_of_all_strings_sum_to_one(decoder, draw):
     """Finished strings up to a depth, and the prefixes that go on, hold all the mass at every depth."""
-    likelihood = decoder(torch.randn(1, 1, D))
+    likelihood = decoder(draw(1, 1))
     finished, prefixes = 0.0, torch.ones(1)
     log_probability, state = likelihood.start()
     for _ in range(4):
@@ -38,8 +54,8 @@ def test_probabilities_of_all_strings_sum_to_one(decoder):
         log_probability, state = likelihood.step(tuple(part[parents] for part in state), tokens)
 
 
-def test_cached_steps_equal_teacher_forcing(decoder):
-    codes = torch.randn(1, 3, D)
+def test_cached_steps_equal_teacher_forcing(decoder, draw):
+    codes = draw(1, 3)
     batch = Batch.collate(SEQUENCES)
     likelihood = decoder(codes)
     scores = likelihood.token_log_prob(batch)[0]
@@ -50,33 +66,33 @@ def test_cached_steps_equal_teacher_forcing(decoder):
         log_probability, state = likelihood.step(state, batch.tokens[:, time])
 
 
-def test_padding_and_company_change_nothing(decoder):
-    codes = torch.randn(2, 3, D)
+def test_padding_and_company_change_nothing(decoder, draw):
+    codes = draw(2, 3)
     together = decoder(codes).log_prob(Batch.collate(SEQUENCES))
     for row, sequence in enumerate(SEQUENCES):
         alone = decoder(codes[:, row : row + 1]).log_prob(Batch.collate([sequence]))
         torch.testing.assert_close(together[:, row], alone[:, 0])
 
 
-def test_samples_are_scored_apart(decoder):
-    codes = torch.randn(4, 3, D)
+def test_samples_are_scored_apart(decoder, draw):
+    codes = draw(4, 3)
     batch = Batch.collate(SEQUENCES)
     each = torch.cat([decoder(code[None]).log_prob(batch) for code in codes])
     torch.testing.assert_close(decoder(codes).log_prob(batch), each)
 
 
-def test_padding_scores_zero(decoder):
+def test_padding_scores_zero(decoder, draw):
     batch = Batch.collate(SEQUENCES)
-    assert (decoder(torch.randn(1, 3, D)).token_log_prob(batch)[0][~batch.mask] == 0).all()
+    assert (decoder(draw(1, 3)).token_log_prob(batch)[0][~batch.mask] == 0).all()
 
 
-def test_every_parameter_gets_a_gradient(decoder):
-    decoder(torch.randn(2, 3, D)).log_prob(Batch.collate(SEQUENCES)).sum().backward()
+def test_every_parameter_gets_a_gradient(decoder, draw):
+    decoder(draw(2, 3)).log_prob(Batch.collate(SEQUENCES)).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in decoder.parameters())
 
 
-def test_nothing_is_dropped_in_evaluation(decoder):
-    batch, codes = Batch.collate(SEQUENCES), torch.randn(1, 3, D)
+def test_nothing_is_dropped_in_evaluation(decoder, draw):
+    batch, codes = Batch.collate(SEQUENCES), draw(1, 3)
     plain = decoder(codes).log_prob(batch)
     decoder.dropout = SequenceDropout(words=0.9, embeddings=0.9, states=0.9).eval()
     assert torch.equal(decoder(codes).log_prob(batch), plain)
@@ -90,16 +106,16 @@ def test_word_dropout_leaves_the_targets():
     assert mass.item() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_sequence_costs_the_sum_of_its_tokens(decoder):
+def test_a_sequence_costs_the_sum_of_its_tokens(decoder, draw):
     """A mean over tokens beside a KL summed over dimensions would be another weight of the KL at each length."""
     batch = Batch.collate(SEQUENCES)
-    likelihood = decoder(torch.randn(2, 3, D))
+    likelihood = decoder(draw(2, 3))
     torch.testing.assert_close(likelihood.log_prob(batch), likelihood.token_log_prob(batch).sum(dim=-1))
 
 
-def test_what_is_hidden_changes_what_comes_after_it_and_no_target(decoder):
+def test_what_is_hidden_changes_what_comes_after_it_and_no_target(decoder, draw):
     """Hiding x_2 zeroes an input; x_2 itself is still predicted, at the same cost."""
-    batch, codes = Batch.collate([[4, 5, 6, 5]]), torch.randn(1, 1, D)
+    batch, codes = Batch.collate([[4, 5, 6, 5]]), draw(1, 1)
     hidden = replace(batch, visibility=torch.tensor([[1.0, 1.0, 0.0, 1.0, 1.0]]))
     seen, unseen = (decoder(codes).token_log_prob(given)[0, 0] for given in (batch, hidden))
     assert torch.equal(seen[:2], unseen[:2])
@@ -114,6 +130,25 @@ def test_a_code_that_skips_the_recurrence_is_seen_without_it(skip):
         torch.nn.init.zeros_(weight)
     one, other = decoder(torch.randn(2, 1, D)).log_prob(Batch.collate([[4, 5]]))
     assert torch.equal(one, other) != skip
+
+
+@pytest.mark.parametrize("name", [name for name, steps in CASES if steps])
+def test_a_token_does_not_see_the_codes_after_it(name):
+    decoder, batch = DECODERS[name]().eval(), Batch.collate([[4, 5, 6, 5], [6, 4, 4, 5]])
+    codes = torch.randn(1, 2, 5, D)
+    scores = decoder(codes).token_log_prob(batch)
+    for step in range(5):
+        changed = codes.clone()
+        changed[:, :, step] += 1.0
+        moved = (decoder(changed).token_log_prob(batch) != scores).any(dim=(0, 1)).nonzero()
+        assert moved.min().item() == step
+
+
+def test_codes_of_steps_that_come_to_their_end_are_named():
+    likelihood = DECODERS["LSTMDecoder-free-plain"]()(torch.randn(1, 2, 1, D))
+    _, state = likelihood.start()
+    with pytest.raises(InputError, match="no step left"):
+        likelihood.step(state, torch.tensor([4, 5]))
 
 
 def inputless() -> LSTMDecoder:

@@ -27,11 +27,12 @@ from latentia.evaluation import (
 from latentia.evaluation.aggregate import active_units, continuous_units
 from latentia.evaluation.likelihood import importance_weights, two_phase
 from latentia.functional.aggregate import marginal_log_density
+from latentia.functional.autoregression import committed_rate
 from latentia.functional.importance import log_mean_exp, mean_and_standard_error, ratio_and_standard_error
 from latentia.functional.schedule import Constant
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch
-from tests.laws.tables import OBJECTIVES, model
+from tests.laws.tables import OBJECTIVES, D, model, sequential_model
 from tests.oracles.linear_gaussian import LinearGaussian
 
 
@@ -181,6 +182,29 @@ def test_evaluation_of_a_model_adds_up():
     assert result["ppl_word_without_eos"] == pytest.approx(np.exp(total / 5))
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
     assert result["aggregate_kl"] == pytest.approx(result["kl"] - result["mutual_information"]["value"], abs=1e-6)
+
+
+def test_what_has_no_estimate_for_codes_of_one_a_token_is_none_and_shown_as_such():
+    from latentia.evaluation import evaluate
+    from latentia.evaluation.table import rows_of_table
+
+    vae = sequential_model().eval()
+    batches = [Batch.collate([[4, 5], [6, 4]]), replace(Batch.collate([[5]]), index=torch.tensor([2]))]
+    result = evaluate(vae, lambda: batches, words=torch.tensor([2, 2, 1]), samples=8, seed=0)
+    assert result["elbo"] == pytest.approx(-result["reconstruction"] - result["kl"], rel=1e-5)
+    least = [committed_rate(0.7, batch.lengths).sum().item() for batch in batches]
+    assert result["kl"] >= D * sum(least) / 3
+    assert result["ppl_token"] == pytest.approx(np.exp(3 * result["nll_iw"]["value"] / 8))
+    for key in ("joint_gap", "joint_gap_standard_error", "aggregate_kl", "aggregate_kl_standard_error"):
+        assert result[key] is None
+    assert result["mutual_information"]["value"] is None
+    shown = {name: value for name, value, _ in rows_of_table(result)}
+    assert [value for name, value in shown.items() if "information" in name or "joint" in name] == ["none"] * 3
+    means = torch.cat([vae.encoder(batch).mean[batch.mask] for batch in batches]).double()
+    assert len(means) == 8
+    assert result["units_over"] == "steps"
+    assert result["variances_of_means"] == pytest.approx(sorted(means.var(dim=0).tolist(), reverse=True))
+    assert len(result["marginal_gap_per_dimension"]) == D
 
 
 def test_the_error_of_a_ratio_is_its_spread_over_corpora():

@@ -54,6 +54,16 @@ def test_what_an_evaluation_does_not_have_is_said(tmp_path):
     assert shown["continuous units (0.03)"] == shown["PPL with EOS, nll_iw(50)"] == "none"
 
 
+def test_measures_without_an_estimate_are_none_beside_those_with_one(tmp_path):
+    nothing = {"value": None, "standard_error": None, "cap": 2.3}
+    none = {"joint_gap": None, "joint_gap_standard_error": None, "mutual_information": nothing}
+    folders = [evaluated(tmp_path / "steps", "delta-ar1", -90.0, **none), evaluated(tmp_path / "vae", "vae", -100.0)]
+    header, steps, vae = compare_runs(folders)
+    information, gap = header.index("information, full set (cap 2.30)"), header.index("KL(p(z) || q(z)), draws")
+    assert (steps[information], steps[gap]) == ("none", "none")
+    assert (vae[information], vae[gap]) == ("0.90 ± 0.10", "0.10 ± 0.01")
+
+
 @pytest.mark.parametrize("change", [{"sentences": 11}, {"tokens_with_eos": 71}, {"ppl_estimator": "nll_iw(5)"}])
 def test_different_corpora_and_estimators_are_refused(tmp_path, change):
     with pytest.raises(RunError, match="evaluated with"):

@@ -19,6 +19,7 @@ from latentia.distributions import DiagonalGaussian
 from latentia.encoders import Encoder, Unrefined
 from latentia.errors import DataError
 from latentia.evaluation import KneserNey
+from latentia.evaluation.table import rows_of_table
 from latentia.evaluation.text import perplexity_under
 from latentia.models import TextVAE
 from latentia.operations import TextSpace
@@ -29,6 +30,7 @@ from latentia.recipes.decoded import Rows, decodings, measure_decoded
 from latentia.recipes.measure import evaluate_run
 from latentia.recipes.runs import Sources, start_run
 from latentia.records import Batch
+from tests.laws.tables import sequential_model
 
 TEXTS = [f"the {kind} {'very ' * (n % 3)}old cat{n} sat on mat{n}" for n in range(9) for kind in ("red", "big")]
 QUIET = Console(quiet=True)
@@ -175,9 +177,31 @@ def test_a_run_is_measured_compared_and_the_same_again(run):
     assert "text" not in evaluate_run(run, files, samples=2, seed=5, console=QUIET)
 
 
+def test_codes_of_one_a_token_are_decoded_but_have_no_paths(tmp_path):
+    files = [str(tmp_path / "texts.txt")]
+    Path(files[0]).write_text("\n".join(TEXTS * 3) + "\n")
+    recipe = load_recipe("delta-ar1").with_settings(SMALL)
+    start_run(Sources(files, [], Columns()), recipe, tmp_path / "run", 1, QUIET)
+    result = evaluate_run(tmp_path / "run", files, samples=2, seed=5, console=QUIET, decode=10)
+    text, shown = result["text"], {name: value for name, value, _ in rows_of_table(result)}
+    for measure in ("reconstruction", "forward", "reverse"):
+        assert text[measure]["value"] >= 0
+    assert text["interpolation"] == {"value": None, "standard_error": None, "pairs": 0, "points": 11}
+    assert shown["ROUGE-L of 11 points to both ends"] == "none"
+    assert "fitted" in text["samples"]["decoding"]
+
+
+def test_the_codes_decoded_without_paths_are_those_counted():
+    tokenizer, done = Word().train(TEXTS), list[int]()
+    space = TextSpace(sequential_model(tokenizer.vocabulary_size).eval(), tokenizer, max_tokens=12)
+    rows = Rows(Corpus.from_texts(TEXTS, tokenizer), np.arange(len(TEXTS)))
+    measure_decoded(space, rows, rows, 10, seed=0, advance=done.append)
+    assert sum(done) == decodings(space, 10) == 20
+
+
 def test_more_than_there_are_is_all(memory):
     space, rows = memory
     done: list[int] = []
     result = measure_decoded(space, rows, rows, 1000, seed=0, advance=done.append)
     assert result["sequences"] == len(rows)
-    assert sum(done) == decodings(len(rows))
+    assert sum(done) == decodings(space, len(rows))

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from latentia.data import Columns
 from latentia.errors import RecipeError
+from latentia.functional.autoregression import correlation_of_rate
 from latentia.recipes import Recipe, load_recipe, recipe_names
 from latentia.recipes.library import parse_yaml
 from latentia.recipes.runs import Sources, open_run, start_run
@@ -59,6 +60,31 @@ def test_what_a_recipe_leaves_out_does_nothing():
     assert model["refinement"] == {"kind": "Unrefined"}
 
 
+def test_a_recipe_that_names_no_model_is_of_one_code_a_sequence():
+    settings = load_recipe("vae").settings
+    unnamed = {**settings, "model": {key: value for key, value in settings["model"].items() if key != "kind"}}
+    assert Recipe(unnamed).settings == settings
+    assert settings["model"]["kind"] == "TextVAE"
+
+
+def test_a_new_kind_keeps_the_parts_that_it_takes():
+    recipe = load_recipe("delta-ar1")
+    assert recipe.settings["model"]["decoder"] == load_recipe("vae").settings["model"]["decoder"]
+    assert "pooling" not in recipe.settings["model"]["encoder"]
+    assert recipe.settings["model"]["encoder"]["dropout"] == load_recipe("vae").settings["model"]["encoder"]["dropout"]
+
+
+def test_the_parts_of_one_model_are_no_parts_of_another():
+    with pytest.raises(RecipeError, match=r"model\.encoder\.kind is .*the only kind is 'LSTMEncoder'"):
+        load_recipe("vae").with_settings([("model.encoder.kind", "AnticausalLSTMEncoder")])
+
+
+def test_the_correlation_of_delta_ar1_is_that_of_five_nats_for_the_treebanks_mean_length():
+    model = load_recipe("delta-ar1").settings["model"]
+    needed = correlation_of_rate(5.0 / model["latent_dim"], steps=22)
+    assert model["prior"]["correlation"] == pytest.approx(needed, abs=0.005)
+
+
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vae\nobjective: {beta: 0.5, weight: {kind: Constant}}\n")
@@ -95,6 +121,7 @@ def test_a_change_that_does_not_fit_is_named(tmp_path):
         ("model.decoder.dropout.words", 1.5, "less than or equal to 1"),
         ("model.encoder.pooling.kind", "LastSate", "LastState"),
         ("model.encoder.kind", "GRU", "LSTMEncoder"),
+        ("model.kind", "SequentialVAE", "SequentialTextVAE"),
         ("objective.weight.step", 3, "steps"),
         ("modle.latent_dim", 3, "model"),
         ("training.epochs.count", 3, "plain value"),

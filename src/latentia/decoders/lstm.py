@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from latentia.decoders.base import Decoder
+from latentia.errors import InputError
 from latentia.nn import SequenceDropout, Vocabulary
 from latentia.records import Batch
 from latentia.shapes import BOS, UNK, PositiveInt
@@ -20,7 +21,8 @@ class LSTMDecoder(Decoder):
         p(x_t \mid x_{<t}, z) = \mathrm{softmax}(V o_t + b)
 
     where :math:`o_t = h_t`, or a learned projection of :math:`[h_t; z]` to the size of an embedding when
-    ``skip`` or ``tied`` asks for one.
+    ``skip`` or ``tied`` asks for one. Of codes of one a step, the first is the ``z`` of the initial state and the
+    ``t``-th that of step ``t``, so that ``x_t`` depends on ``z_1 .. z_t`` alone.
 
     Args:
         vocabulary_size: Tokens, ``V``.
@@ -34,6 +36,8 @@ class LSTMDecoder(Decoder):
 
     Source: Bowman et al., 2016, section 2, in the form of He et al., Lagging Inference Networks, 2019.
     """
+
+    reads_steps = True
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class LSTMDecoder(Decoder):
         if tied:
             self.vocabulary.weight = cast(nn.Parameter, self.embedding.weight)
 
-    def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
+    def score(self, latent: Float[Tensor, "S B *code"], batch: Batch) -> Float[Tensor, "S B T"]:
         """Log-probability of each token given those before it, in nats, 0 at padding."""
         samples, rows = latent.shape[:2]
         states = self._states(latent, self._embedded(batch))
@@ -71,20 +75,26 @@ class LSTMDecoder(Decoder):
         scores = torch.zeros(real.shape, dtype=torch.float32, device=latent.device)
         return scores.masked_scatter(real, self.vocabulary.log_prob(states[real.flatten(0, 1)], targets[real]))
 
-    def start(self, latent: Float[Tensor, "N D"]) -> tuple[Tensor, ...]:
-        """State before the first token: code, hidden state, cell."""
-        cell = self.initial(latent)
+    def start(self, latent: Float[Tensor, "N *code"]) -> tuple[Tensor, ...]:
+        """State before the first token: the code, or those of the steps to come, hidden state, cell."""
+        cell = self.initial(_now(latent))
         return latent, cell.tanh(), cell
 
     def advance(
         self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"]
     ) -> tuple[Float[Tensor, "N V"], tuple[Tensor, ...]]:
-        """Read one token a row; return the log-probabilities of the next, and the state."""
+        """Read one token a row; return the log-probabilities of the next, and the state.
+
+        Raises:
+            InputError: If codes of one a step have come to their end.
+        """
         latent, hidden, cell = state
-        inputs = torch.cat([self.embedding(self._readable(tokens)), latent], dim=-1)[:, None]
+        code = _now(latent)[:, None]
+        inputs = torch.cat([self.embedding(self._readable(tokens))[:, None], code], dim=-1)
         output, (hidden, cell) = self.recurrence(inputs, (hidden[None].contiguous(), cell[None].contiguous()))
-        log_probabilities: Tensor = self.vocabulary(self._output(output, latent)[:, 0])
-        return log_probabilities, (latent, hidden[0], cell[0])
+        log_probabilities: Tensor = self.vocabulary(self._output(output, code)[:, 0])
+        to_come = latent if latent.ndim == 2 else latent[:, 1:]
+        return log_probabilities, (to_come, hidden[0], cell[0])
 
     def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
         return tokens.where(tokens == BOS, UNK) if self.inputless else tokens
@@ -97,17 +107,24 @@ class LSTMDecoder(Decoder):
 
     def _states(self, latent: Tensor, inputs: Float[Tensor, "B T I"]) -> Float[Tensor, "N T E"]:
         """What the vocabulary reads, for ``N = S * B`` rows."""
-        samples = latent.shape[0]
+        samples, width = latent.shape[0], inputs.shape[1]
         codes, hidden, cell = self.start(latent.flatten(0, 1))
         embedded = inputs.repeat(samples, 1, 1)
-        each_step = codes[:, None].expand(-1, inputs.shape[1], -1)
+        each_step = codes[:, None].expand(-1, width, -1) if codes.ndim == 2 else codes[:, :width]
         read = torch.cat([embedded, each_step], dim=-1)
         outputs = self.dropout.run(self.recurrence, read, (hidden[None], cell[None]))
-        return self._output(self.dropout.drop_states(outputs), codes)
+        return self._output(self.dropout.drop_states(outputs), each_step)
 
-    def _output(self, outputs: Float[Tensor, "N T H"], codes: Float[Tensor, "N D"]) -> Float[Tensor, "N T E"]:
-        """Project the outputs, with the code beside them if it skips the recurrence."""
-        if self.skip:
-            outputs = torch.cat([outputs, codes[:, None].expand(-1, outputs.shape[1], -1)], dim=-1)
-        projected: Tensor = self.project(outputs)
+    def _output(self, outputs: Float[Tensor, "N T H"], codes: Float[Tensor, "N T D"]) -> Float[Tensor, "N T E"]:
+        """Project the outputs, with the codes beside them if they skip the recurrence."""
+        projected: Tensor = self.project(torch.cat([outputs, codes], dim=-1) if self.skip else outputs)
         return projected
+
+
+def _now(latent: Float[Tensor, "N *code"]) -> Float[Tensor, "N D"]:
+    """Code of the next step: the only one, or the first of those to come."""
+    if latent.ndim == 2:
+        return latent
+    if latent.shape[1] == 0:
+        raise InputError("the codes have no step left", "give one step more than tokens are to be written")
+    return latent[:, 0]

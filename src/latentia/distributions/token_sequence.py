@@ -19,11 +19,11 @@ DecodingState = tuple[Tensor, ...]
 class AutoregressiveNetwork(Protocol):
     """What a network must do to define a :class:`TokenSequence`."""
 
-    def score(self, latent: Float[Tensor, "S B D"], batch: Batch) -> Float[Tensor, "S B T"]:
+    def score(self, latent: Float[Tensor, "S B *code"], batch: Batch) -> Float[Tensor, "S B T"]:
         """Log-probability of each token given the ones before it, 0 at padding."""
         ...
 
-    def start(self, latent: Float[Tensor, "N D"]) -> DecodingState:
+    def start(self, latent: Float[Tensor, "N *code"]) -> DecodingState:
         """State before the first token; the first axis of every tensor is the row."""
         ...
 
@@ -40,17 +40,17 @@ class TokenSequence(Distribution):
 
     Args:
         network: Holds the weights.
-        latent: Codes, shape ``[S, B, D]``.
+        latent: Codes, shape ``[S, B, D]``, or ``[S, B, T, D]`` for one a step.
     """
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.dependent(is_discrete=True, event_dim=0)
 
-    def __init__(self, network: AutoregressiveNetwork, latent: Float[Tensor, "S B D"]) -> None:
+    def __init__(self, network: AutoregressiveNetwork, latent: Float[Tensor, "S B *code"]) -> None:
         """Keep the network and the codes."""
         self.network = network
         self.latent = latent
-        super().__init__(latent.shape[:-1], torch.Size(), validate_args=False)
+        super().__init__(latent.shape[:2], torch.Size(), validate_args=False)
 
     def log_prob(  # type: ignore[override] # a batch of ragged sequences is no tensor
         self, value: Batch

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
-from latentia.distributions import CodeDistribution
+from latentia.distributions import CodeDistribution, StepwiseGaussian
 from latentia.records import Batch
 
 
@@ -16,3 +16,16 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posteriors, batch shape ``[B]``, event shape ``[D]``."""
+
+
+class StepwiseEncoder(nn.Module, ABC):
+    """A batch of sequences to the posterior of one code a step, of which ``z_t`` sees ``x_t .. x_T`` alone.
+
+    Padding and batch order change nothing.
+    """
+
+    embedding: nn.Embedding
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> StepwiseGaussian:
+        """Return the posteriors, batch shape ``[B]``, event shape ``[T, D]``."""

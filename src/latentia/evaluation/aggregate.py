@@ -9,19 +9,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian, concatenated
+from latentia.distributions import CodeDistribution, DiagonalGaussian, concatenated, units_of
 from latentia.functional.aggregate import marginal_log_density
 from latentia.functional.importance import mean_and_standard_error
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.records import Batch
 
 GRID_LIMIT, GRID_POINTS, GRID_LARGEST, SPACING = 8.0, 4097, 65_537, 0.25
 
 
 @torch.no_grad()
-def aggregate_of(model: TextVAE, batches: Iterable[Batch]) -> CodeDistribution:
-    """Encode a corpus: one row a sequence, which stand for their equal mixture."""
-    return concatenated([model.infer(batch) for batch in batches])
+def aggregate_of(model: TextModel, batches: Iterable[Batch]) -> CodeDistribution:
+    """Encode a corpus: one row a sequence, or one a step where codes are; they stand for their equal mixture.
+
+    Over steps it is the mixture of what single steps look like, long sequences counting for more; it says nothing of
+    how the steps of a sequence belong together.
+    """
+    return concatenated([units_of(model.infer(batch)) for batch in batches])
 
 
 def mutual_information(information: Float[Tensor, " N"]) -> dict[str, float]:

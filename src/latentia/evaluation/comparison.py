@@ -35,7 +35,7 @@ class Column:
 def columns(results: Sequence[Result]) -> list[Column]:
     """Return the columns of evaluations that share corpus and estimators."""
     decoded = [result["text"] for result in results if "text" in result]
-    return [*_likelihood_and_space(results[0]), *(_text(decoded[0]) if decoded else ()), *_training()]
+    return [*_likelihood_and_space(results[0]), *(_text(decoded) if decoded else ()), *_training()]
 
 
 def _likelihood_and_space(result: Result) -> list[Column]:
@@ -61,9 +61,10 @@ def _likelihood_and_space(result: Result) -> list[Column]:
     ]
 
 
-def _text(text: Result) -> list[Column]:
-    """Columns about what was decoded."""
-    count, order, path = text["sequences"], text["language_model"]["order"], text["interpolation"]
+def _text(decoded: Sequence[Result]) -> list[Column]:
+    """Columns about what was decoded; paths are counted where there are any."""
+    count, order = decoded[0]["sequences"], decoded[0]["language_model"]["order"]
+    path = max((text["interpolation"] for text in decoded), key=lambda path: path["pairs"])
     return [
         _nested(f"BLEU, {count:,} posterior centres, greedy", "text", "reconstruction"),
         _nested(f"forward PPL a token, {count:,} samples, {order}-gram of training text", "text", "forward", digits=1),

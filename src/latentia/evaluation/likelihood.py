@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentia.errors import DataError
 from latentia.functional.importance import log_mean_exp
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, ModelRun
 
@@ -54,7 +54,7 @@ class Likelihood:
 
 @torch.no_grad()
 def importance_weighted_likelihood(
-    model: TextVAE,
+    model: TextModel,
     batches: Iterable[Batch],
     samples: int,
     advance: Callable[[int], None] = lambda _: None,
@@ -121,13 +121,13 @@ def two_phase(rough: Float[Tensor, " N"], fine: Float[Tensor, " N"], chosen: Boo
 
 
 @torch.no_grad()
-def auxiliary_costs(model: TextVAE, batches: Iterable[Batch], samples: int = 32) -> dict[str, Float[Tensor, " N"]]:
+def auxiliary_costs(model: TextModel, batches: Iterable[Batch], samples: int = 32) -> dict[str, Float[Tensor, " N"]]:
     """Costs of the model's auxiliary network for each sequence, by name, the mean over some codes, in nats."""
     parts = [model.auxiliary(model.draw(batch, samples), batch) for batch in batches]
     return {name: torch.cat([part[name].mean(dim=0) for part in parts]) for name in parts[0]}
 
 
-def _batch_likelihood(model: TextVAE, batch: Batch, chosen: Tensor, samples: int) -> tuple[Tensor, ...]:
+def _batch_likelihood(model: TextModel, batch: Batch, chosen: Tensor, samples: int) -> tuple[Tensor, ...]:
     """Score the chosen sequences with all draws and the others with few; return one row of each column."""
     columns = torch.empty(4, len(batch), device=batch.tokens.device)
     for rows, draws in ((chosen, samples), (~chosen, min(FEW, samples))):
@@ -136,7 +136,7 @@ def _batch_likelihood(model: TextVAE, batch: Batch, chosen: Tensor, samples: int
     return columns.unbind()
 
 
-def _scored(model: TextVAE, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _scored(model: TextModel, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Reconstruction, KL, and the estimate from few and from all draws."""
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
     posterior, kept = model.infer(batch), []

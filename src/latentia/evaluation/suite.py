@@ -30,7 +30,7 @@ from latentia.evaluation.aggregate import (
 )
 from latentia.evaluation.estimates import average, perplexity
 from latentia.evaluation.likelihood import Likelihood, auxiliary_costs, importance_weighted_likelihood
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.records import Batch
 
 PRIOR_DRAWS = 65_536
@@ -38,7 +38,7 @@ POSTERIOR_DRAWS = 4
 
 
 def evaluate(
-    model: TextVAE,
+    model: TextModel,
     batches: Callable[[], Iterable[Batch]],
     words: Int[Tensor, " rows"],
     samples: int,
@@ -47,6 +47,9 @@ def evaluate(
     every: int = 1,
 ) -> dict[str, Any]:
     """Measure a model on a corpus; every entry is in nats a sequence unless it says otherwise.
+
+    Codes of one a step have no aggregate over sequences, which differ in length: their information and their joint gap
+    are none, and what is measured of single dimensions is measured over all steps (``units_over``).
 
     Args:
         model: A model in evaluation mode.
@@ -70,7 +73,7 @@ def evaluate(
         torch.manual_seed(seed)
         likelihood = importance_weighted_likelihood(model, batches(), samples, advance, every)
         dual = _dual(model, batches(), likelihood)
-    bound = likelihood.elbo.mean().item()
+    bound, prior = likelihood.elbo.mean().item(), model.unit_prior()
     if not math.isfinite(bound):
         raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
     return {
@@ -78,9 +81,9 @@ def evaluate(
         "words": int(words[index].sum()),
         "tokens_with_eos": int(tokens.sum()),
         **_likelihoods(likelihood, counts),
-        "kl_estimator": "draws" if isinstance(model.prior(), GaussianMixture) else "closed form",
+        "kl_estimator": "draws" if isinstance(prior, GaussianMixture) else "closed form",
         **dual,
-        **_space(aggregate_of(model, batches()), model.prior(), likelihood, seed),
+        **_space(model, aggregate_of(model, batches()), prior, likelihood, seed),
     }
 
 
@@ -96,7 +99,7 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
     }
 
 
-def _dual(model: TextVAE, batches: Iterable[Batch], likelihood: Likelihood) -> dict[str, Any]:
+def _dual(model: TextModel, batches: Iterable[Batch], likelihood: Likelihood) -> dict[str, Any]:
     """A critic's estimate and, if it is of the KL, what it makes of the ELBO, where the model has a critic."""
     if not isinstance(model.auxiliary, DualCritic):
         return {}
@@ -107,7 +110,22 @@ def _dual(model: TextVAE, batches: Iterable[Batch], likelihood: Likelihood) -> d
     return {"dual": dual}
 
 
-def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:
+def _space(
+    model: TextModel, aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int
+) -> dict[str, Any]:
+    """Measures of codes, and of single dimensions over what they are counted over."""
+    return {
+        **(_whole(aggregate, prior, likelihood, seed) if model.whole_codes else _no_whole(likelihood)),
+        "active_units": active_units(aggregate),
+        "latent_dim": aggregate.event_shape[0],
+        "units_over": "sequences" if model.whole_codes else "steps",
+        "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
+        **_marginals(aggregate, prior),
+    }
+
+
+def _whole(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Likelihood, seed: int) -> dict[str, Any]:
+    """Measures of whole codes."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         information = information_of_each(aggregate, POSTERIOR_DRAWS)
@@ -115,14 +133,20 @@ def _space(aggregate: CodeDistribution, prior: CodeDistribution, likelihood: Lik
     difference = average(likelihood.kl.double() - information)
     return {
         "mutual_information": {**mutual_information(information), "draws": POSTERIOR_DRAWS},
-        "active_units": active_units(aggregate),
-        "latent_dim": aggregate.event_shape[0],
-        "variances_of_means": sorted(variances_of_means(aggregate), reverse=True),
-        **_marginals(aggregate, prior),
         "joint_gap": joint["value"],
         "joint_gap_standard_error": joint["standard_error"],
         "aggregate_kl": difference["value"],
         "aggregate_kl_standard_error": difference["standard_error"],
+    }
+
+
+def _no_whole(likelihood: Likelihood) -> dict[str, Any]:
+    """The same entries where codes differ in length, and have no estimate of them."""
+    cap = math.log(len(likelihood.kl))
+    names = ("joint_gap", "joint_gap_standard_error", "aggregate_kl", "aggregate_kl_standard_error")
+    return {
+        "mutual_information": {"value": None, "standard_error": None, "cap": cap, "draws": 0},
+        **dict.fromkeys(names),
     }
 
 

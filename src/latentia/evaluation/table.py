@@ -21,8 +21,7 @@ def evaluation_table(result: dict[str, Any], title: str) -> Table:
 
 def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
     """Name, value and standard error of what is shown, each name with its estimator."""
-    information, errors = result["mutual_information"], result["standard_errors"]
-    units, thresholds = result["latent_dim"], result["continuous_units"]
+    errors, units, thresholds = result["standard_errors"], result["latent_dim"], result["continuous_units"]
     return [
         _row("reconstruction, nats a sequence", result["reconstruction"], errors["reconstruction"]),
         _row(f"KL(q(z|x) || p(z)), {result['kl_estimator']}", result["kl"], errors["kl"]),
@@ -32,12 +31,8 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
         _perplexity(result, "ppl_word_with_eos", "perplexity a word, with EOS", result["words"] + result["sentences"]),
         _perplexity(result, "ppl_word_without_eos", "perplexity a word, without EOS", result["words"]),
         _perplexity(result, "ppl_token", "perplexity a token", result["tokens_with_eos"]),
-        (
-            "mutual information, full set",
-            f"{information['value']:.3f}",
-            f"± {information['standard_error']:.3f}, cap log N = {information['cap']:.2f}",
-        ),
-        ("active units (0.01)", f"{result['active_units']} of {units}", ""),
+        _information(result["mutual_information"]),
+        ("active units (0.01)", f"{result['active_units']} of {units}", f"over {result['units_over']}"),
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
         *_marginal_gap(result["marginal_gap"]),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
@@ -57,8 +52,7 @@ def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Rows about what was decoded."""
-    count, path, bleu = text["sequences"], text["interpolation"], text["reconstruction"]
-    order = text["language_model"]["order"]
+    count, order, bleu = text["sequences"], text["language_model"]["order"], text["reconstruction"]
     return [
         (
             "BLEU, greedy from posterior centres",
@@ -71,17 +65,25 @@ def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
         _text_perplexity(
             f"reverse perplexity, {order}-gram of {count:,} samples", text["reverse"], text["reverse_of_training_text"]
         ),
-        (
-            f"ROUGE-L of {path['points']} points to both ends",
-            f"{path['value']:.3f}",
-            f"± {path['standard_error']:.3f} over {path['pairs']:,} pairs; the ends {path['of_the_ends']:.3f}",
-        ),
+        _rouge(text["interpolation"]),
     ]
+
+
+def _rouge(path: dict[str, Any]) -> tuple[str, str, str]:
+    name, value, error = _row(f"ROUGE-L of {path['points']} points to both ends", path["value"], path["standard_error"])
+    if path["value"] is None:
+        return name, value, error
+    return name, value, f"{error} over {path['pairs']:,} pairs; the ends {path['of_the_ends']:.3f}"
 
 
 def _text_perplexity(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> tuple[str, str, str]:
     """A perplexity that depends on samples, beside that of real text in their place."""
     return name, f"{sampled['value']:.2f}", f"± {sampled['standard_error']:.2f}; real text {real['value']:.2f}"
+
+
+def _information(information: dict[str, Any]) -> tuple[str, str, str]:
+    name, value, error = _row("mutual information, full set", information["value"], information["standard_error"])
+    return name, value, error if information["value"] is None else f"{error}, cap log N = {information['cap']:.2f}"
 
 
 def _marginal_gap(value: float | None) -> list[tuple[str, str, str]]:
@@ -97,5 +99,7 @@ def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tupl
     return name, f"{value:{form}}", f"± {error:{form}} over {count:,}"
 
 
-def _row(name: str, value: float, standard_error: float) -> tuple[str, str, str]:
-    return name, f"{value:.3f}", f"± {standard_error:.3f}"
+def _row(name: str, value: float | None, error: float | None) -> tuple[str, str, str]:
+    if value is None:
+        return name, "none", "not of codes of one a step"
+    return name, f"{value:.3f}", f"± {error:.3f}"

@@ -1,21 +1,21 @@
 """One latent code a sequence."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-
-from torch import Tensor, nn
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
 
 from latentia.auxiliaries import Auxiliary, WordMask
 from latentia.decoders import Decoder
 from latentia.distributions import CodeDistribution
 from latentia.encoders import Encoder, Refinement
-from latentia.errors import RecipeError
+from latentia.models.base import TextModel
 from latentia.priors import Prior
-from latentia.records import Batch, Latent, ModelRun
+from latentia.records import Batch, Latent
 from latentia.shapes import PositiveInt
 
 
-class TextVAE(nn.Module):
+class TextVAE(TextModel):
     r"""A variational autoencoder of sequences, :math:`p(x) = \int p(x|z) p(z) \, dz`.
 
     Args:
@@ -35,6 +35,8 @@ class TextVAE(nn.Module):
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016.
     """
 
+    whole_codes = True
+
     def __init__(  # noqa: PLR0913 - the parts of a model, each a node of a recipe
         self,
         vocabulary_size: PositiveInt,
@@ -53,43 +55,41 @@ class TextVAE(nn.Module):
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         self.auxiliary, self.mask, self.refinement = auxiliary, mask, refinement
         if share_embedding:
-            self._share_embedding()
+            self.share_tables()
 
-    def forward(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> ModelRun:
-        """Infer, draw ``samples`` codes an example, and score the batch under each.
+    def infer(self, batch: Batch, kl_weight: float = 1.0) -> CodeDistribution:
+        """Return the posterior of each sequence, refined; nothing else reads the encoder.
 
         ``kl_weight`` is the weight of the KL in what the pass will train, which a refinement descends too.
         """
-        return self.explain(batch, self.infer(batch, kl_weight), samples)
-
-    def infer(self, batch: Batch, kl_weight: float = 1.0) -> CodeDistribution:
-        """Return the posterior of each sequence, refined; nothing else reads the encoder."""
         posterior: CodeDistribution = self.refinement(self.encoder(batch), self.prior(), self.decoder, batch, kl_weight)
         return posterior
 
-    def explain(self, batch: Batch, posterior: CodeDistribution, samples: int = 1) -> ModelRun:
-        """Draw ``samples`` codes an example from its posterior, and score the batch under each."""
-        latent = self._latent(posterior, samples)
-        visibility, of_mask = self.mask(batch)
-        log_likelihood = self.decoder(latent.sample).log_prob(replace(batch, visibility=visibility))
-
-        def costs() -> Mapping[str, Tensor]:
-            return {**self.auxiliary(latent, batch), **of_mask}
-
-        return ModelRun(batch, (latent,), log_likelihood, costs, self.auxiliary.own_costs)
-
-    def draw(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> Latent:
-        """Infer, and draw ``samples`` codes an example."""
-        return self._latent(self.infer(batch, kl_weight), samples)
-
-    def _latent(self, posterior: CodeDistribution, samples: int) -> Latent:
+    def latent(self, batch: Batch, posterior: Distribution, samples: int = 1) -> Latent:
+        """Draw ``samples`` codes an example from its posterior, beside the prior, which is the same for all."""
         return Latent("z", posterior.rsample((samples,)), posterior, self.prior())
 
-    def _share_embedding(self) -> None:
-        ours, theirs = self.encoder.embedding.weight.shape, self.decoder.embedding.weight.shape
-        if ours != theirs:
-            raise RecipeError(
-                f"encoder and decoder embeddings of shapes {tuple(ours)} and {tuple(theirs)} cannot be shared",
-                "give both the same embedding_dim, or set model.share_embedding=false",
-            )
-        self.encoder.embedding = self.decoder.embedding
+    def unit_prior(self) -> CodeDistribution:
+        """Return the prior."""
+        prior: CodeDistribution = self.prior()
+        return prior
+
+    def code_shape(self, steps: int) -> tuple[int, ...]:
+        """Return ``[D]``."""
+        return (self.latent_dim,)
+
+    def centres(self, batch: Batch, steps: int) -> Float[Tensor, "B D"]:
+        """Return the centre of each posterior: a Gaussian's mean, a direction on a sphere."""
+        return self.infer(batch).centre
+
+    def sample(self, count: int, steps: int) -> Float[Tensor, "N D"]:
+        """Draw codes from the prior."""
+        drawn: Tensor = self.prior().sample(torch.Size([count]))
+        return drawn
+
+    def path(
+        self, start: Float[Tensor, " D"], end: Float[Tensor, " D"], share: Float[Tensor, " points"]
+    ) -> Float[Tensor, "points D"]:
+        """Return the codes on the shortest way within the prior's support."""
+        codes: Tensor = self.prior().path(start, end, share)
+        return codes

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from latentia.distributions import DiagonalGaussian, GaussianMixture, SharedNoiseGaussian
+from latentia.distributions import CodeDistribution, DiagonalGaussian, GaussianMixture, SharedNoiseGaussian
 from latentia.errors import RecipeError
 from latentia.functional.schedule import Schedule
 from latentia.records import Latent, ModelRun, Terms
@@ -59,6 +59,18 @@ class Objective(ABC):
             weights={"reconstruction": 1.0, self.name: weight, **dict.fromkeys(auxiliary, 1.0)},
             apart=sum(apart.values(), start=torch.zeros_like(reconstruction)),
         )
+
+
+def code_of(run: ModelRun) -> tuple[CodeDistribution, CodeDistribution]:
+    """Return posterior and prior of the only code of each sequence.
+
+    Raises:
+        RecipeError: If there is none, as for a code a step: sequences of different length then share no aggregate.
+    """
+    (latent,) = run.latents
+    if not isinstance(latent.posterior, CodeDistribution) or not isinstance(latent.prior, CodeDistribution):
+        raise RecipeError("the objective needs one continuous code a sequence", "set objective.kind=ELBO")
+    return latent.posterior, latent.prior
 
 
 def sum_of_kl(run: ModelRun) -> Float[Tensor, " B"]:

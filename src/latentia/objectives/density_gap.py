@@ -11,7 +11,7 @@ from latentia.distributions import CodeDistribution, DiagonalGaussian
 from latentia.errors import RecipeError
 from latentia.functional.aggregate import mean_log_mixture
 from latentia.functional.schedule import Schedule
-from latentia.objectives.base import Objective
+from latentia.objectives.base import Objective, code_of
 from latentia.records import ModelRun
 from latentia.shapes import NonNegativeInt, PositiveInt
 
@@ -56,13 +56,10 @@ class DensityGap(Objective):
         """Return to each example the gap of its group.
 
         Raises:
-            RecipeError: For the marginal form where dimensions are not independent under the prior: on a sphere, and
-                under a mixture.
+            RecipeError: For codes of one a step, and for the marginal form where dimensions are not independent under
+                the prior: on a sphere, and under a mixture.
         """
-        (latent,) = run.latents
-        posterior, prior = latent.posterior, latent.prior
-        if not isinstance(posterior, CodeDistribution) or not isinstance(prior, CodeDistribution):
-            raise RecipeError("the density gap needs continuous codes", "take another objective")
+        posterior, prior = code_of(run)
         if not self.joint and not isinstance(posterior, DiagonalGaussian):
             raise RecipeError("the marginal density gap needs Gaussian posteriors", "set objective.form=joint")
         if not self.joint and not isinstance(prior, DiagonalGaussian):

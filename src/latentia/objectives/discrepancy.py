@@ -6,7 +6,7 @@ from torch import Tensor
 from latentia.errors import RecipeError
 from latentia.functional.discrepancy import maximum_mean_discrepancy
 from latentia.functional.schedule import Schedule
-from latentia.objectives.base import Objective
+from latentia.objectives.base import Objective, code_of
 from latentia.records import ModelRun
 from latentia.shapes import NonNegativeFloat, Share
 
@@ -42,11 +42,15 @@ class MaximumMeanDiscrepancy(Objective):
         self.strength, self.information = strength, information
 
     def regulariser(self, run: ModelRun, kl: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Return the same discrepancy for each example, and its own share of the KL; 0 where no pair exists."""
-        (latent,) = run.latents
-        codes = latent.sample[0]
+        """Return the same discrepancy for each example, and its own share of the KL; 0 where no pair exists.
+
+        Raises:
+            RecipeError: For codes of one a step.
+        """
+        _, prior = code_of(run)
+        codes = run.latents[0].sample[0]
         if len(codes) < 2:
             return (1 - self.information) * kl
-        reference = latent.prior.sample(codes.shape[:1])
-        discrepancy = maximum_mean_discrepancy(codes, reference, 2 * latent.prior.variance.sum())
+        reference = prior.sample(codes.shape[:1])
+        discrepancy = maximum_mean_discrepancy(codes, reference, 2 * prior.variance.sum())
         return (1 - self.information) * kl + (self.information + self.strength - 1) * discrepancy

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentia.data import Corpus, Tokenizer, sequential
 from latentia.errors import InputError
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.operations.decoding import Ancestral, Beam, Greedy, Strategy, decode
 
 ROWS_AT_A_TIME = 512
@@ -20,21 +20,25 @@ ROWS_AT_A_TIME = 512
 class TextSpace:
     """A model and its tokenizer, with the operations on the space between them.
 
+    The code of a text is one tensor: a vector ``[D]``, or for a model of one code a token all that a text may need,
+    ``[T, D]`` with ``T`` one more than ``max_tokens``.
+
     Args:
         model: A model in evaluation mode.
         tokenizer: Its tokenizer.
         max_tokens: Longest text that is read or written, in tokens.
     """
 
-    def __init__(self, model: TextVAE, tokenizer: Tokenizer, max_tokens: int) -> None:
+    def __init__(self, model: TextModel, tokenizer: Tokenizer, max_tokens: int) -> None:
         """Keep the parts."""
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
+        self.steps = max_tokens + 1  # EOS is a token too
 
     def __repr__(self) -> str:
         """Name the sizes."""
         return f"TextSpace(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
 
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "N *code"]:
         """Return the centre of each text's posterior: a Gaussian's mean, a direction on a sphere.
 
         Raises:
@@ -42,17 +46,17 @@ class TextSpace:
         """
         corpus = self._corpus(texts)
         rows = torch.arange(len(texts)).numpy()
-        codes = torch.empty(len(texts), self.model.latent_dim)
+        codes = torch.empty(len(texts), *self.model.code_shape(self.steps))
         with torch.no_grad():
             for batch in sequential(corpus, rows, ROWS_AT_A_TIME):
-                codes[batch.index] = self.model.infer(batch).centre
+                codes[batch.index] = self.model.centres(batch, self.steps)
         return codes
 
     def decode(self, codes: Tensor | ArrayLike, strategy: Strategy | None = None) -> list[str]:
         """Return the text of each code; greedy unless another strategy is given.
 
         Raises:
-            InputError: If the codes are not ``N`` finite rows of ``D`` numbers.
+            InputError: If the codes are not ``N`` finite tensors of the shape of a code.
         """
         chosen = strategy or Greedy()
         texts = []
@@ -64,6 +68,8 @@ class TextSpace:
     def sample(self, n: int = 10, seed: int = 0, strategy: Strategy | None = None) -> list[str]:
         """Return the texts of ``n`` codes drawn from the prior; tokens are drawn too unless a strategy is given.
 
+        A model of one code a token draws from the prior that was fitted to its codes.
+
         Raises:
             InputError: For an ``n`` below 1.
         """
@@ -71,7 +77,7 @@ class TextSpace:
             raise InputError(f"n is {n}", "ask for at least one text")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            codes = self.model.prior().sample(torch.Size([n]))
+            codes = self.model.sample(n, self.steps)
             return self.decode(codes, strategy or Ancestral())
 
     def reconstruct(self, texts: Sequence[str], strategy: Strategy | None = None) -> list[str]:
@@ -88,24 +94,25 @@ class TextSpace:
         Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
 
         Raises:
-            InputError: For fewer than two steps.
+            InputError: For fewer than two steps, or a model of one code a token, between whose codes there is no way.
         """
         if steps < 2:
             raise InputError(f"steps is {steps}", "ask for at least 2, the two ends")
         start, end = self.encode([a, b])
-        path = self.model.prior().path(start, end, torch.linspace(0, 1, steps))
+        path = self.model.path(start, end, torch.linspace(0, 1, steps))
         return self.decode(path, strategy or Beam())
 
-    def _codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N D"]:
+    def _codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N *code"]:
         """Take codes of any number type, as other libraries return them."""
+        shape = self.model.code_shape(self.steps)
         try:
             tensor = torch.as_tensor(codes, dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError):
-            raise InputError("the codes are no table of numbers", "give an array of shape [N, D]") from None
-        if tensor.ndim != 2 or tensor.shape[1] != self.model.latent_dim or not bool(torch.isfinite(tensor).all()):
+            remedy = f"give an array of shape [N, {_shown(shape)}]"
+            raise InputError("the codes are no table of numbers", remedy) from None
+        if tensor.shape[1:] != shape or not bool(torch.isfinite(tensor).all()):
             raise InputError(
-                f"the codes have shape {list(tensor.shape)}",
-                f"give finite numbers of shape [N, {self.model.latent_dim}]",
+                f"the codes have shape {list(tensor.shape)}", f"give finite numbers of shape [N, {_shown(shape)}]"
             )
         return tensor
 
@@ -124,3 +131,7 @@ class TextSpace:
             if tokens > self.max_tokens:
                 raise InputError(f"text {number} has {tokens} tokens", f"shorten it to the model's {self.max_tokens}")
         return Corpus.from_texts(texts, self.tokenizer)
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

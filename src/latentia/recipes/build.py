@@ -3,17 +3,17 @@
 A class's parameters are the keys of its node. A parameter whose type is the abstract base of a family takes a
 node with ``kind``, looked up in that family's registry; one whose type is another class of the package takes that
 class's node; anything else is a plain value, checked by pydantic. A family may say which of its kinds does nothing
-(``if_left_out``); a recipe need not mention it. A few sizes are told once, at the node that
-owns them, and handed down to every part that asks for them (``SHARED``).
+(``if_left_out``), so that a recipe need not mention it, and which kind a node without ``kind`` is (``if_unnamed``). A
+few sizes are told once, at the node that owns them, and handed down to every part that asks for them (``SHARED``).
 """
 
 import difflib
 import inspect
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from latentia.errors import RecipeError
 from latentia.recipes.families import FAMILIES, members
@@ -42,17 +42,24 @@ def build(kind: type, settings: Mapping[str, Any], shared: Mapping[str, Any]) ->
     types = _parameters(kind)
     below = {**shared, **{name: settings[name] for name in SHARED if name in settings and name in types}}
     arguments = {
-        name: below[name] if name in SHARED else _value(annotation, settings[name], below)
+        name: below[name] if name in SHARED else build_part(annotation, settings[name], below)
         for name, (annotation, _) in types.items()
     }
     return kind(**arguments)
 
 
-def _value(annotation: Any, setting: Any, shared: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def build_part(annotation: Any, setting: Any, shared: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Construct what stands at a parameter of this type: a member of a family, another class, or a plain value."""
     if annotation in FAMILIES:
         node = dict(setting)
         return build(members(annotation)[node.pop("kind")], node, shared)
     return build(annotation, setting, shared) if _is_part(annotation) else setting
+
+
+def takes(kind: object, name: str) -> bool:
+    """Tell whether a kind of any family has a parameter; one that is in no family is not ruled out."""
+    found = [members(family)[kind] for family in FAMILIES if isinstance(kind, str) and kind in members(family)]
+    return not found or any(name in _parameters(member) for member in found)
 
 
 def json_schema(kind: type, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -93,8 +100,14 @@ def _field(annotation: Any, shared: frozenset[str]) -> Any:  # noqa: ANN401
         options = tuple(_tagged(name, kind, shared) for name, kind in sorted(members(annotation).items()))
         if len(options) == 1:
             return options[0]
-        return Annotated[Union[options], Field(discriminator="kind")]  # noqa: UP007 - the options are a tuple
+        unnamed = BeforeValidator(partial(_named, getattr(annotation, "if_unnamed", "")))
+        return Annotated[Union[options], Field(discriminator="kind"), unnamed]  # noqa: UP007 - the options are a tuple
     return _schema(annotation, shared) if _is_part(annotation) else annotation
+
+
+def _named(kind: str, node: Any) -> Any:  # noqa: ANN401
+    """Give a node without a kind the one that its family takes it for, if there is one."""
+    return {"kind": kind, **node} if kind and isinstance(node, dict) else node
 
 
 def _tagged(name: str, kind: type, shared: frozenset[str]) -> type[BaseModel]:
@@ -107,8 +120,8 @@ def _is_part(annotation: Any) -> bool:  # noqa: ANN401
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> RecipeError:
-    """Turn the first complaint into one line and a remedy."""
-    first = error.errors()[0]
+    """Turn the first complaint into one line and a remedy; a wrong kind comes before what it makes of its node."""
+    first = min(error.errors(), key=lambda complaint: complaint["loc"][-1:] != ("kind",))
     path = [part for part in first["loc"] if isinstance(part, str)]
     known = _names_in(_node_at(model, path[:-1]))
     shown = ".".join(part for part in path if not _is_kind(part))

@@ -22,6 +22,9 @@ Advance = Callable[[int], None]
 POINTS, ORDER, TEMPERATURE = 11, 3, 1.0
 """Points of an interpolation, both ends counted; order of the language model; temperature of the samples."""
 
+NO_PATH = {"value": None, "standard_error": None, "pairs": 0, "points": POINTS}
+"""Interpolation where codes have no path between them."""
+
 FEWEST = 4
 """Sequences that make two pairs, so that there is a standard error."""
 
@@ -56,9 +59,9 @@ class Rows:
         return self.first(int(np.searchsorted(np.cumsum(self.corpus.lengths[self.rows]), tokens)) + 1)
 
 
-def decodings(count: int) -> int:
+def decodings(space: TextSpace, count: int) -> int:
     """Codes that are decoded for so many sequences."""
-    return 2 * count + count // 2 * POINTS
+    return 2 * count + (count // 2 * POINTS if space.model.whole_codes else 0)
 
 
 def measure_decoded(
@@ -71,6 +74,8 @@ def measure_decoded(
     perplexity under an n-gram model of the training text and ``reverse`` that of the whole held-out text under an
     n-gram model of the samples. ``forward_of_data`` and ``reverse_of_training_text`` are the same for real text in
     place of the samples, in the second as many tokens of it.
+
+    Between codes of one a step there is no path, and ``interpolation`` is none of no pairs.
 
     Args:
         space: The trained space.
@@ -96,20 +101,20 @@ def measure_decoded(
             "decoding": "posterior centres, greedy",
         },
         **_perplexities(space, held_out, training.shuffled(seed), _samples(space, len(chosen), seed, advance)),
-        "interpolation": _interpolation(space, texts, codes, advance),
+        "interpolation": _interpolation(space, texts, codes, advance) if space.model.whole_codes else NO_PATH,
     }
 
 
-def _centres(space: TextSpace, chosen: Rows) -> Float[Tensor, "N D"]:
+def _centres(space: TextSpace, chosen: Rows) -> Float[Tensor, "N *code"]:
     parts = np.array_split(chosen.rows, -(-len(chosen) // ROWS_AT_A_TIME))
     with torch.no_grad():
-        return torch.cat([space.model.infer(chosen.corpus.batch(part)).centre for part in parts])
+        return torch.cat([space.model.centres(chosen.corpus.batch(part), space.steps) for part in parts])
 
 
 def _samples(space: TextSpace, count: int, seed: int, advance: Advance) -> list[list[int]]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        codes = space.model.prior().sample(torch.Size([count]))
+        codes = space.model.sample(count, space.steps)
         return _ids(space, codes, Ancestral(TEMPERATURE), advance)
 
 
@@ -122,7 +127,7 @@ def _perplexities(space: TextSpace, held_out: Rows, training: Rows, samples: lis
             "sequences": len(samples),
             "tokens": of_samples.tokens,
             "cut_off": sum(len(ids) == space.max_tokens for ids in samples),
-            "decoding": "prior, ancestral",
+            "decoding": f"{'prior' if space.model.whole_codes else 'prior fitted to the codes'}, ancestral",
             "temperature": TEMPERATURE,
         },
         "language_model": {"smoothing": "interpolated modified Kneser-Ney", "order": ORDER, "vocabulary": size},
@@ -136,8 +141,8 @@ def _perplexities(space: TextSpace, held_out: Rows, training: Rows, samples: lis
 def _interpolation(space: TextSpace, texts: list[str], codes: Tensor, advance: Advance) -> dict[str, Any]:
     """Walk between each two neighbours on the shortest way of the space."""
     ends = list(zip(texts[::2], texts[1::2], strict=False))
-    share, prior = torch.linspace(0, 1, POINTS), space.model.prior()
-    paths = [prior.path(start, end, share) for start, end in zip(codes[::2], codes[1::2], strict=False)]
+    share = torch.linspace(0, 1, POINTS)
+    paths = [space.model.path(start, end, share) for start, end in zip(codes[::2], codes[1::2], strict=False)]
     points = _texts(space, _ids(space, torch.cat(paths), Greedy(), advance))
     return {
         **interpolation_rouge(ends, [points[first : first + POINTS] for first in range(0, len(points), POINTS)]),
@@ -148,7 +153,7 @@ def _interpolation(space: TextSpace, texts: list[str], codes: Tensor, advance: A
     }
 
 
-def _ids(space: TextSpace, codes: Float[Tensor, "N D"], strategy: Strategy, advance: Advance) -> list[list[int]]:
+def _ids(space: TextSpace, codes: Float[Tensor, "N *code"], strategy: Strategy, advance: Advance) -> list[list[int]]:
     ids = []
     for part in codes.split(ROWS_AT_A_TIME):
         ids += decode(space.model.decoder(part[None]), strategy, space.max_tokens)

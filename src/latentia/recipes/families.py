@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from latentia import auxiliaries, data, decoders, encoders, nn, objectives, priors, training
+from latentia import auxiliaries, data, decoders, encoders, models, nn, objectives, priors, training
 from latentia.data import Batching, TokenizerKind
 from latentia.functional import schedule
 from latentia.functional.schedule import Schedule
 
 FAMILIES: Mapping[type, ModuleType] = {
+    models.TextModel: models,
     encoders.Encoder: encoders,
     encoders.Refinement: encoders,
+    encoders.StepwiseEncoder: encoders,
     decoders.Decoder: decoders,
     priors.Prior: priors,
+    priors.StepwisePrior: priors,
     auxiliaries.Auxiliary: auxiliaries,
     auxiliaries.WordMask: auxiliaries,
     objectives.Objective: objectives,

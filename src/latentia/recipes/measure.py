@@ -18,7 +18,7 @@ from rich.progress import Progress
 from latentia.data import Columns, ReadReport, build_corpus, sequential
 from latentia.evaluation import evaluate
 from latentia.evaluation.text import require_libraries
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.operations import TextSpace
 from latentia.recipes.decoded import Rows, decodings, measure_decoded
 from latentia.recipes.runs import open_run, sources_of, training_rows, validation_rows
@@ -77,7 +77,7 @@ def _held_out(folder: Path, files: list[str], text: str, space: TextSpace, scrat
     return Rows(corpus, np.arange(len(corpus))), report
 
 
-def _measure(model: TextVAE, held_out: Rows, draws: tuple[int, int], seed: int, console: Console) -> dict[str, Any]:
+def _measure(model: TextModel, held_out: Rows, draws: tuple[int, int], seed: int, console: Console) -> dict[str, Any]:
     samples, every = draws
     batches = partial(sequential, held_out.corpus, held_out.rows, BATCH)
     with _bar(console, f"nll_iw({samples})", len(held_out)) as advance:
@@ -87,7 +87,7 @@ def _measure(model: TextVAE, held_out: Rows, draws: tuple[int, int], seed: int, 
 def _decode(
     space: TextSpace, held_out: Rows, training: Rows, count: int, seed: int, console: Console
 ) -> dict[str, Any]:
-    with _bar(console, "decoding", decodings(min(count, len(held_out)))) as advance:
+    with _bar(console, "decoding", decodings(space, min(count, len(held_out)))) as advance:
         return measure_decoded(space, held_out, training, count, seed, advance)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from latentia.data import TokenizerKind
 from latentia.errors import RecipeError
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.objectives import Objective
-from latentia.recipes.build import Settings, build, validate
+from latentia.recipes.build import Settings, build, build_part, takes, validate
 from latentia.shapes import InnerShare, PositiveInt
 from latentia.training import Training
 
@@ -61,14 +61,14 @@ class Recipe:
         data: Data = build(Data, self.settings["data"], {})
         return data
 
-    def model(self, vocabulary_size: int) -> TextVAE:
+    def model(self, vocabulary_size: int) -> TextModel:
         """Build the model, with fresh weights."""
-        model: TextVAE = build(TextVAE, self.settings["model"], {"vocabulary_size": vocabulary_size})
+        model: TextModel = build_part(TextModel, self.settings["model"], {"vocabulary_size": vocabulary_size})
         return model
 
     def objective(self) -> Objective:
         """Build the objective."""
-        objective: Objective = build(_Root, {"part": self.settings["objective"]}, {}).part
+        objective: Objective = build_part(Objective, self.settings["objective"], {})
         return objective
 
     def training(self) -> Training:
@@ -88,17 +88,10 @@ class Recipe:
         return Recipe(settings)
 
 
-class _Root:
-    """The place of a family's member that has no place in another class."""
-
-    def __init__(self, part: Objective) -> None:
-        self.part = part
-
-
 class _Whole:
     """The sections, so that one validation sees all and names the nearest section."""
 
-    def __init__(self, about: About, data: Data, model: TextVAE, objective: Objective, training: Training) -> None:
+    def __init__(self, about: About, data: Data, model: TextModel, objective: Objective, training: Training) -> None:
         raise NotImplementedError
 
 
@@ -107,12 +100,13 @@ def _validated(settings: Settings) -> Settings:
 
 
 def _replaced(node: Any, keys: list[str], value: object, path: str) -> Settings:  # noqa: ANN401 - a node or a value
-    """Return a copy of a tree with one value replaced; a new kind starts a fresh node."""
+    """Return a copy of a tree with one value replaced; a new kind starts a fresh node of the parts that it takes."""
     key, *below = keys
     if not isinstance(node, dict):
         raise RecipeError(f"unknown key {path}", f"{path.rsplit('.', 1)[0]} is a plain value")
     if below:
         return {**node, key: _replaced(node.get(key, {}), below, value, path)}
     if key == "kind" and node.get("kind") != value:
-        return {"kind": value, **{name: kept for name, kept in node.items() if isinstance(kept, dict)}}
+        parts = {name: kept for name, kept in node.items() if isinstance(kept, dict) and takes(value, name)}
+        return {"kind": value, **parts}
     return {**node, key: value}

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Tokenizer, build_corpus, read_texts
 from latentia.errors import RunError
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.recipes.library import load_recipe
@@ -81,7 +81,7 @@ def resume_run(folder: Path, console: Console) -> bool:
     return _train(folder, console, resume=True)
 
 
-def open_run(folder: Path) -> tuple[TextVAE, Tokenizer, Recipe]:
+def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
     """Open the best weights of a run, in evaluation mode.
 
     Raises:

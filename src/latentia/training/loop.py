@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from latentia.data.loader import Loader
 from latentia.errors import NumericalError
-from latentia.models import TextVAE
+from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress, save_weights
@@ -139,7 +139,7 @@ class Trainer:
     def update_auxiliary(self, batch: Batch, number: int) -> None:
         """Make one update of the auxiliary network alone; see :class:`latentia.training.plans.Stepper`."""
         self._seed(number)
-        model = cast(TextVAE, self.plain_model)
+        model = cast(TextModel, self.plain_model)
         batch = batch.to(self.accelerator.device)
         with self.accelerator.autocast():
             with torch.no_grad():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia.errors import RecipeError
+from latentia.models import TextModel
 from latentia.records import Batch, Terms
 from latentia.shapes import PositiveInt, Share
 
@@ -100,12 +101,18 @@ class AggressiveInference(StepPlan):
         self.most, self.block = most, block
 
     def begin(self, model: nn.Module) -> None:
-        """Check that each weight is of one side.
+        """Check that each weight is of one side, and that there will be an information to watch.
 
         Raises:
-            RecipeError: If encoder and decoder share weights, which neither side's update would then move.
+            RecipeError: If encoder and decoder share weights, which neither side's update would then move, or for a
+                model of one code a step, which has no estimate of the information.
         """
         _require_apart(model)
+        if isinstance(model, TextModel) and not model.whole_codes:
+            raise RecipeError(
+                "aggressive inference watches the mutual information, of which codes of one a step have no estimate",
+                "set training.plan.kind=Joint",
+            )
 
     def step(self, batch: Batch, stepper: Stepper) -> Terms:
         """Update the encoder until it has caught up, then the decoder."""
