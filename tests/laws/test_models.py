@@ -37,6 +37,20 @@ def test_a_pass_has_a_cost_a_sample_and_sequence(vae):
     assert latent.sample.shape[:2] == (4, 3)
 
 
+def test_a_pass_is_inference_and_then_explanation(vae):
+    """Evaluation infers once and explains in chunks; auxiliary updates draw and explain nothing."""
+    batch, steps = Batch.collate(SEQUENCES), []
+    for take in (
+        lambda: vae(batch, 2, kl_weight=0.5).latents[0],
+        lambda: vae.explain(batch, vae.infer(batch, 0.5), 2).latents[0],
+        lambda: vae.draw(batch, 2, kl_weight=0.5),
+    ):
+        torch.manual_seed(3)
+        steps.append(take())
+    assert all(torch.equal(steps[0].sample, latent.sample) for latent in steps)
+    assert all(torch.equal(steps[0].posterior.mean, latent.posterior.mean) for latent in steps)
+
+
 def test_every_weight_gets_a_finite_gradient(vae):
     terms = ELBO(Constant())(vae(Batch.collate(SEQUENCES), 2), 0)
     (terms.loss + terms.apart).mean().backward()

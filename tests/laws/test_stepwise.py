@@ -96,6 +96,13 @@ def test_what_follows_the_last_step_integrates_out(name):
 
 
 @pytest.mark.parametrize("name", STEPWISE_PRIORS)
+def test_the_prior_of_a_step_is_that_of_a_sequence_of_one(name):
+    prior, codes = STEPWISE_PRIORS[name](), torch.randn(5, 2, D)
+    whole = prior(EVERY[:, :1]).log_prob(codes[:, :, None])
+    torch.testing.assert_close(prior.of_a_step().log_prob(codes), whole)
+
+
+@pytest.mark.parametrize("name", STEPWISE_PRIORS)
 def test_priors_continue_where_sequences_end(name):
     prior, codes = STEPWISE_PRIORS[name](), torch.randn(*MASK.shape, D)
     continued = prior.continued(codes, MASK, 9)

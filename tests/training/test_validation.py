@@ -13,7 +13,7 @@ from latentia.objectives import ELBO
 from latentia.records import Batch
 from latentia.training import validation
 from latentia.training.validation import validate
-from tests.laws.tables import model
+from tests.laws.tables import model, sequential_model
 
 SEQUENCES = [[4, 5, 6, 5], [6, 6], [5, 4], [4, 4, 4]]
 BATCHES = [Batch.collate(SEQUENCES[:3]), Batch.collate(SEQUENCES[3:])]
@@ -45,6 +45,17 @@ def test_units_are_active_by_the_unbiased_variance_of_their_means():
         counts.append(validate(vae, ELBO(Constant()), BATCHES, 0, 0)["active_units"])
         means = torch.cat([vae.encoder(batch).mean for batch in BATCHES]).var(dim=0)
     assert counts == [0, 1]
+
+
+def test_codes_of_one_a_step_have_units_over_steps_and_neither_information_nor_dispersion():
+    vae = sequential_model().eval()
+    for weight in vae.encoder.posterior.parameters():
+        weight.data *= 3
+    record = validate(vae, ELBO(Constant()), BATCHES, 0, 0)
+    assert not {"mutual_information", "feature_dispersion"} & record.keys()
+    means = torch.cat([vae.infer(batch).steps.mean for batch in BATCHES])
+    assert len(means) == sum(len(sequence) + 1 for sequence in SEQUENCES)
+    assert record["active_units"] == (means.var(dim=0) >= 0.01).sum()
 
 
 def test_one_sequence_has_no_dispersion():

@@ -29,8 +29,8 @@ def committed_rate(correlation: float, steps: Int[Tensor, "*rows"]) -> Float[Ten
 
     Source: Razavi et al., Preventing Posterior Collapse with delta-VAEs, 2019, section 2.2 and appendix.
 
-    >>> committed_rate(0.35, torch.tensor([1, 2, 22]))
-    tensor([0.0000, 0.0653, 1.2209])
+    >>> committed_rate(0.76, torch.tensor([1, 2, 22]))
+    tensor([0.0000, 0.4309, 4.9899])
     """
     square = correlation**2
     rate = 0.5 * ((steps - 2) * math.log1p(square) - math.log1p(-square))
@@ -44,8 +44,8 @@ def correlation_of_rate(rate: float, steps: int) -> float:
         InputError: For a rate that is negative or no number, or that no float below 1 reaches, or fewer than two steps,
             which commit to nothing.
 
-    >>> round(correlation_of_rate(5 / 4, steps=22), 3)
-    0.354
+    >>> round(correlation_of_rate(5.0, steps=22), 3)
+    0.761
     """
     if not (0 <= rate < math.inf) or steps < 2:
         raise InputError(f"{rate} nats over {steps} steps", "give a rate of at least 0 and at least 2 steps")

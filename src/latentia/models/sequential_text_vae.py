@@ -56,7 +56,7 @@ class SequentialTextVAE(TextModel):
         prior: StepwisePrior,
         fitted_prior: FittedPrior,
         mask: WordMask,
-        latent_dim: PositiveInt = 4,
+        latent_dim: PositiveInt = 1,
         share_embedding: bool = False,
     ) -> None:
         """Assemble the parts."""

@@ -25,7 +25,7 @@ class AutoregressiveNormal(StepwisePrior):
     density_is_exact = True
     zero: Tensor
 
-    def __init__(self, latent_dim: PositiveInt, correlation: ShareBelowOne = 0.35) -> None:
+    def __init__(self, latent_dim: PositiveInt, correlation: ShareBelowOne = 0.76) -> None:
         """Take the number of channels and their correlation."""
         super().__init__()
         self.latent_dim, self.correlation = latent_dim, correlation
