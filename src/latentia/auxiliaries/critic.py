@@ -40,8 +40,8 @@ class DualCritic(Auxiliary):
         of_each: Let the critic know the sequence: the KL of each posterior (iVAE). Without, the KL of their aggregate,
             which leaves the mutual information free (iVAE-MI).
         features: Width of the critic's two hidden layers.
-        pace: Learning rate of the critic, as a share of the model's. A slow one leaves the KL to grow; a fast one throws
-            single draws of the prior far up, whose exponential then is all that it sees.
+        pace: Learning rate of the critic, as a share of the model's. A slow one leaves the KL to grow; a fast one
+            throws single draws of the prior far up, whose exponential then is all that it sees.
 
     Source: Fang et al., Implicit Deep Latent Variable Models for Text Generation, 2019, equations 5 to 9.
     """
