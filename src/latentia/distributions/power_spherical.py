@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
-from torch.distributions import Beta, Distribution, constraints, register_kl
+from torch.distributions import Beta, register_kl
 
-from latentia.distributions.base import CodeDistribution, great_circle
+from latentia.distributions.directional import Directional
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, cosines, direction_across
 from latentia.functional.sphere import log_area
 
 
-class PowerSpherical(CodeDistribution):
+class PowerSpherical(Directional):
     r"""Directions around a mean direction, :math:`p(z) \propto (1 + \mu^T z)^\kappa` on the unit sphere of ``R^m``.
 
     Half of one more than the cosine is :math:`\mathrm{Beta}(\tfrac{m-1}2 + \kappa, \tfrac{m-1}2)`, whose draws carry
@@ -32,41 +32,11 @@ class PowerSpherical(CodeDistribution):
     -0.1331
     """
 
-    has_rsample = True
-    arg_constraints = {"direction": constraints.real_vector, "concentration": constraints.nonnegative}  # noqa: RUF012
-    support = constraints.real_vector
-
-    def __init__(self, direction: Float[Tensor, "*rows D"], concentration: Float[Tensor, "*rows"]) -> None:
-        """Keep the parameters; they are not checked here, because a check reads them back from the device."""
-        self.direction, self.concentration = direction, concentration
-        super().__init__(direction.shape[:-1], direction.shape[-1:], validate_args=False)
-
-    path = staticmethod(great_circle)
-
-    @property
-    def parameters(self) -> tuple[Tensor, ...]:
-        """Mean direction and concentration."""
-        return self.direction, self.concentration
-
-    @property
-    def centre(self) -> Float[Tensor, "*rows D"]:
-        """The mean direction."""
-        return self.direction
-
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         r"""The mean, :math:`\mu \kappa / (m - 1 + \kappa)`, inside the sphere."""
         length = self.concentration / (self.event_shape[0] - 1 + self.concentration)
         return self.direction * length[..., None]
-
-    def with_parameters(self, *parameters: Tensor) -> PowerSpherical:
-        """Return a distribution of this kind with other parameters."""
-        return PowerSpherical(*parameters)
-
-    def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> PowerSpherical:
-        """Repeat the distribution over new leading axes without copying."""
-        rows = torch.Size(batch_shape)
-        return PowerSpherical(self.direction.expand(rows + self.event_shape), self.concentration.expand(rows))
 
     def rsample(self, sample_shape: Sequence[int] = torch.Size()) -> Float[Tensor, "*samples D"]:
         r"""Draw :math:`z = t \mu + \sqrt{1 - t^2} \, v` with ``v`` uniform among the directions across ``mu``."""

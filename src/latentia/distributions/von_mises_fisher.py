@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.distributions import Beta, Distribution, constraints, register_kl
+from torch.distributions import Beta, register_kl
 
-from latentia.distributions.base import CodeDistribution, great_circle
+from latentia.distributions.directional import Directional
 from latentia.distributions.hyperspherical_uniform import HypersphericalUniform, cosines, direction_across
 from latentia.functional.sphere import log_area, log_partition, mean_cosine
 
@@ -21,7 +21,7 @@ NODES, REACH = 48, 12.0
 """Points of the quadrature in the gradient of an angle, and where it ends, in standard deviations."""
 
 
-class VonMisesFisher(CodeDistribution):
+class VonMisesFisher(Directional):
     r"""Directions around a mean direction, :math:`p(z) \propto e^{\kappa \mu^T z}` on the unit sphere of ``R^m``.
 
     Draws have gradients to both parameters: that of the concentration is implicit,
@@ -40,41 +40,11 @@ class VonMisesFisher(CodeDistribution):
     0.4647
     """
 
-    has_rsample = True
-    arg_constraints = {"direction": constraints.real_vector, "concentration": constraints.nonnegative}  # noqa: RUF012
-    support = constraints.real_vector
-
-    def __init__(self, direction: Float[Tensor, "*rows D"], concentration: Float[Tensor, "*rows"]) -> None:
-        """Keep the parameters; they are not checked here, because a check reads them back from the device."""
-        self.direction, self.concentration = direction, concentration
-        super().__init__(direction.shape[:-1], direction.shape[-1:], validate_args=False)
-
-    path = staticmethod(great_circle)
-
-    @property
-    def parameters(self) -> tuple[Tensor, ...]:
-        """Mean direction and concentration."""
-        return self.direction, self.concentration
-
-    @property
-    def centre(self) -> Float[Tensor, "*rows D"]:
-        """The mean direction."""
-        return self.direction
-
     @property
     def mean(self) -> Float[Tensor, "*rows D"]:
         r"""The mean, :math:`A(\kappa) \mu`, inside the sphere."""
         length = mean_cosine(self.concentration.double(), self.event_shape[0])
         return self.direction * length.to(self.direction.dtype)[..., None]
-
-    def with_parameters(self, *parameters: Tensor) -> VonMisesFisher:
-        """Return a distribution of this kind with other parameters."""
-        return VonMisesFisher(*parameters)
-
-    def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> VonMisesFisher:
-        """Repeat the distribution over new leading axes without copying."""
-        rows = torch.Size(batch_shape)
-        return VonMisesFisher(self.direction.expand(rows + self.event_shape), self.concentration.expand(rows))
 
     def rsample(self, sample_shape: Sequence[int] = torch.Size()) -> Float[Tensor, "*samples D"]:
         r"""Draw :math:`z = \mu \cos\theta + v \sin\theta` with ``v`` uniform among the directions across ``mu``."""
