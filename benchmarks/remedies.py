@@ -35,7 +35,7 @@ from latentia.errors import LatentiaError
 from latentia.evaluation.comparison import as_markdown
 from latentia.recipes import Recipe, load_recipe
 from latentia.recipes.compare import compare_runs
-from latentia.recipes.measure import evaluate_run
+from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch
 from latentia.training.loop import Trainer
@@ -132,7 +132,7 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
     finished = _finished(folder) or _trained(protocol, name, seed)
     if finished:
         (folder / "finished").touch()
-        evaluate_run(folder, [protocol.file("test")], SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
+        evaluate_run(folder, Texts([protocol.file("test")]), SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
     return finished
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
 from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, DualCritic, FittedPrior, Nothing, Unmasked
+from latentia.data import Columns, Selection, Word, build_corpus
 from latentia.decoders import LSTMDecoder
 from latentia.distributions import (
     AutoregressiveGaussian,
@@ -20,6 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
+from latentia.evaluation import Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -197,3 +201,37 @@ def sequential_model(size: int = V, dimensions: int = D, correlation: float = 0.
 
 
 MODELS = {"SequentialTextVAE": sequential_model, "TextVAE": model}
+
+WORDS = ("the", "cat", "dog", "sat", "ran", "here", "there", "now")
+TEXTS = [
+    f"the {a} {b} {c}" for a in ("cat", "dog") for b in ("sat", "ran") for c in ("here", "there", "now", "here now")
+]
+
+
+def subject(kind: str = "TextVAE", seed: int = 0) -> Subject:
+    """A small untrained model of a kind, measured on sixteen labelled sentences of different length."""
+    tokenizer = Word().train(TEXTS)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "texts.tsv"
+        file.write_text("text\tlabel\n" + "".join(f"{text}\t{text.split()[1]}\n" for text in TEXTS))
+        corpus, _ = build_corpus([str(file)], Columns(label="label"), tokenizer, file.with_suffix(".arrow"), 12)
+        rows = Selection.all_of(corpus)
+    return Subject(SUBJECTS[kind](tokenizer.vocabulary_size).eval(), tokenizer, 12, rows, rows, rows, seed)
+
+
+def spherical_model(size: int = V) -> TextVAE:
+    """A small text VAE whose codes are directions."""
+    encoder = LSTMEncoder(size, LastState(), DirectionalHead(H, D), SequenceDropout(), Clean(), E, H)
+    decoder = LSTMDecoder(size, D, SequenceDropout(), E, H)
+    return TextVAE(size, encoder, decoder, UniformSphere(D), Nothing(), Unmasked(), Unrefined(), D)
+
+
+def mixture_model(size: int = V) -> TextVAE:
+    """A small text VAE with a learned prior."""
+    plain = model(size)
+    plain.prior = LearnedMixture(D, components=4)
+    return plain
+
+
+SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
+MEASURES: dict[str, Callable[[], Measure]] = {}

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from latentia.data import Word
+from latentia.decoding import Greedy
 from latentia.errors import InputError
-from latentia.operations import Greedy, TextSpace
+from latentia.operations import TextSpace
 from tests.laws.tables import D, sequential_model
 
 STEPS = 7

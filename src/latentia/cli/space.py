@@ -20,7 +20,7 @@ def sample(
     greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token instead.")] = False,
 ) -> None:
     """Print texts decoded from codes drawn from the prior."""
-    from latentia.operations import Ancestral, Greedy
+    from latentia.decoding import Ancestral, Greedy
     from latentia.recipes.runs import load
 
     strategy = Greedy() if greedy else Ancestral(temperature, top_k, top_p)
@@ -34,7 +34,7 @@ def reconstruct(
     beam: Annotated[int, typer.Option(min=1, help="Width of the beam search; 1 is greedy.")] = 5,
 ) -> None:
     """Print what each text becomes when its posterior mean is decoded."""
-    from latentia.operations import Beam
+    from latentia.decoding import Beam
     from latentia.recipes.runs import load
 
     for text in load(run).reconstruct(texts, Beam(beam)):
@@ -49,7 +49,7 @@ def interpolate(
     beam: Annotated[int, typer.Option(min=1, help="Width of the beam search; 1 is greedy.")] = 5,
 ) -> None:
     """Print the texts on the line between two posterior means."""
-    from latentia.operations import Beam
+    from latentia.decoding import Beam
     from latentia.recipes.runs import load
 
     for text in load(run).interpolate(a, b, steps, Beam(beam)):

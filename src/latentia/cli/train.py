@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from latentia.cli.console import remarks, results
-from latentia.cli.options import seed_option
+from latentia.cli.options import assignments, seed_option
 from latentia.errors import InputError, RunError
 
 INTERRUPTED = 130
@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913 - the options of a command, and the context that kno
         _require_alone(context)
         folder, ended = resume, resume_run(resume, remarks)
     else:
-        chosen = load_recipe(recipe).with_settings([_assignment(text_) for text_ in set_ or []])
+        chosen = load_recipe(recipe).with_settings(assignments(set_))
         folder = out or _next_folder(recipe)
         sources = Sources(list(data or []), list(valid or []), Columns(text, label))
         ended = start_run(sources, chosen, folder, seed, remarks)
@@ -72,16 +72,6 @@ def _require_alone(context: typer.Context) -> None:
         source = context.get_parameter_source(option.name or "")
         if option.name != "resume" and source is not None and source.name == "COMMANDLINE":
             raise InputError(f"{option.opts[0]} cannot be given with --resume", "a run goes on as it was begun")
-
-
-def _assignment(text: str) -> tuple[str, object]:
-    """Split KEY=VALUE; the value is YAML."""
-    from latentia.recipes.library import parse_yaml
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise InputError(f"--set {text} is no KEY=VALUE", "write for instance --set training.epochs=5")
-    return key, parse_yaml(value, f"--set {key}")
 
 
 def _next_folder(recipe: str) -> Path:

@@ -8,6 +8,7 @@ from latentia.data.pydoc import write_pydoc
 from latentia.data.reading import read_texts
 from latentia.data.report import ReadReport
 from latentia.data.rows import Columns
+from latentia.data.selection import Selection
 from latentia.data.tokenizer import BPE, Byte, Char, Tokenizer, TokenizerKind, Word
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Loader",
     "Mixed",
     "ReadReport",
+    "Selection",
     "TokenBudget",
     "Tokenizer",
     "TokenizerKind",

@@ -8,12 +8,16 @@ from latentia.evaluation.aggregate import (
     mutual_information,
 )
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
+from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
     "KneserNey",
     "Likelihood",
+    "Measure",
+    "Subject",
     "active_units",
     "aggregate_of",
     "evaluate",

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.table import Table
 
+from latentia.evaluation.measure import Line, Measure
 
-def evaluation_table(result: dict[str, Any], title: str) -> Table:
-    """Lay out an evaluation, each number with its estimator and standard error."""
+
+def evaluation_table(
+    result: dict[str, Any], title: str, measures: Mapping[str, Measure] = MappingProxyType({})
+) -> Table:
+    """Lay out an evaluation, each number with its estimator and standard error; measures after a line each."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("value", justify="right")
     table.add_column("")
     for row in rows_of_table(result):
         table.add_row(*row)
+    for name, measure in measures.items():
+        table.add_section()
+        for row in _lines(name, measure, result["measures"][name]):
+            table.add_row(*row)
     return table
 
 
-def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
+def _lines(name: str, measure: Measure, result: dict[str, Any]) -> Sequence[Line]:
+    reason = result.get("not_measured")
+    return [(name, "none", reason)] if reason else measure.lines(result)
+
+
+def rows_of_table(result: dict[str, Any]) -> Sequence[Line]:
     """Name, value and standard error of what is shown, each name with its estimator."""
     errors, units, thresholds = result["standard_errors"], result["latent_dim"], result["continuous_units"]
     return [
@@ -41,7 +55,7 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[tuple[str, str, str]]:
     ]
 
 
-def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _dual(dual: dict[str, Any]) -> list[Line]:
     """What a critic says, where there is one."""
     names = {
         "estimate": f"{dual.get('of')}, dual estimate",
@@ -50,7 +64,7 @@ def _dual(dual: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [_row(names[key], **dual[key]) for key in names if key in dual]
 
 
-def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _text(text: dict[str, Any]) -> list[Line]:
     """Rows about what was decoded."""
     count, order, bleu = text["sequences"], text["language_model"]["order"], text["reconstruction"]
     return [
@@ -69,29 +83,29 @@ def _text(text: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _rouge(path: dict[str, Any]) -> tuple[str, str, str]:
+def _rouge(path: dict[str, Any]) -> Line:
     name, value, error = _row(f"ROUGE-L of {path['points']} points to both ends", path["value"], path["standard_error"])
     if path["value"] is None:
         return name, value, error
     return name, value, f"{error} over {path['pairs']:,} pairs; the ends {path['of_the_ends']:.3f}"
 
 
-def _text_perplexity(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> tuple[str, str, str]:
+def _text_perplexity(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> Line:
     """A perplexity that depends on samples, beside that of real text in their place."""
     return name, f"{sampled['value']:.2f}", f"± {sampled['standard_error']:.2f}; real text {real['value']:.2f}"
 
 
-def _information(information: dict[str, Any]) -> tuple[str, str, str]:
+def _information(information: dict[str, Any]) -> Line:
     name, value, error = _row("mutual information, full set", information["value"], information["standard_error"])
     return name, value, error if information["value"] is None else f"{error}, cap log N = {information['cap']:.2f}"
 
 
-def _marginal_gap(value: float | None) -> list[tuple[str, str, str]]:
+def _marginal_gap(value: float | None) -> list[Line]:
     """One row, or none on a sphere."""
     return [] if value is None else [("marginal gap, KL(p(z_i) || q(z_i))", f"{value:.3f}", "summed, quadrature")]
 
 
-def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tuple[str, str, str]:
+def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> Line:
     value, error = result[key], result["standard_errors"][key]
     if value is None:
         return name, "beyond floats", f"over {count:,}"
@@ -99,7 +113,7 @@ def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> tupl
     return name, f"{value:{form}}", f"± {error:{form}} over {count:,}"
 
 
-def _row(name: str, value: float | None, error: float | None) -> tuple[str, str, str]:
+def _row(name: str, value: float | None, error: float | None) -> Line:
     if value is None:
         return name, "none", "not of codes of one a step"
     return name, f"{value:.3f}", f"± {error:.3f}"

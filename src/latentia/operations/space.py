@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from latentia.data import Corpus, Tokenizer, sequential
+from latentia.decoding import Ancestral, Beam, Greedy, Strategy, decode
 from latentia.errors import InputError
 from latentia.models import TextModel
-from latentia.operations.decoding import Ancestral, Beam, Greedy, Strategy, decode
 
 ROWS_AT_A_TIME = 512
 

@@ -14,7 +14,7 @@ from latentia.data.pydoc import write_pydoc
 from latentia.errors import RunError
 from latentia.evaluation.table import evaluation_table
 from latentia.recipes.library import DEFAULT, load_recipe
-from latentia.recipes.measure import evaluate_run
+from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, load, require_free, start_run
 
 SMALL: dict[str, list[tuple[str, Any]]] = {
@@ -55,7 +55,7 @@ def demonstrate(corpus: str, folder: Path | None, seed: int, results: Console, r
     sources = Sources([str(files["train"])], [str(files["valid"])], Columns(label=LABELS[corpus]))
     if not start_run(sources, recipe, folder, seed, remarks):
         raise RunError("the demo was interrupted", f"continue with `latentia train --resume {folder}`")
-    measured = evaluate_run(folder, [str(files["test"])], SAMPLES, seed, remarks)
+    measured = evaluate_run(folder, Texts([str(files["test"])]), SAMPLES, seed, remarks)
     _show_numbers(corpus, measured, results)
     _show_texts(folder, Path(files["test"]), seed, results)
     return folder

@@ -1,9 +1,9 @@
-"""Which classes a recipe may name: the public names of each family, and nothing else."""
+"""Which classes a recipe, or the command line, may name: the public names of each family, and nothing else."""
 
 from collections.abc import Mapping
 from types import ModuleType
 
-from latentia import auxiliaries, data, decoders, encoders, models, nn, objectives, priors, training
+from latentia import auxiliaries, data, decoders, encoders, evaluation, models, nn, objectives, priors, training
 from latentia.data import Batching, TokenizerKind
 from latentia.functional import schedule
 from latentia.functional.schedule import Schedule
@@ -28,6 +28,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     training.StepPlan: training,
     Batching: data,
     TokenizerKind: data,
+    evaluation.Measure: evaluation,
 }
 """Abstract base of each family, and the module whose ``__all__`` is its registry."""
 

@@ -4,91 +4,142 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from latentia.data import Columns, ReadReport, build_corpus, sequential
-from latentia.evaluation import evaluate
+from latentia.data import Columns, ReadReport, Selection, build_corpus
+from latentia.errors import InputError
+from latentia.evaluation import Measure, Subject, evaluate
+from latentia.evaluation.decoded import decodings, measure_decoded
+from latentia.evaluation.measure import Result
 from latentia.evaluation.text import require_libraries
-from latentia.models import TextModel
-from latentia.operations import TextSpace
-from latentia.recipes.decoded import Rows, decodings, measure_decoded
+from latentia.recipes.build import build, validate
+from latentia.recipes.families import members
 from latentia.recipes.runs import open_run, sources_of, training_rows, validation_rows
 from latentia.training.checkpoint import write_atomically
 
 BATCH = 64
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Files to evaluate on, or none for the run's validation data; an empty column ``text`` is that of the run."""
+
+    files: list[str]
+    columns: Columns = Columns("")  # noqa: RUF009 - frozen
 
 
 def evaluate_run(
     folder: Path,
-    files: list[str],
+    texts: Texts,
     samples: int,
     seed: int,
     console: Console,
-    text: str = "",
     every: int = 1,
     decode: int = 0,
-) -> dict[str, Any]:
+    measures: Mapping[str, Measure] = MappingProxyType({}),
+) -> Result:
     """Evaluate the best weights of a run and write ``evaluation.json``.
 
     Args:
         folder: The run.
-        files: What to evaluate on; the run's validation data if there are none.
+        texts: What to evaluate on.
         samples: ``K``.
         seed: Of all noise.
         console: Where to show progress.
-        text: Column of the files; that of the run's data if it is empty.
         every: Draw all ``K`` samples for one sequence in so many, and few for the others.
         decode: Sequences to decode and score as text; 0 leaves that out.
+        measures: Further measures by name.
 
     Raises:
         InputError: If text is to be scored and the libraries for it are not installed.
     """
     if decode:
         require_libraries()
-    model, tokenizer, recipe = open_run(folder)
-    space = TextSpace(model, tokenizer, recipe.data().max_tokens)
     with tempfile.TemporaryDirectory() as scratch:
-        held_out, report = _held_out(folder, files, text, space, Path(scratch))
-        if files:
+        subject, report = _subject(folder, texts, seed, Path(scratch))
+        if texts.files:
             console.print("; ".join(report.sentences()))
-        result = _measure(model, held_out, (samples, every), seed, console)
+        result = _likelihood_and_space(subject, samples, every, console)
         if decode:
-            result["text"] = _decode(space, held_out, Rows(*training_rows(folder)), decode, seed, console)
-    result |= {"data": files or ["validation"], "seed": seed, "left_out": report.left_out}
+            result["text"] = _decoded(subject, decode, console)
+        result["measures"] = {name: _measured(name, measure, subject, console) for name, measure in measures.items()}
+    result |= {"data": texts.files or ["validation"], "seed": seed, "left_out": report.left_out}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1, allow_nan=False).encode())
     return result
 
 
-def _held_out(folder: Path, files: list[str], text: str, space: TextSpace, scratch: Path) -> tuple[Rows, ReadReport]:
-    """Read the files, or take the run's validation data."""
-    if not files:
-        return Rows(*validation_rows(folder)), ReadReport()
-    columns = Columns(text or sources_of(folder).columns.text)
-    corpus, report = build_corpus(files, columns, space.tokenizer, scratch / "data.arrow", space.max_tokens)
-    return Rows(corpus, np.arange(len(corpus))), report
+def measures_of(names: Sequence[str], settings: Sequence[tuple[str, Any]] = ()) -> dict[str, Measure]:
+    """Build the measures of these names; ``all`` is every one.
+
+    Args:
+        names: As in ``latentia.evaluation``.
+        settings: Path and value, as ``Holes.draws``; a measure that has settings is measured.
+
+    Raises:
+        InputError: If there is no such measure.
+        RecipeError: If a measure has no such setting, or a value is out of range.
+    """
+    given: dict[str, dict[str, Any]] = {name: {} for name in _spelled_out(names)}
+    for path, value in settings:
+        name, _, key = path.partition(".")
+        given.setdefault(name, {})[key] = value
+    known = members(Measure)
+    for name in given:
+        if name not in known:
+            raise InputError(f"there is no measure {name!r}", f"the measures are {', '.join(known)}, or {ALL}")
+    return {name: build(known[name], validate(known[name], chosen), {}) for name, chosen in given.items()}
 
 
-def _measure(model: TextModel, held_out: Rows, draws: tuple[int, int], seed: int, console: Console) -> dict[str, Any]:
-    samples, every = draws
-    batches = partial(sequential, held_out.corpus, held_out.rows, BATCH)
-    with _bar(console, f"nll_iw({samples})", len(held_out)) as advance:
-        return evaluate(model, batches, torch.from_numpy(held_out.corpus.words), samples, seed, advance, every)
+def _spelled_out(names: Sequence[str]) -> list[str]:
+    return [each for name in names for each in (members(Measure) if name == ALL else (name,))]
 
 
-def _decode(
-    space: TextSpace, held_out: Rows, training: Rows, count: int, seed: int, console: Console
-) -> dict[str, Any]:
-    with _bar(console, "decoding", decodings(space, min(count, len(held_out)))) as advance:
-        return measure_decoded(space, held_out, training, count, seed, advance)
+def _subject(folder: Path, texts: Texts, seed: int, scratch: Path) -> tuple[Subject, ReadReport]:
+    """Open a run and what it is measured on: the files, or its own validation data."""
+    model, tokenizer, recipe = open_run(folder)
+    max_tokens, report = recipe.data().max_tokens, ReadReport()
+    validation = held_out = Selection(*validation_rows(folder))
+    if texts.files:
+        columns = replace(texts.columns, text=texts.columns.text or sources_of(folder).columns.text)
+        corpus, report = build_corpus(texts.files, columns, tokenizer, scratch / "data.arrow", max_tokens)
+        held_out = Selection.all_of(corpus)
+    training = Selection(*training_rows(folder))
+    return Subject(model, tokenizer, max_tokens, held_out, training, validation, seed), report
+
+
+def _likelihood_and_space(subject: Subject, samples: int, every: int, console: Console) -> Result:
+    words = torch.from_numpy(subject.held_out.corpus.words)
+    batches = partial(subject.held_out.batches, BATCH)
+    with _bar(console, f"nll_iw({samples})", len(subject.held_out)) as advance:
+        return evaluate(subject.model, batches, words, samples, subject.seed, advance, every)
+
+
+def _decoded(subject: Subject, count: int, console: Console) -> Result:
+    with _bar(console, "decoding", decodings(subject, count)) as advance:
+        return measure_decoded(subject, count, advance)
+
+
+def _measured(name: str, measure: Measure, subject: Subject, console: Console) -> Result:
+    """Take one measure, with its settings and the seconds that it took."""
+    if reason := measure.unfit(subject):
+        return {"not_measured": reason}
+    begin = time.perf_counter()
+    with _bar(console, name, measure.work(subject)) as advance, torch.random.fork_rng():
+        torch.manual_seed(subject.seed)
+        numbers = measure.measure(subject, advance)
+    return {"settings": measure.settings, **numbers, "seconds": round(time.perf_counter() - begin, 2)}
 
 
 @contextmanager

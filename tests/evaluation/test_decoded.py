@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,21 @@ from rich.console import Console
 from torch import Tensor
 
 from latentia.auxiliaries import Nothing, Unmasked
-from latentia.data import Columns, Corpus
+from latentia.data import Columns, Corpus, Selection
 from latentia.data.tokenizer import Word
 from latentia.decoders import Decoder
 from latentia.distributions import DiagonalGaussian
 from latentia.encoders import Encoder, Unrefined
 from latentia.errors import DataError
-from latentia.evaluation import KneserNey
+from latentia.evaluation import KneserNey, Subject
+from latentia.evaluation.decoded import decodings, measure_decoded
 from latentia.evaluation.table import rows_of_table
 from latentia.evaluation.text import perplexity_under
 from latentia.models import TextVAE
-from latentia.operations import TextSpace
 from latentia.priors import Prior
 from latentia.recipes import load_recipe
 from latentia.recipes.compare import compare_runs
-from latentia.recipes.decoded import Rows, decodings, measure_decoded
-from latentia.recipes.measure import evaluate_run
+from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, start_run
 from latentia.records import Batch
 from tests.laws.tables import sequential_model
@@ -90,13 +90,13 @@ class Recall(Decoder):
         return scores, (rows, place + 1)
 
 
-def remembering(encoder: Encoder) -> tuple[TextSpace, Rows]:
+def remembering(encoder: Encoder, max_tokens: int = 12) -> Subject:
     tokenizer = Word().train(TEXTS)
     corpus, size = Corpus.from_texts(TEXTS, tokenizer), tokenizer.vocabulary_size
-    rows = np.arange(len(corpus))
-    decoder = Recall(corpus.batch(rows).tokens, size)
+    rows = Selection.all_of(corpus)
+    decoder = Recall(corpus.batch(rows.rows).tokens, size)
     model = TextVAE(size, encoder, decoder, AnyRow(), Nothing(), Unmasked(), Unrefined(), latent_dim=1)
-    return TextSpace(model, tokenizer, max_tokens=12), Rows(corpus, rows)
+    return Subject(model, tokenizer, max_tokens, rows, rows, rows, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,7 @@ def memory():
 
 def test_what_is_remembered_is_scored_so(memory):
     """Texts, codes and paths stay in line with each other through batches and pairs."""
-    space, rows = memory
-    result = measure_decoded(space, rows, rows, 15, seed=3)
+    result = measure_decoded(memory, 15)
     assert result["reconstruction"]["value"] == pytest.approx(100)
     path = result["interpolation"]
     for end in (0, -1):
@@ -116,15 +115,14 @@ def test_what_is_remembered_is_scored_so(memory):
 
 
 def test_an_order_that_is_lost_would_be_seen():
-    space, rows = remembering(Lost())
-    assert measure_decoded(space, rows, rows, 15, seed=3)["reconstruction"]["value"] < 90
+    assert measure_decoded(remembering(Lost()), 15)["reconstruction"]["value"] < 90
 
 
 def test_perplexities_are_of_samples_and_of_as_much_real_text(memory):
-    space, rows = memory
+    rows = memory.held_out
     training = rows.first(6)
-    result = measure_decoded(space, rows, training, 15, seed=3)
-    model = KneserNey(training.tokens(), space.tokenizer.vocabulary_size)
+    result = measure_decoded(replace(memory, training=training), 15)
+    model = KneserNey(training.tokens(), memory.tokenizer.vocabulary_size)
     assert result["forward_of_data"] == perplexity_under(model, rows.tokens())
     assert result["forward"]["trained_on"] == model.tokens
     assert result["forward"]["tokens"] == result["reverse"]["trained_on"] == result["samples"]["tokens"]
@@ -135,7 +133,7 @@ def test_perplexities_are_of_samples_and_of_as_much_real_text(memory):
 
 
 def test_rows_that_hold_so_many_tokens(memory):
-    _, rows = memory
+    rows = memory.held_out
     lengths = np.cumsum(rows.corpus.lengths)
     assert len(rows.holding(int(lengths[4]))) == 5
     assert len(rows.holding(int(lengths[4]) + 1)) == 6
@@ -143,15 +141,12 @@ def test_rows_that_hold_so_many_tokens(memory):
 
 
 def test_a_sample_without_an_end_is_counted(memory):
-    space, rows = memory
-    short = TextSpace(space.model, space.tokenizer, max_tokens=3)
-    assert measure_decoded(short, rows, rows, 15, seed=3)["samples"]["cut_off"] == 15
+    assert measure_decoded(replace(memory, max_tokens=3), 15)["samples"]["cut_off"] == 15
 
 
 def test_too_few_sequences_are_refused(memory):
-    space, rows = memory
     with pytest.raises(DataError, match="3 sequences"):
-        measure_decoded(space, rows.first(3), rows, 10, seed=0)
+        measure_decoded(replace(memory, held_out=memory.held_out.first(3)), 10)
 
 
 @pytest.fixture(scope="module", params=["default", "vmf"])
@@ -165,7 +160,7 @@ def run(request, tmp_path_factory) -> Path:
 
 def test_a_run_is_measured_compared_and_the_same_again(run):
     files = [str(run.parent / "texts.txt")]
-    first = evaluate_run(run, files, samples=2, seed=5, console=QUIET, decode=10)
+    first = evaluate_run(run, Texts(files), samples=2, seed=5, console=QUIET, decode=10)
     assert json.loads((run / "evaluation.json").read_text())["text"] == first["text"]
     header, row = compare_runs([run])
     shown = dict(zip(header, row, strict=True))
@@ -173,8 +168,8 @@ def test_a_run_is_measured_compared_and_the_same_again(run):
     expected = f"{path['value']:.3f} ± {path['standard_error']:.3f}"
     assert shown["ROUGE-L to both ends, 5 paths of 11"] == expected
     assert "none" not in [shown[title] for title in header if "PPL a token" in title or "whatever machine" in title]
-    assert evaluate_run(run, files, samples=2, seed=5, console=QUIET, decode=10)["text"] == first["text"]
-    assert "text" not in evaluate_run(run, files, samples=2, seed=5, console=QUIET)
+    assert evaluate_run(run, Texts(files), samples=2, seed=5, console=QUIET, decode=10)["text"] == first["text"]
+    assert "text" not in evaluate_run(run, Texts(files), samples=2, seed=5, console=QUIET)
 
 
 def test_codes_of_one_a_token_are_decoded_but_have_no_paths(tmp_path):
@@ -182,7 +177,7 @@ def test_codes_of_one_a_token_are_decoded_but_have_no_paths(tmp_path):
     Path(files[0]).write_text("\n".join(TEXTS * 3) + "\n")
     recipe = load_recipe("delta-ar1").with_settings(SMALL)
     start_run(Sources(files, [], Columns()), recipe, tmp_path / "run", 1, QUIET)
-    result = evaluate_run(tmp_path / "run", files, samples=2, seed=5, console=QUIET, decode=10)
+    result = evaluate_run(tmp_path / "run", Texts(files), samples=2, seed=5, console=QUIET, decode=10)
     text, shown = result["text"], {name: value for name, value, _ in rows_of_table(result)}
     for measure in ("reconstruction", "forward", "reverse"):
         assert text[measure]["value"] >= 0
@@ -193,15 +188,14 @@ def test_codes_of_one_a_token_are_decoded_but_have_no_paths(tmp_path):
 
 def test_the_codes_decoded_without_paths_are_those_counted():
     tokenizer, done = Word().train(TEXTS), list[int]()
-    space = TextSpace(sequential_model(tokenizer.vocabulary_size).eval(), tokenizer, max_tokens=12)
-    rows = Rows(Corpus.from_texts(TEXTS, tokenizer), np.arange(len(TEXTS)))
-    measure_decoded(space, rows, rows, 10, seed=0, advance=done.append)
-    assert sum(done) == decodings(space, 10) == 20
+    rows, model = Selection.all_of(Corpus.from_texts(TEXTS, tokenizer)), sequential_model(tokenizer.vocabulary_size)
+    subject = Subject(model.eval(), tokenizer, 12, rows, rows, rows, seed=0)
+    measure_decoded(subject, 10, done.append)
+    assert sum(done) == decodings(subject, 10) == 20
 
 
 def test_more_than_there_are_is_all(memory):
-    space, rows = memory
     done: list[int] = []
-    result = measure_decoded(space, rows, rows, 1000, seed=0, advance=done.append)
-    assert result["sequences"] == len(rows)
-    assert sum(done) == decodings(space, len(rows))
+    result = measure_decoded(memory, 1000, done.append)
+    assert result["sequences"] == len(memory.held_out)
+    assert sum(done) == decodings(memory, 1000)

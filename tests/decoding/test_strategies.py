@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from latentia.data import Word
+from latentia.decoding import Ancestral, Beam, Greedy, decode
 from latentia.errors import InputError
-from latentia.operations import Ancestral, Beam, Greedy, TextSpace, decode
+from latentia.operations import TextSpace
 from latentia.records import Batch
 from latentia.shapes import BOS, EOS, PAD
 from tests.laws.tables import D, V, model

@@ -1,0 +1,5 @@
+"""From codes to token sequences: one strategy a class."""
+
+from latentia.decoding.strategies import Ancestral, Beam, Greedy, Strategy, decode
+
+__all__ = ["Ancestral", "Beam", "Greedy", "Strategy", "decode"]

@@ -1,0 +1,48 @@
+"""The family of measures: groups of numbers that are asked for by name."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from latentia.evaluation.subject import Advance, Subject
+
+Result = dict[str, Any]
+Line = tuple[str, str, str]
+"""What a number is, its value, and its standard error or what else a reader must know of it."""
+
+
+class Measure(ABC):
+    """A group of numbers about a subject; the constructor's arguments are its settings and are kept beside them.
+
+    A number is ``{"value": ..., "standard_error": ...}`` with what else it depends on, and its name says its estimator.
+    The result is plain JSON: none where there is no number, never NaN or infinity.
+    """
+
+    @property
+    def settings(self) -> Result:
+        """Arguments of the constructor, each of which is kept under its name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @abstractmethod
+    def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
+        """Return the numbers; the same ones for the same subject.
+
+        Args:
+            subject: What is measured.
+            advance: Called with the work done, in the unit of ``work``.
+        """
+
+    @abstractmethod
+    def lines(self, result: Result) -> Sequence[Line]:
+        """Lay out the numbers for a person."""
+
+    def work(self, subject: Subject) -> int:
+        """Return how much work there is, for a progress bar."""
+        return len(subject.held_out)
+
+    def unfit(self, subject: Subject) -> str:
+        """Say why the measure means nothing for the subject; empty where it means something."""
+        return ""

@@ -1,0 +1,67 @@
+"""Laws of measures: every one is deterministic JSON that says how it was made, on every kind of model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from latentia.recipes.build import build, validate
+from tests.laws.tables import MEASURES, SUBJECTS, subject
+
+CASES = [(name, kind) for name in MEASURES for kind in SUBJECTS]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_measure_is_json_with_lines_or_says_why_it_does_not_fit(name, kind):
+    measure, examined, done = MEASURES[name](), subject(kind), []
+    if reason := measure.unfit(examined):
+        assert len(reason.split()) > 3
+        return
+    result = measure.measure(examined, done.append)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert sum(done) == measure.work(examined) > 0
+    lines = measure.lines(result)
+    assert lines
+    assert all(len(line) == 3 and all(isinstance(cell, str) for cell in line) for line in lines)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_measure_is_the_same_again(name):
+    """And leaves the generator of its caller alone."""
+    measure = MEASURES[name]()
+    first = measure.measure(subject())
+    assert measure.measure(subject()) == first
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_number_has_a_standard_error(name):
+    def check(node: object, path: str) -> None:
+        if isinstance(node, dict):
+            if "value" in node:
+                assert "standard_error" in node, path
+            for key, below in node.items():
+                check(below, f"{path}.{key}")
+        if isinstance(node, list):
+            for place, below in enumerate(node):
+                check(below, f"{path}[{place}]")
+
+    check(MEASURES[name]().measure(subject()), name)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_settings_make_the_measure_again(name):
+    measure = MEASURES[name]()
+    kind = type(measure)
+    assert build(kind, validate(kind, measure.settings), {}).settings == measure.settings
+
+
+def test_measures_do_not_touch_the_weights():
+    for name in MEASURES:
+        examined = subject()
+        before = {key: tensor.clone() for key, tensor in examined.model.state_dict().items()}
+        MEASURES[name]().measure(examined)
+        for key, tensor in examined.model.state_dict().items():
+            assert tensor.equal(before[key]), f"{name} changed {key}"
+            assert tensor.grad is None
+        assert not examined.model.training
