@@ -202,10 +202,8 @@ def sequential_model(size: int = V, dimensions: int = D, correlation: float = 0.
 
 MODELS = {"SequentialTextVAE": sequential_model, "TextVAE": model}
 
-WORDS = ("the", "cat", "dog", "sat", "ran", "here", "there", "now")
-TEXTS = [
-    f"the {a} {b} {c}" for a in ("cat", "dog") for b in ("sat", "ran") for c in ("here", "there", "now", "here now")
-]
+ENDS = ("here", "there", "now", "here now")
+TEXTS = [f"the {who} {did} {end}" for who in ("cat", "dog") for did in ("sat", "ran") for end in ENDS]
 
 
 def subject(kind: str = "TextVAE", seed: int = 0) -> Subject:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 from torch.distributions import Distribution
 
-from latentia import auxiliaries, decoders, distributions, encoders, models, nn, objectives, priors, training
+from latentia import (
+    auxiliaries,
+    decoders,
+    distributions,
+    encoders,
+    evaluation,
+    models,
+    nn,
+    objectives,
+    priors,
+    training,
+)
 from latentia.functional import schedule
 from latentia.recipes.families import members
 from tests.laws import tables
@@ -26,6 +37,7 @@ FAMILIES = {
     nn.PosteriorHead: tables.HEADS,
     training.StepPlan: tables.PLANS,
     schedule.Schedule: tables.SCHEDULES,
+    evaluation.Measure: tables.MEASURES,
 }
 
 
