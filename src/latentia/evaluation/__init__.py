@@ -7,6 +7,9 @@ from latentia.evaluation.aggregate import (
     marginal_gap,
     mutual_information,
 )
+from latentia.evaluation.code_use import CodeUse
+from latentia.evaluation.dominance import Dominance
+from latentia.evaluation.generalisation import Generalisation
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
@@ -14,6 +17,9 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "CodeUse",
+    "Dominance",
+    "Generalisation",
     "KneserNey",
     "Likelihood",
     "Measure",
