@@ -101,6 +101,6 @@ def test_dropout_is_the_cost_of_regularisation_and_the_same_text_has_no_gap():
     assert result["gap"]["value"] == pytest.approx(0, abs=3 * result["gap"]["standard_error"])
     plain = result["regularisation_cost"]
     assert abs(plain["value"]) <= 4 * plain["standard_error"] + 1e-6
-    examined.model.decoder.dropout = SequenceDropout(words=0.9)
+    examined.model.decoder.dropout = SequenceDropout(words=0.9).eval()
     assert Generalisation().measure(examined)["training"] == result["training"]
     assert Generalisation().measure(examined)["training_mode"] != result["training_mode"]
