@@ -342,3 +342,21 @@ def test_a_gap_to_a_mixture_sees_its_narrow_component():
         DiagonalGaussian(torch.zeros(1), torch.ones(1)), DiagonalGaussian(torch.zeros(1), torch.zeros(1))
     )
     assert gap.item() == pytest.approx(0.5 * wide.item(), rel=1e-3)
+
+
+def test_what_limits_the_numbers_stands_in_them_and_under_the_table():
+    from rich.console import Console
+
+    from latentia.evaluation import evaluate
+    from latentia.evaluation.table import evaluation_table
+
+    batch = Batch.collate([[4, 1, 1], [5, 6, 1]])
+    result = evaluate(model().eval(), lambda: [batch], words=torch.tensor([3, 3]), samples=2, seed=0)
+    assert result["out_of_vocabulary"] == pytest.approx(0.5)
+    few, unknown = result["remarks"]
+    assert "2 sequences" in few
+    assert unknown.startswith("50% of the tokens are outside the vocabulary")
+    console = Console(width=300)
+    with console.capture() as shown:
+        console.print(evaluation_table(result, ""))
+    assert f"beware: {unknown}" in " ".join(shown.get().split())

@@ -16,6 +16,7 @@ from latentia.records import Batch
 from latentia.shapes import PositiveInt
 
 BATCH = 64
+TINY = 1e-12
 
 
 class CodeUse(Measure):
@@ -27,7 +28,9 @@ class CodeUse(Measure):
     with ``z'`` the code of another sequence (``swap_cost``), a draw from the prior (``prior_cost``), and, with the
     other sign, the centre of the same posterior (``noise_cost``: what the posterior's noise costs). A decoder that
     ignores the code has 0 in all three; an autoencoder in disguise has 0 in the last alone. ``different_texts`` is the
-    share of sequences whose code and whose swapped code are decoded to different texts, greedily.
+    share of sequences whose code and whose swapped code are decoded to different texts, greedily. ``noise_share`` is
+    the share of the variance of codes that the noise of their posteriors makes, averaged over the dimensions: 1 where
+    the posteriors are the prior, near 0 in an autoencoder.
 
     Args:
         sequences: Held-out sequences to score, chosen by the seed.
@@ -69,6 +72,7 @@ class CodeUse(Measure):
             "swap_cost": average(scores[0] - scores[1]),
             "prior_cost": average(scores[0] - scores[2]),
             "noise_cost": average(scores[3] - scores[0]),
+            "noise_share": average((own - centres).square().div(own.var(dim=0).clamp(min=TINY)).mean(dim=1)),
             "different_texts": {**average(apart), "sequences": len(apart)},
         }
 
@@ -85,6 +89,7 @@ class CodeUse(Measure):
             "swap_cost": "cost of the code of another sequence",
             "prior_cost": "cost of a code from the prior",
             "noise_cost": "cost of the posterior's noise",
+            "noise_share": "share of the codes' variance that is noise",
             "different_texts": "texts that a swapped code changes",
         }
         return [

@@ -30,8 +30,10 @@ from latentia.evaluation.aggregate import (
 )
 from latentia.evaluation.estimates import average, perplexity
 from latentia.evaluation.likelihood import Likelihood, auxiliary_costs, importance_weighted_likelihood
+from latentia.evaluation.remarks import remarks_on
 from latentia.models import TextModel
 from latentia.records import Batch
+from latentia.shapes import UNK
 
 PRIOR_DRAWS = 65_536
 POSTERIOR_DRAWS = 4
@@ -64,10 +66,10 @@ def evaluate(
         DataError: If the corpus has fewer than two sequences: nothing could be said about their spread.
         NumericalError: If the ELBO is not finite.
     """
-    sizes = [(batch.index, batch.lengths) for batch in batches()]
-    if sum(len(index) for index, _ in sizes) < 2:
+    sizes = [(batch.index, batch.lengths, (batch.tokens == UNK).sum(dim=1)) for batch in batches()]
+    if sum(len(index) for index, *_ in sizes) < 2:
         raise DataError("the corpus has fewer than two sequences", "give at least two to evaluate on")
-    index, tokens = (torch.cat(column) for column in zip(*sizes, strict=True))
+    index, tokens, unknown = (torch.cat(column) for column in zip(*sizes, strict=True))
     counts = {"word_with_eos": words[index] + 1, "word_without_eos": words[index], "token": tokens}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -76,15 +78,17 @@ def evaluate(
     bound, prior = likelihood.elbo.mean().item(), model.unit_prior()
     if not math.isfinite(bound):
         raise NumericalError(f"the ELBO is {bound}", "the model diverged: train again with a lower learning rate")
-    return {
+    result = {
         "sentences": len(index),
         "words": int(words[index].sum()),
         "tokens_with_eos": int(tokens.sum()),
+        "out_of_vocabulary": (unknown.sum() / (tokens.sum() - len(tokens)).clamp(min=1)).item(),
         **_likelihoods(likelihood, counts),
         "kl_estimator": "draws" if isinstance(prior, GaussianMixture) else "closed form",
         **dual,
         **_space(model, aggregate_of(model, batches()), prior, likelihood, seed),
     }
+    return {**result, "remarks": remarks_on(result)}
 
 
 def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ def evaluation_table(
     result: dict[str, Any], title: str, measures: Mapping[str, Measure] = MappingProxyType({})
 ) -> Table:
     """Lay out an evaluation, each number with its estimator and standard error; measures after a line each."""
-    table = Table(title=title, title_justify="left")
+    caption = "\n".join(f"beware: {remark}" for remark in result["remarks"])
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", caption_style="yellow")
     table.add_column("")
     table.add_column("value", justify="right")
     table.add_column("")
