@@ -170,6 +170,18 @@ def test_large_mixtures_equal_torch(log_variance):
     torch.testing.assert_close(marginal, expected)
 
 
+@pytest.mark.parametrize("log_variance", [-12.0, 0.0])
+def test_a_mixture_of_the_others_equals_torch(log_variance):
+    """Where the own component is all there is to see, the others are still found below it."""
+    mean, variances = torch.randn(30, 4), torch.full((30, 4), log_variance)
+    aggregate, own = DiagonalGaussian(mean, variances), torch.arange(30)
+    codes = aggregate.sample()
+    parts = torch.distributions.Normal(mean.double(), (0.5 * variances.double()).exp())
+    parts = parts.log_prob(codes.double()[:, None]).sum(-1).masked_fill(torch.eye(30, dtype=torch.bool), -torch.inf)
+    found = aggregate.mixture_of_others_log_prob(codes, own, chunk=100)
+    torch.testing.assert_close(found, parts.logsumexp(1) - math.log(29), atol=1e-5, rtol=1e-9)
+
+
 def test_evaluation_of_a_model_adds_up():
     from latentia.evaluation import evaluate
 
