@@ -152,3 +152,19 @@ def marginal_log_density(
         components = _log_components(repeated, block_mean, block_variance, joint=False)[1]
         total = torch.logaddexp(total, components.logsumexp(dim=1).T)
     return total - math.log(mean.shape[0])
+
+
+@torch.no_grad()
+def marginal_log_density_at(
+    codes: Float[Tensor, "P D"], mean: Float[Tensor, "K D"], log_variance: Float[Tensor, "K D"], chunk: int = 2**22
+) -> Float64[Tensor, "P D"]:
+    """Marginal log-densities of an equal mixture, each dimension at its own coordinates, in nats, to within 1e-6."""
+    step, columns = max(1, chunk // len(mean)), range(codes.shape[1])
+    rows = []
+    for block in codes.double().split(step):
+        terms = (
+            gaussian_component_log_prob(block[:, i : i + 1], mean[:, i : i + 1], log_variance[:, i : i + 1])
+            for i in columns
+        )
+        rows.append(torch.stack([log_sum_of_exponentials(each) for each in terms], dim=1))
+    return torch.cat(rows) - math.log(len(mean))
