@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +12,11 @@ from latentia.distributions import CodeDistribution, DiagonalGaussian, informati
 from latentia.errors import DataError
 from latentia.evaluation.aggregate import active_units, aggregate_of, variances_of_means
 from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, counted, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.surgery import surgery
 from latentia.functional.dispersion import participation_ratio
 from latentia.functional.resampling import bootstrap_error
-from latentia.records import Batch
 from latentia.shapes import PositiveFloat, PositiveInt
 
 BATCH = 64
@@ -140,24 +139,10 @@ class Information(Measure):
         ]
 
 
-def counted(batches: Iterable[Batch], advance: Advance) -> Iterable[Batch]:
-    """Tell how many sequences each batch held once it is done with."""
-    for batch in batches:
-        yield batch
-        advance(len(batch))
-
-
 def capped(estimate: Estimate, count: int) -> Result:
     """An estimate of information beside the most that so many sequences can show."""
     value, cap = estimate["value"] or 0.0, math.log(count)
     return {**estimate, "cap": cap, "share_of_cap": value / cap}
-
-
-def line(name: str, number: Result, digits: int = 3) -> Line:
-    """A number and its standard error, or none."""
-    if number["value"] is None:
-        return name, "none", "not defined for this space"
-    return name, f"{number['value']:.{digits}f}", f"± {number['standard_error']:.3f}"
 
 
 def _capped_line(name: str, number: Result) -> Line:
