@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import CodeUse, Dominance, Generalisation, Measure, Subject
+from latentia.evaluation import CodeUse, Dominance, Generalisation, Holes, Information, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -239,4 +239,6 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "CodeUse": lambda: CodeUse(sequences=10, decoded=4),
     "Dominance": Dominance,
     "Generalisation": lambda: Generalisation(sequences=10),
+    "Holes": lambda: Holes(draws=12, decoded=6, kept=2),
+    "Information": lambda: Information(batch=4, resamples=20),
 }

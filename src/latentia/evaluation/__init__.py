@@ -6,10 +6,13 @@ from latentia.evaluation.aggregate import (
     joint_gap,
     marginal_gap,
     mutual_information,
+    reverse_marginal_gap,
 )
 from latentia.evaluation.code_use import CodeUse
 from latentia.evaluation.dominance import Dominance
 from latentia.evaluation.generalisation import Generalisation
+from latentia.evaluation.holes import Holes
+from latentia.evaluation.information import Information
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
@@ -20,6 +23,8 @@ __all__ = [
     "CodeUse",
     "Dominance",
     "Generalisation",
+    "Holes",
+    "Information",
     "KneserNey",
     "Likelihood",
     "Measure",
@@ -31,4 +36,5 @@ __all__ = [
     "joint_gap",
     "marginal_gap",
     "mutual_information",
+    "reverse_marginal_gap",
 ]
