@@ -10,6 +10,7 @@ from latentia.evaluation.aggregate import (
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
+from latentia.evaluation.representation import Representation
 from latentia.evaluation.smoothness import Smoothness
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
@@ -18,6 +19,7 @@ __all__ = [
     "KneserNey",
     "Likelihood",
     "Measure",
+    "Representation",
     "Smoothness",
     "Subject",
     "active_units",
