@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import Measure, Representation, Smoothness, Subject
+from latentia.evaluation import Measure, NeuralPerplexity, Representation, Smoothness, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -236,6 +236,7 @@ def mixture_model(size: int = V) -> TextVAE:
 
 SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
 MEASURES: dict[str, Callable[[], Measure]] = {
+    "NeuralPerplexity": lambda: NeuralPerplexity(samples=8, tokens=60, passes=2, features=4),
     "Representation": lambda: Representation(neighbours=3, folds=2),
     "Smoothness": lambda: Smoothness(pairs=3, points=4),
 }

@@ -9,6 +9,7 @@ from latentia.evaluation.aggregate import (
 )
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
+from latentia.evaluation.neural import NeuralPerplexity
 from latentia.evaluation.ngram import KneserNey
 from latentia.evaluation.representation import Representation
 from latentia.evaluation.smoothness import Smoothness
@@ -19,6 +20,7 @@ __all__ = [
     "KneserNey",
     "Likelihood",
     "Measure",
+    "NeuralPerplexity",
     "Representation",
     "Smoothness",
     "Subject",
