@@ -14,6 +14,7 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
 PositiveInt = Annotated[int, Ge(1)]
+AtLeastTwo = Annotated[int, Ge(2)]
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0.0), Lt(math.inf)]
 NonNegativeFloat = Annotated[float, Ge(0.0), Lt(math.inf)]

@@ -199,3 +199,11 @@ def test_more_than_there_are_is_all(memory):
     result = measure_decoded(memory, 1000, done.append)
     assert result["sequences"] == len(memory.held_out)
     assert sum(done) == decodings(memory, 1000)
+
+
+def test_what_is_remembered_is_copied(memory):
+    result = measure_decoded(memory, 15)
+    for kind in ("copied", "copied_of_data"):
+        assert result[kind]["verbatim"]["value"] == result[kind]["longest_copy"]["value"] == 1
+    assert result["diversity_of_data"]["different_texts"]["value"] == 1
+    assert result["diversity"]["different_texts"]["value"] < 1  # fifteen draws of eighteen, with repetition

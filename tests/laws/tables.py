@@ -23,7 +23,18 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import CodeUse, Dominance, Generalisation, Holes, Information, Measure, Subject
+from latentia.evaluation import (
+    CodeUse,
+    Dominance,
+    Generalisation,
+    Holes,
+    Information,
+    Measure,
+    NeuralPerplexity,
+    Representation,
+    Smoothness,
+    Subject,
+)
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -241,4 +252,7 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "Generalisation": lambda: Generalisation(sequences=10),
     "Holes": lambda: Holes(draws=12, decoded=6, kept=2),
     "Information": lambda: Information(batch=4, resamples=20),
+    "NeuralPerplexity": lambda: NeuralPerplexity(samples=8, tokens=60, passes=2, features=4),
+    "Representation": lambda: Representation(neighbours=3, folds=2),
+    "Smoothness": lambda: Smoothness(pairs=3, points=4),
 }

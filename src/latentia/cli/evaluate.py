@@ -28,8 +28,8 @@ def evaluate(  # noqa: PLR0913 - the options of a command
         int,
         typer.Option(
             min=0,
-            help="Sequences to decode, for BLEU of reconstructions, perplexities of as many prior samples, and ROUGE-L "
-            "of interpolations; 0 decodes none.",
+            help="Sequences to decode, for BLEU of reconstructions, perplexities, diversity and copies of as many "
+            "prior samples, and ROUGE-L of interpolations; 0 decodes none.",
         ),
     ] = 0,
     measure: Annotated[

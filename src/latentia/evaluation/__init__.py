@@ -15,7 +15,10 @@ from latentia.evaluation.holes import Holes
 from latentia.evaluation.information import Information
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
+from latentia.evaluation.neural import NeuralPerplexity
 from latentia.evaluation.ngram import KneserNey
+from latentia.evaluation.representation import Representation
+from latentia.evaluation.smoothness import Smoothness
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
@@ -28,6 +31,9 @@ __all__ = [
     "KneserNey",
     "Likelihood",
     "Measure",
+    "NeuralPerplexity",
+    "Representation",
+    "Smoothness",
     "Subject",
     "active_units",
     "aggregate_of",

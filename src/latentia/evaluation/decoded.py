@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentia.data import Selection
 from latentia.decoding import Ancestral, Greedy
 from latentia.errors import DataError
+from latentia.evaluation.diversity import copying, diversity
 from latentia.evaluation.ngram import KneserNey
 from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.text import interpolation_rouge, perplexity_under, reconstruction_bleu
@@ -36,7 +38,8 @@ def measure_decoded(subject: Subject, count: int, advance: Advance = lambda _: N
     corpus sequences, of what lies between their centres. Of as many samples from the prior, ``forward`` is the
     perplexity under an n-gram model of the training text and ``reverse`` that of the whole held-out text under an
     n-gram model of the samples. ``forward_of_data`` and ``reverse_of_training_text`` are the same for real text in
-    place of the samples, in the second as many tokens of it.
+    place of the samples, in the second as many tokens of it. ``diversity`` and ``copied`` are of the samples,
+    ``diversity_of_data`` and ``copied_of_data`` of as many held-out sequences, passed through the tokenizer.
 
     Between codes of one a step there is no path, and ``interpolation`` is none of no pairs.
 
@@ -52,6 +55,7 @@ def measure_decoded(subject: Subject, count: int, advance: Advance = lambda _: N
         raise DataError(f"there are {len(subject.held_out)} sequences to decode", f"give at least {FEWEST}")
     chosen = subject.held_out.shuffled(subject.seed).first(count)
     texts, codes = list(chosen.texts()), subject.centres(chosen)
+    samples = _samples(subject, len(chosen), advance)
     return {
         "sequences": len(chosen),
         "seed": subject.seed,
@@ -60,7 +64,8 @@ def measure_decoded(subject: Subject, count: int, advance: Advance = lambda _: N
             **reconstruction_bleu(texts, _greedy(subject, codes, advance), subject.seed),
             "decoding": "posterior centres, greedy",
         },
-        **_perplexities(subject, _samples(subject, len(chosen), advance)),
+        **_perplexities(subject, samples),
+        **_variety(subject, samples, chosen),
         "interpolation": _interpolation(subject, texts, codes, advance) if subject.model.whole_codes else NO_PATH,
     }
 
@@ -97,6 +102,18 @@ def _perplexities(subject: Subject, samples: list[list[int]]) -> dict[str, Any]:
         "forward_of_data": perplexity_under(of_training, held_out.tokens()),
         "reverse": perplexity_under(of_samples, held_out.tokens()),
         "reverse_of_training_text": perplexity_under(of_as_much, held_out.tokens()),
+    }
+
+
+def _variety(subject: Subject, samples: list[list[int]], real: Selection) -> dict[str, Any]:
+    """How much the samples repeat one another and the training set, and how much real text does."""
+    return {
+        f"{name}{source}": numbers
+        for source, ids in (("", samples), ("_of_data", list(real.tokens())))
+        for name, numbers in (
+            ("diversity", diversity(subject.texts(ids))),
+            ("copied", copying(ids, subject.training.tokens)),
+        )
     }
 
 

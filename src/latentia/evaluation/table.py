@@ -82,7 +82,32 @@ def _text(text: dict[str, Any]) -> list[Line]:
             f"reverse perplexity, {order}-gram of {count:,} samples", text["reverse"], text["reverse_of_training_text"]
         ),
         _rouge(text["interpolation"]),
+        *_variety(text),
     ]
+
+
+VARIETY = {
+    ("diversity", "distinct_1"): "distinct-1",
+    ("diversity", "distinct_2"): "distinct-2",
+    ("diversity", "distinct_3"): "distinct-3",
+    ("diversity", "different_texts"): "different texts, as a share",
+    ("diversity", "self_bleu"): "self-BLEU, percent",
+    ("copied", "verbatim"): "training sequences, as a share",
+    ("copied", "longest_copy"): "longest n-gram of a training sequence, share of the text",
+}
+
+
+def _variety(text: dict[str, Any]) -> list[Line]:
+    """How much samples repeat each other and the training text, beside as much real text."""
+    of = f"of {text['samples']['sequences']:,} samples"
+    return [
+        _beside_real(f"{name}, {of}", text[part][key], text[f"{part}_of_data"][key])
+        for (part, key), name in VARIETY.items()
+    ]
+
+
+def _beside_real(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> Line:
+    return name, f"{sampled['value']:.3f}", f"± {sampled['standard_error']:.3f}; real text {real['value']:.3f}"
 
 
 def _rouge(path: dict[str, Any]) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor
 
 
@@ -33,7 +33,7 @@ def mean_and_standard_error(values: Float[Tensor, " N"]) -> tuple[float, float]:
     return values.mean().item(), error
 
 
-def ratio_and_standard_error(values: Float[Tensor, " N"], counts: Int[Tensor, " N"]) -> tuple[float, float]:
+def ratio_and_standard_error(values: Float[Tensor, " N"], counts: Real[Tensor, " N"]) -> tuple[float, float]:
     r"""Ratio of two sums over the same sequences, as nats to words, computed in float64.
 
     .. math::
