@@ -39,6 +39,28 @@ def grouped_log_mean_exp(log_weights: Float[Tensor, "K *rows"], size: int) -> Fl
     return (torch.logsumexp(groups, dim=1) - math.log(size)).mean(dim=0)
 
 
+def largest_weight(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows"]:
+    """Share of the largest of the normalised weights, from ``1 / K`` where all are alike to 1 where one draw is all.
+
+    >>> largest_weight(torch.tensor([3.0, 1.0, 1.0]).log())
+    tensor(0.6000)
+    """
+    return log_weights.softmax(dim=0).amax(dim=0)
+
+
+def effective_sample_size(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows"]:
+    r"""Draws from the target that the weighted ones are worth, :math:`(\sum_k w_k)^2 / \sum_k w_k^2`, from 1 to ``K``.
+
+    A proposal that misses mass which it never draws looks perfect here.
+
+    Source: Kong, Liu and Wong, Sequential Imputations and Bayesian Missing Data Problems, 1994, section 4.1.
+
+    >>> effective_sample_size(torch.zeros(4))
+    tensor(4.)
+    """
+    return 1 / log_weights.softmax(dim=0).square().sum(dim=0)
+
+
 def ladder(largest: int) -> list[int]:
     """Numbers 1, 2, 5, 10, 20, 50, ... below the largest, and the largest.
 
