@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import DefensiveImportance, Measure, Subject
+from latentia.evaluation import AnnealedImportance, DefensiveImportance, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -236,5 +236,6 @@ def mixture_model(size: int = V) -> TextVAE:
 
 SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
 MEASURES: dict[str, Callable[[], Measure]] = {
+    "AnnealedImportance": lambda: AnnealedImportance(temperatures=3, chains=2, leapfrogs=2, sequences=6),
     "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
 }

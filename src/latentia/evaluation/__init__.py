@@ -7,6 +7,7 @@ from latentia.evaluation.aggregate import (
     marginal_gap,
     mutual_information,
 )
+from latentia.evaluation.annealed import AnnealedImportance
 from latentia.evaluation.defensive import DefensiveImportance
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
@@ -15,6 +16,7 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "AnnealedImportance",
     "DefensiveImportance",
     "KneserNey",
     "Likelihood",

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentia.distributions import HypersphericalUniform
 from latentia.errors import DataError
 from latentia.evaluation.subject import Subject
 from latentia.models import TextModel
 from latentia.records import Batch
+from latentia.shapes import BOS, EOS, PAD
 
 TOKENS_AT_A_TIME = 2**14
 """Tokens, those of all samples counted, that the decoder scores at once."""
@@ -30,15 +32,15 @@ def some_held_out(subject: Subject, count: int) -> list[list[int]]:
     return sorted(chosen.tokens(), key=len)
 
 
-def grouped(sequences: Sequence[list[int]], copies: int) -> Iterator[Batch]:
-    """Yield batches, in the order given, of which so many copies can be scored at once.
+def grouped(sequences: Sequence[list[int]], copies: int, tokens: int = TOKENS_AT_A_TIME) -> Iterator[Batch]:
+    """Yield batches, in the order given, of which so many copies hold at most so many tokens, or a single sequence.
 
-    >>> [len(batch) for batch in grouped([[4] * 6, [4] * 7, [4] * 7], 1024)]
+    >>> [len(batch) for batch in grouped([[4] * 6, [4] * 7, [4] * 7], 10, 160)]
     [2, 1]
     """
     group: list[list[int]] = []
     for ids in sequences:
-        if group and (len(group) + 1) * (len(ids) + 1) * copies > TOKENS_AT_A_TIME:
+        if group and (len(group) + 1) * (len(ids) + 1) * copies > tokens:
             yield Batch.collate(group)
             group = []
         group.append(ids)
@@ -56,6 +58,15 @@ def scorer(model: TextModel, batch: Batch) -> Callable[[Tensor], Tensor]:
     return score
 
 
+def not_euclidean(subject: Subject) -> str:
+    """Say why codes are no vectors of Euclidean space; empty where they are."""
+    if not subject.model.whole_codes:
+        return "codes are one a step, not one vector a sequence"
+    if isinstance(subject.model.unit_prior(), HypersphericalUniform):
+        return "codes are directions on a sphere, which has no straight steps"
+    return ""
+
+
 @contextmanager
 def frozen(model: TextModel) -> Iterator[None]:
     """Let gradients pass through the model without any being made for its weights."""
@@ -67,3 +78,33 @@ def frozen(model: TextModel) -> Iterator[None]:
     finally:
         for weight in trained:
             weight.requires_grad_(True)
+
+
+@torch.no_grad()
+def simulated(model: TextModel, count: int, steps: int) -> tuple[list[list[int]], Float[Tensor, "N D"]]:
+    """Draw codes from the prior and a sequence from ``p(x|z)`` of each; shortest first, without those that did not end.
+
+    The code of a sequence that is kept is an exact draw from its posterior ``p(z|x)``, because whether it is kept
+    depends on the sequence alone. For the same reason tokens are drawn from all that the model gives probability to:
+    one that holds PAD or BOS, which are no tokens of the language, is left out, while to draw others in their place
+    would make another model of it.
+
+    Args:
+        model: One code a sequence.
+        count: Codes drawn.
+        steps: Tokens that may be written, EOS counted.
+    """
+    codes: Tensor = model.unit_prior().sample(torch.Size([count]))
+    log_probability, state = model.decoder(codes[None]).start()
+    paths = codes.new_empty((count, 0), dtype=torch.long)
+    while paths.shape[1] < steps and not bool((paths == EOS).any(dim=1).all()):
+        token = torch.multinomial(log_probability.exp(), 1)
+        paths = torch.cat([paths, token], dim=1)
+        log_probability, state = model.decoder(codes[None]).step(state, token[:, 0])
+    kept = sorted((ids.index(EOS), row) for row, ids in enumerate(paths.tolist()) if _closed(ids))
+    return [paths[row, :length].tolist() for length, row in kept], codes[[row for _, row in kept]]
+
+
+def _closed(ids: list[int]) -> bool:
+    """Whether EOS ends the sequence, and every token before it is one of the language."""
+    return EOS in ids and not {PAD, BOS} & set(ids[: ids.index(EOS)])
