@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import AnnealedImportance, DefensiveImportance, Measure, Subject
+from latentia.evaluation import AnnealedImportance, DefensiveImportance, InferenceGap, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -238,4 +238,5 @@ SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spheri
 MEASURES: dict[str, Callable[[], Measure]] = {
     "AnnealedImportance": lambda: AnnealedImportance(temperatures=3, chains=2, leapfrogs=2, sequences=6),
     "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
+    "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),
 }

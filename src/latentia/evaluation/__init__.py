@@ -9,6 +9,7 @@ from latentia.evaluation.aggregate import (
 )
 from latentia.evaluation.annealed import AnnealedImportance
 from latentia.evaluation.defensive import DefensiveImportance
+from latentia.evaluation.inference_gap import InferenceGap
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
@@ -18,6 +19,7 @@ from latentia.evaluation.suite import evaluate
 __all__ = [
     "AnnealedImportance",
     "DefensiveImportance",
+    "InferenceGap",
     "KneserNey",
     "Likelihood",
     "Measure",

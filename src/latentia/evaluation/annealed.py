@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from latentia.evaluation.estimates import average
 from latentia.evaluation.measure import Line, Measure, Result
-from latentia.evaluation.sequences import frozen, grouped, not_euclidean, scorer, simulated, some_held_out
+from latentia.evaluation.sequences import frozen, grouped, marginals_of, not_euclidean, scorer, simulated, some_held_out
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.annealing import Path, annealed_log_weights, pilot_steps, sigmoid_places
 from latentia.functional.importance import log_mean_exp
@@ -43,8 +43,9 @@ class AnnealedImportance(Measure):
     ``nll_below``, and ``gap`` is their difference. Sequences that did not end are left out, which leaves the brackets
     of the others exact. Held-out sequences differ from written ones: theirs can be wider.
 
-    Costs a pass and its gradient over a sequence for each of ``temperatures * chains * leapfrogs`` steps, twice that
-    with the pilot run, for each held-out sequence and one and a half times as much for each simulated one.
+    Costs passes over a sequence with their gradients, ``temperatures * chains * leapfrogs`` of them in the pilot run
+    and as many in each direction: 5 times so many for each of ``sequences``, held out and simulated. As set, some four
+    minutes of one core for sentences of 22 tokens of 10,000 words.
 
     Args:
         temperatures: Steps of ``beta`` from 0 to 1, closer to each other near both ends.
@@ -59,10 +60,10 @@ class AnnealedImportance(Measure):
 
     def __init__(
         self,
-        temperatures: PositiveInt = 100,
-        chains: PositiveInt = 4,
-        leapfrogs: PositiveInt = 4,
-        sequences: PositiveInt = 32,
+        temperatures: PositiveInt = 40,
+        chains: PositiveInt = 2,
+        leapfrogs: PositiveInt = 3,
+        sequences: PositiveInt = 16,
     ) -> None:
         """Take the settings."""
         self.temperatures, self.chains, self.leapfrogs, self.sequences = temperatures, chains, leapfrogs, sequences
@@ -71,7 +72,8 @@ class AnnealedImportance(Measure):
         """Return the estimate on held-out sequences, and both bounds on simulated ones."""
         with torch.random.fork_rng(), frozen(subject.model):
             torch.manual_seed(subject.seed)
-            parts = [each.up() for each in self._annealings(subject.model, self._held_out(subject), advance)]
+            sequences = some_held_out(subject, self.sequences)
+            parts = [each.up() for each in self._annealings(subject.model, sequences, advance)]
             nll, accepted = (torch.cat(column) for column in zip(*parts, strict=True))
             return {
                 "estimator": f"nll_ais({self.temperatures}, {self.chains} chains of {self.leapfrogs} leapfrogs)",
@@ -101,9 +103,6 @@ class AnnealedImportance(Measure):
         """Codes must be vectors of Euclidean space."""
         return not_euclidean(subject)
 
-    def _held_out(self, subject: Subject) -> list[list[int]]:
-        return some_held_out(subject, self.sequences)
-
     def _simulated(self, subject: Subject, advance: Advance) -> Result:
         """Bracket the likelihood of sequences that the model wrote; none where fewer than two ended."""
         sequences, codes = simulated(subject.model, self.sequences, subject.steps)
@@ -123,7 +122,8 @@ class AnnealedImportance(Measure):
         for batch in grouped(sequences, self.chains, TOKENS_AT_A_TIME):
             rows = slice(done, done + len(batch))
             path, start = _path(model, batch)
-            steps = pilot_steps(path, start.sample(torch.Size([self.chains])), places, start.stddev, self.leapfrogs)
+            pilots, scale = start.sample(torch.Size([self.chains])), marginals_of(start).stddev
+            steps = pilot_steps(path, pilots, places, scale, self.leapfrogs)
             yield _Annealing(path, start, places, steps, self.leapfrogs, self.chains, rows)
             done = rows.stop
             advance(len(batch))

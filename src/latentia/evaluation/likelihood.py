@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -150,13 +151,28 @@ def _batch_likelihood(model: TextModel, batch: Batch, chosen: Tensor, samples: i
 def _scored(model: TextModel, batch: Batch, samples: int, sizes: Iterable[int]) -> list[Tensor]:
     """Reconstruction, KL, the estimate from few draws, and those of each of the sizes that there are draws for."""
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
-    posterior, kept = model.infer(batch), []
-    for done in range(0, samples, chunk):
-        run = model.explain(batch, posterior, min(chunk, samples - done))
-        kept.append((run.log_likelihood, importance_weights(run), sum_of_kl(run).expand_as(run.log_likelihood)))
-    log_likelihood, log_weights, kl = (torch.cat(column) for column in zip(*kept, strict=True))
+    log_likelihood, kl, log_weights = scored_draws(partial(model.explain, batch, model.infer(batch)), samples, chunk)
     points = [-grouped_log_mean_exp(log_weights, size) for size in sizes if size <= samples]
-    return [-log_likelihood.mean(dim=0), kl.mean(dim=0), -log_mean_exp(log_weights[:FEW]), *points]
+    return [-log_likelihood, kl, -log_mean_exp(log_weights[:FEW]), *points]
+
+
+@torch.no_grad()
+def scored_draws(
+    explain: Callable[[int], ModelRun], samples: int, chunk: int
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"], Float[Tensor, "K B"]]:
+    """Mean of ``log p(x|z)`` over draws from the posterior, KL from the prior, and log-weight of each draw, in nats.
+
+    Args:
+        explain: Draws so many codes and scores the batch under each.
+        samples: Draws, ``K``.
+        chunk: Draws at a time.
+    """
+    kept = []
+    for done in range(0, samples, chunk):
+        run = explain(min(chunk, samples - done))
+        kept.append((run.log_likelihood, sum_of_kl(run).expand_as(run.log_likelihood), importance_weights(run)))
+    log_likelihood, kl, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
+    return log_likelihood.mean(dim=0), kl.mean(dim=0), log_weights
 
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
-from latentia.distributions import HypersphericalUniform
-from latentia.errors import DataError
+from latentia.distributions import DiagonalGaussian, HypersphericalUniform, SharedNoiseGaussian
+from latentia.errors import DataError, InputError
 from latentia.evaluation.subject import Subject
 from latentia.models import TextModel
 from latentia.records import Batch
@@ -65,6 +66,19 @@ def not_euclidean(subject: Subject) -> str:
     if isinstance(subject.model.unit_prior(), HypersphericalUniform):
         return "codes are directions on a sphere, which has no straight steps"
     return ""
+
+
+def marginals_of(posterior: Distribution) -> DiagonalGaussian:
+    """Return the distribution of the single dimensions of Gaussian posteriors, detached.
+
+    Raises:
+        InputError: If they are not Gaussian.
+    """
+    if isinstance(posterior, SharedNoiseGaussian):
+        posterior = posterior.marginals
+    if not isinstance(posterior, DiagonalGaussian):
+        raise InputError(f"the posterior is a {type(posterior).__name__}", "measure a model with Gaussian posteriors")
+    return DiagonalGaussian(posterior.mean.detach(), posterior.log_variance.detach())
 
 
 @contextmanager
