@@ -24,10 +24,13 @@ from latentia.distributions import (
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
 from latentia.evaluation import (
+    AnnealedImportance,
     CodeUse,
+    DefensiveImportance,
     Dominance,
     Generalisation,
     Holes,
+    InferenceGap,
     Information,
     Measure,
     NeuralPerplexity,
@@ -255,4 +258,7 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "NeuralPerplexity": lambda: NeuralPerplexity(samples=8, tokens=60, passes=2, features=4),
     "Representation": lambda: Representation(neighbours=3, folds=2),
     "Smoothness": lambda: Smoothness(pairs=3, points=4),
+    "AnnealedImportance": lambda: AnnealedImportance(temperatures=3, chains=2, leapfrogs=2, sequences=6),
+    "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
+    "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal
@@ -15,12 +17,14 @@ class LinearGaussian:
 
     Args:
         spread: How much wider than the exact posterior the recognition model is, as a factor of its variance.
+        angle: Turns the code, after which no diagonal posterior is exact; in radians.
     """
 
-    def __init__(self, examples: int = 40, spread: float = 1.0) -> None:
+    def __init__(self, examples: int = 40, spread: float = 1.0, angle: float = 0.0) -> None:
         generator = torch.Generator().manual_seed(3)
         basis = torch.linalg.qr(torch.randn(6, 2, generator=generator)).Q
-        self.weight, self.noise = basis * torch.tensor([2.0, 0.7]), 0.5
+        turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        self.weight, self.noise = basis * torch.tensor([2.0, 0.7]) @ turn, 0.5
         z = torch.randn(examples, 2, generator=generator)
         self.data = z @ self.weight.T + self.noise * torch.randn(examples, 6, generator=generator)
         self.spread = spread
@@ -33,12 +37,21 @@ class LinearGaussian:
 
     def run(self, samples: int) -> ModelRun:
         """One pass over the data."""
-        posterior = self.posterior()
+        return self.explain(self.posterior(), samples)
+
+    def explain(self, posterior: DiagonalGaussian, samples: int) -> ModelRun:
+        """One pass over the data with codes of a given posterior."""
         prior = DiagonalGaussian(torch.zeros(2), torch.zeros(2))
         codes = posterior.rsample((samples,))
         likelihood = Independent(Normal(codes @ self.weight.T, self.noise), 1).log_prob(self.data)
         batch = Batch.collate([[4]] * len(self.data))
         return ModelRun(batch, (Latent("z", codes, posterior, prior),), likelihood)
+
+    def exact_posterior(self) -> MultivariateNormal:
+        """The posterior itself, also where it is not diagonal."""
+        precision = torch.eye(2) + self.weight.T @ self.weight / self.noise**2
+        mean = torch.linalg.solve(precision, (self.data @ self.weight / self.noise**2).T).T
+        return MultivariateNormal(mean, precision_matrix=precision)
 
     def evidence(self) -> Tensor:
         """Exact log p(x) of each example, in nats."""

@@ -8,10 +8,13 @@ from latentia.evaluation.aggregate import (
     mutual_information,
     reverse_marginal_gap,
 )
+from latentia.evaluation.annealed import AnnealedImportance
 from latentia.evaluation.code_use import CodeUse
+from latentia.evaluation.defensive import DefensiveImportance
 from latentia.evaluation.dominance import Dominance
 from latentia.evaluation.generalisation import Generalisation
 from latentia.evaluation.holes import Holes
+from latentia.evaluation.inference_gap import InferenceGap
 from latentia.evaluation.information import Information
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
@@ -23,10 +26,13 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "AnnealedImportance",
     "CodeUse",
+    "DefensiveImportance",
     "Dominance",
     "Generalisation",
     "Holes",
+    "InferenceGap",
     "Information",
     "KneserNey",
     "Likelihood",

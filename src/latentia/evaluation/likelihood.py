@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from latentia.errors import DataError
-from latentia.functional.importance import log_mean_exp
+from latentia.functional.importance import grouped_log_mean_exp, ladder, log_mean_exp
 from latentia.models import TextModel
 from latentia.objectives.base import sum_of_kl
 from latentia.records import Batch, ModelRun
@@ -31,6 +32,9 @@ class Likelihood:
         kl: ``KL(q(z|x) || p(z))``, in closed form, or from the samples where the prior is a mixture.
         nll_iw: The importance-weighted estimate of ``-log p(x)`` with ``samples`` draws; with ``every`` above 1 numbers
             whose mean estimates its mean, see :func:`two_phase`.
+        curve: The same estimate of fewer draws, by their number up to ``K``, each from all draws made: over disjoint
+            groups of so many. Up to 20 draws each sequence has its own; beyond, those given all ``K`` draws correct
+            the others, as in ``nll_iw``, which is the last.
         samples: ``K``.
         every: One sequence in how many was given all ``K`` draws.
     """
@@ -38,6 +42,7 @@ class Likelihood:
     reconstruction: Float[Tensor, " N"]
     kl: Float[Tensor, " N"]
     nll_iw: Float[Tensor, " N"]
+    curve: Mapping[int, Float[Tensor, " N"]]
     samples: int
     every: int = 1
 
@@ -66,7 +71,8 @@ def importance_weighted_likelihood(
         -\log \frac1K \sum_{k=1}^{K} \frac{p(x|z_k) \, p(z_k)}{q(z_k|x)}, \qquad z_k \sim q(z|x)
 
     In expectation it is never below ``-log p(x)``, equals the negative ELBO at ``K = 1``, and does not grow with
-    ``K``. Samples are scored in chunks of bounded size; two numbers of each are kept.
+    ``K``; how far it still falls is seen from fewer of the same draws. Samples are scored in chunks of bounded size;
+    three numbers of each are kept.
 
     Args:
         model: A model in evaluation mode.
@@ -86,11 +92,16 @@ def importance_weighted_likelihood(
         # From the middle of each stretch: batches come by length, and the first of each would be the shortest.
         place = torch.arange(done, done + len(batch), device=batch.tokens.device)
         chosen = (place + every // 2) % every == 0
-        parts.append((*_batch_likelihood(model, batch, chosen, samples), chosen))
+        parts.append((_batch_likelihood(model, batch, chosen, samples), chosen))
         done += len(batch)
         advance(len(batch))
-    reconstruction, kl, few, all_draws, chosen = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Likelihood(reconstruction, kl, two_phase(few, all_draws, chosen), samples, every)
+    columns, chosen = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
+    reconstruction, kl, few, *points = columns
+    curve = {
+        draws: point if draws <= FEW else two_phase(few, point, chosen)
+        for draws, point in zip(ladder(samples), points, strict=True)
+    }
+    return Likelihood(reconstruction, kl, curve[samples], curve, samples, every)
 
 
 def two_phase(rough: Float[Tensor, " N"], fine: Float[Tensor, " N"], chosen: Bool[Tensor, " N"]) -> Float[Tensor, " N"]:
@@ -127,25 +138,41 @@ def auxiliary_costs(model: TextModel, batches: Iterable[Batch], samples: int = 3
     return {name: torch.cat([part[name].mean(dim=0) for part in parts]) for name in parts[0]}
 
 
-def _batch_likelihood(model: TextModel, batch: Batch, chosen: Tensor, samples: int) -> tuple[Tensor, ...]:
-    """Score the chosen sequences with all draws and the others with few; return one row of each column."""
-    columns = torch.empty(4, len(batch), device=batch.tokens.device)
+def _batch_likelihood(model: TextModel, batch: Batch, chosen: Tensor, samples: int) -> Float[Tensor, "columns B"]:
+    """Score the chosen sequences with all draws and the others with few; NaN where there are too few for a column."""
+    columns = torch.full((3 + len(ladder(samples)), len(batch)), torch.nan, device=batch.tokens.device)
     for rows, draws in ((chosen, samples), (~chosen, min(FEW, samples))):
         if bool(rows.any()):
-            columns[:, rows] = torch.stack(_scored(model, batch.rows(rows), draws))
-    return columns.unbind()
+            scored = _scored(model, batch.rows(rows), draws, ladder(samples))
+            columns[: len(scored), rows] = torch.stack(scored)
+    return columns
 
 
-def _scored(model: TextModel, batch: Batch, samples: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Reconstruction, KL, and the estimate from few and from all draws."""
+def _scored(model: TextModel, batch: Batch, samples: int, sizes: Iterable[int]) -> list[Tensor]:
+    """Reconstruction, KL, the estimate from few draws, and those of each of the sizes that there are draws for."""
     chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
-    posterior, kept = model.infer(batch), []
+    log_likelihood, kl, log_weights = scored_draws(partial(model.explain, batch, model.infer(batch)), samples, chunk)
+    points = [-grouped_log_mean_exp(log_weights, size) for size in sizes if size <= samples]
+    return [-log_likelihood, kl, -log_mean_exp(log_weights[:FEW]), *points]
+
+
+@torch.no_grad()
+def scored_draws(
+    explain: Callable[[int], ModelRun], samples: int, chunk: int
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"], Float[Tensor, "K B"]]:
+    """Mean of ``log p(x|z)`` over draws from the posterior, KL from the prior, and log-weight of each draw, in nats.
+
+    Args:
+        explain: Draws so many codes and scores the batch under each.
+        samples: Draws, ``K``.
+        chunk: Draws at a time.
+    """
+    kept = []
     for done in range(0, samples, chunk):
-        run = model.explain(batch, posterior, min(chunk, samples - done))
-        kept.append((run.log_likelihood, importance_weights(run), sum_of_kl(run).expand_as(run.log_likelihood)))
-    log_likelihood, log_weights, kl = (torch.cat(column) for column in zip(*kept, strict=True))
-    few, every = -log_mean_exp(log_weights[:FEW]), -log_mean_exp(log_weights)
-    return -log_likelihood.mean(dim=0), kl.mean(dim=0), few, every
+        run = explain(min(chunk, samples - done))
+        kept.append((run.log_likelihood, sum_of_kl(run).expand_as(run.log_likelihood), importance_weights(run)))
+    log_likelihood, kl, log_weights = (torch.cat(column) for column in zip(*kept, strict=True))
+    return log_likelihood.mean(dim=0), kl.mean(dim=0), log_weights
 
 
 def importance_weights(run: ModelRun) -> Float[Tensor, "S B"]:

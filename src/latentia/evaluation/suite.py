@@ -100,6 +100,7 @@ def _likelihoods(likelihood: Likelihood, counts: dict[str, Tensor]) -> dict[str,
         **{name: estimate["value"] for name, estimate in estimates.items()},
         "standard_errors": {name: estimate["standard_error"] for name, estimate in estimates.items()},
         "nll_iw": {**average(likelihood.nll_iw), "K": likelihood.samples, "every": likelihood.every},
+        "nll_iw_curve": [{"K": draws, **average(each)} for draws, each in likelihood.curve.items()],
         "ppl_estimator": likelihood.estimator,
     }
 

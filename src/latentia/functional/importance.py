@@ -22,6 +22,55 @@ def log_mean_exp(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows
     return torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])
 
 
+def grouped_log_mean_exp(log_weights: Float[Tensor, "K *rows"], size: int) -> Float[Tensor, " *rows"]:
+    r"""Importance-weighted bound of ``size`` draws, from all ``K`` at hand: the mean over disjoint groups of so many.
+
+    .. math::
+        \frac1G \sum_{g=1}^{G} \log \frac1k \sum_{i=(g-1)k+1}^{gk} w_i, \qquad G = \lfloor K / k \rfloor
+
+    It has the expectation of the bound of ``k`` draws, and less noise than one of it; draws left over are not used.
+
+    Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8, of each group.
+
+    >>> grouped_log_mean_exp(torch.tensor([1.0, 1.0, 3.0, 3.0, 9.0]), 2)
+    tensor(2.)
+    """
+    groups = log_weights[: len(log_weights) // size * size].unflatten(0, (-1, size))
+    return (torch.logsumexp(groups, dim=1) - math.log(size)).mean(dim=0)
+
+
+def largest_weight(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows"]:
+    """Share of the largest of the normalised weights, from ``1 / K`` where all are alike to 1 where one draw is all.
+
+    >>> largest_weight(torch.tensor([3.0, 1.0, 1.0]).log())
+    tensor(0.6000)
+    """
+    return log_weights.softmax(dim=0).amax(dim=0)
+
+
+def effective_sample_size(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows"]:
+    r"""Draws from the target that the weighted ones are worth, :math:`(\sum_k w_k)^2 / \sum_k w_k^2`, from 1 to ``K``.
+
+    A proposal that misses mass which it never draws looks perfect here.
+
+    Source: Kong, Liu and Wong, Sequential Imputations and Bayesian Missing Data Problems, 1994, section 4.1.
+
+    >>> effective_sample_size(torch.zeros(4))
+    tensor(4.)
+    """
+    return 1 / log_weights.softmax(dim=0).square().sum(dim=0)
+
+
+def ladder(largest: int) -> list[int]:
+    """Numbers 1, 2, 5, 10, 20, 50, ... below the largest, and the largest.
+
+    >>> ladder(64)
+    [1, 2, 5, 10, 20, 50, 64]
+    """
+    steps = [digit * 10**power for power in range(len(str(largest))) for digit in (1, 2, 5)]
+    return [step for step in steps if step < largest] + [largest]
+
+
 def mean_and_standard_error(values: Float[Tensor, " N"]) -> tuple[float, float]:
     r"""Mean and standard error :math:`s / \sqrt N`, computed in float64; the error of one value is NaN.
 
