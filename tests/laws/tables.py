@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import Measure, Subject
+from latentia.evaluation import Calibration, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -214,7 +214,10 @@ def subject(kind: str = "TextVAE", seed: int = 0) -> Subject:
         file.write_text("text\tlabel\n" + "".join(f"{text}\t{text.split()[1]}\n" for text in TEXTS))
         corpus, _ = build_corpus([str(file)], Columns(label="label"), tokenizer, file.with_suffix(".arrow"), 12)
         rows = Selection.all_of(corpus)
-    return Subject(SUBJECTS[kind](tokenizer.vocabulary_size).eval(), tokenizer, 12, rows, rows, rows, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        examined = SUBJECTS[kind](tokenizer.vocabulary_size).eval()
+    return Subject(examined, tokenizer, 12, rows, rows, rows, seed)
 
 
 def spherical_model(size: int = V) -> TextVAE:
@@ -232,4 +235,6 @@ def mixture_model(size: int = V) -> TextVAE:
 
 
 SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
-MEASURES: dict[str, Callable[[], Measure]] = {}
+MEASURES: dict[str, Callable[[], Measure]] = {
+    "Calibration": lambda: Calibration(bins=5, resamples=5),
+}

@@ -7,6 +7,7 @@ from latentia.evaluation.aggregate import (
     marginal_gap,
     mutual_information,
 )
+from latentia.evaluation.calibration import Calibration
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.ngram import KneserNey
@@ -14,6 +15,7 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "Calibration",
     "KneserNey",
     "Likelihood",
     "Measure",
