@@ -25,6 +25,7 @@ from latentia.distributions import (
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
 from latentia.evaluation import (
     AnnealedImportance,
+    Calibration,
     CodeUse,
     DefensiveImportance,
     Dominance,
@@ -261,4 +262,5 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "AnnealedImportance": lambda: AnnealedImportance(temperatures=3, chains=2, leapfrogs=2, sequences=6),
     "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
     "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),
+    "Calibration": lambda: Calibration(bins=5, resamples=5),
 }

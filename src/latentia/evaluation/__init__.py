@@ -9,6 +9,7 @@ from latentia.evaluation.aggregate import (
     reverse_marginal_gap,
 )
 from latentia.evaluation.annealed import AnnealedImportance
+from latentia.evaluation.calibration import Calibration
 from latentia.evaluation.code_use import CodeUse
 from latentia.evaluation.defensive import DefensiveImportance
 from latentia.evaluation.dominance import Dominance
@@ -27,6 +28,7 @@ from latentia.evaluation.suite import evaluate
 
 __all__ = [
     "AnnealedImportance",
+    "Calibration",
     "CodeUse",
     "DefensiveImportance",
     "Dominance",
