@@ -9,6 +9,7 @@ import typer
 import latentia
 from latentia.cli.compare import compare
 from latentia.cli.demo import demo
+from latentia.cli.diagnose import diagnose
 from latentia.cli.evaluate import evaluate
 from latentia.cli.recipes import recipes
 from latentia.cli.space import interpolate, reconstruct, sample
@@ -36,5 +37,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, compare, sample, reconstruct, interpolate, recipes, demo):
+for command in (train, evaluate, diagnose, compare, sample, reconstruct, interpolate, recipes, demo):
     app.command()(command)

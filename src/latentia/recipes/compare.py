@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from latentia.errors import RunError
 from latentia.evaluation.comparison import Grid, Result, comparison
 from latentia.recipes.library import load_recipe
+from latentia.recipes.runs import records_of
 
 ALIKE = "compare runs of one training text, evaluated with the same --data, --samples, --every and --decode"
 
@@ -56,23 +56,12 @@ def _evaluation(folder: Path) -> Result:
 
 def _training(folder: Path) -> Result:
     """Medians over the records of a run; without those it does not have."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    records = [_record(line) for line in lines]
+    records = records_of(folder)
     columns = {
         "seconds_an_epoch": [record["seconds"] for record in records if "seconds" in record],
         "tokens_per_second": [record["tokens_per_second"] for record in records if "tokens_per_second" in record],
     }
     return {name: {"value": statistics.median(values)} for name, values in columns.items() if values}
-
-
-def _record(line: str) -> dict[str, Any]:
-    """Read a record; one torn by a crash is empty."""
-    try:
-        record: Any = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _require_alike(results: dict[Path, Result]) -> None:

@@ -67,14 +67,10 @@ def evaluate_run(
     """
     if decode:
         require_libraries()
-    with tempfile.TemporaryDirectory() as scratch:
-        subject, report = _subject(folder, texts, seed, Path(scratch))
-        if texts.files:
-            console.print("; ".join(report.sentences()))
-        result = _likelihood_and_space(subject, samples, every, console)
+    with examined(folder, texts, seed, console) as (subject, report):
+        result = measured(subject, (samples, every), measures, console)
         if decode:
             result["text"] = _decoded(subject, decode, console)
-        result["measures"] = {name: _measured(name, measure, subject, console) for name, measure in measures.items()}
     result |= {"data": texts.files or ["validation"], "seed": seed, "left_out": report.left_out}
     write_atomically(folder / "evaluation.json", json.dumps(result, indent=1, allow_nan=False).encode())
     return result
@@ -106,17 +102,34 @@ def _spelled_out(names: Sequence[str]) -> list[str]:
     return [each for name in names for each in (members(Measure) if name == ALL else (name,))]
 
 
-def _subject(folder: Path, texts: Texts, seed: int, scratch: Path) -> tuple[Subject, ReadReport]:
-    """Open a run and what it is measured on: the files, or its own validation data."""
+@contextmanager
+def examined(folder: Path, texts: Texts, seed: int, console: Console) -> Iterator[tuple[Subject, ReadReport]]:
+    """Open a run and what it is measured on: the files, or its own validation data; say what was read of the files."""
     model, tokenizer, recipe = open_run(folder)
     max_tokens, report = recipe.data().max_tokens, ReadReport()
     validation = held_out = Selection(*validation_rows(folder))
-    if texts.files:
-        columns = replace(texts.columns, text=texts.columns.text or sources_of(folder).columns.text)
-        corpus, report = build_corpus(texts.files, columns, tokenizer, scratch / "data.arrow", max_tokens)
-        held_out = Selection.all_of(corpus)
     training = Selection(*training_rows(folder))
-    return Subject(model, tokenizer, max_tokens, held_out, training, validation, seed), report
+    with tempfile.TemporaryDirectory() as scratch:
+        if texts.files:
+            columns = replace(texts.columns, text=texts.columns.text or sources_of(folder).columns.text)
+            file = Path(scratch) / "data.arrow"
+            corpus, report = build_corpus(texts.files, columns, tokenizer, file, max_tokens)
+            held_out = Selection.all_of(corpus)
+            console.print("; ".join(report.sentences()))
+        yield Subject(model, tokenizer, max_tokens, held_out, training, validation, seed), report
+
+
+def measured(subject: Subject, draws: tuple[int, int], measures: Mapping[str, Measure], console: Console) -> Result:
+    """Take what every evaluation has, and further measures, with progress bars.
+
+    Args:
+        subject: What is measured.
+        draws: ``K`` of the likelihood, and to one sequence in how many all of them are given.
+        measures: By name.
+        console: Where to show progress.
+    """
+    result = _likelihood_and_space(subject, *draws, console)
+    return {**result, "measures": {name: _measured(name, each, subject, console) for name, each in measures.items()}}
 
 
 def _likelihood_and_space(subject: Subject, samples: int, every: int, console: Console) -> Result:

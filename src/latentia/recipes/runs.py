@@ -21,13 +21,14 @@ from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Tokenizer, build_corpus, read_texts
 from latentia.errors import RunError
+from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.recipes.library import load_recipe
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
-from latentia.training.checkpoint import Progress, load_tensors, read_tensors, write_atomically
+from latentia.training.checkpoint import Checkpoints, Progress, load_tensors, read_tensors, write_atomically
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
 
@@ -131,6 +132,36 @@ def training_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
     return corpora.train, corpora.train_rows
 
 
+def history_of(folder: Path) -> History:
+    """Return how the training of a run went."""
+    recipe, corpora, progress = _recipe_of(folder), _corpora_of(folder), Checkpoints(folder).newest()
+    settings, seed = recipe.training(), _record_of(folder).seed
+    loader = Loader(corpora.train, settings.batching, settings.batch_size, seed, corpora.train_rows)
+    return History(
+        records=records_of(folder),
+        steps=progress.step,
+        planned=settings.planned_steps(loader),
+        finished=progress.finished,
+        passes=progress.epoch + progress.position / loader.steps(progress.epoch),
+        lines=len(corpora.train_rows),
+    )
+
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of ``metrics.jsonl``, without one that a crash tore."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [record for line in lines if (record := _record(line))]
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record: Any = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def environment() -> dict[str, Any]:
     """What the numbers of a run may depend on."""
     packages = ("latentia", "torch", "numpy", "tokenizers", "accelerate", "pyarrow")
@@ -170,7 +201,7 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
     corpora = _corpora(folder, record.sources, tokenizer, recipe, partial(_say, console))
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
-    total = trainer.total_steps(loader)
+    total = settings.planned_steps(loader)
     _require_schedule(recipe, total, console)
     if resume:
         trainer.resume()

@@ -141,15 +141,25 @@ class Checkpoints:
             folder.rename(folder.with_name(f"{folder.name}.corrupt"))
         raise RunError(f"{self.folder} holds no whole checkpoint", "train again without --resume, into a new folder")
 
+    def newest(self) -> Progress:
+        """Tell where the newest whole checkpoint stands; at the start where there is none."""
+        whole = (folder for folder in sorted(self.folder.glob("step-????????"), reverse=True) if _verified(folder))
+        newest = next(whole, None)
+        return Progress() if newest is None else _progress_in(newest)
+
     def _load(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         state = json.loads((folder / "state.json").read_text())
         load_tensors(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
         _restore_optimizer(optimizer, read_tensors(folder / "optimizer.safetensors"), state["optimizer"])
-        return Progress(**state["progress"])
+        return _progress_in(folder)
 
     def _prune(self) -> None:
         for old in sorted(self.folder.glob("step-????????"))[:-KEPT]:
             shutil.rmtree(old)
+
+
+def _progress_in(folder: Path) -> Progress:
+    return Progress(**json.loads((folder / "state.json").read_text())["progress"])
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[str]]:

@@ -93,7 +93,7 @@ class Trainer:
         Raises:
             NumericalError: When a loss, a gradient or a weight is not finite; no such weight is ever written.
         """
-        self.loader, self.total = loader, self.total_steps(loader)
+        self.loader, self.total = loader, self.settings.planned_steps(loader)
         self.objective.weight = self.objective.weight.over(self.total)
         self.model.train()
         self.since = time.perf_counter()
@@ -108,11 +108,6 @@ class Trainer:
                 if interrupted.is_set():
                     break
         return self.progress.finished
-
-    def total_steps(self, loader: Loader) -> int:
-        """Steps of the whole run, unless it stops early."""
-        steps = sum(loader.steps(epoch) for epoch in range(self.settings.epochs))
-        return min(steps, self.settings.max_steps) if self.settings.max_steps else steps
 
     def _batches(self) -> Iterator[Batch]:
         """Yield batches from where the run stands; move the position on before each is trained."""

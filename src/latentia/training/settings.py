@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from latentia.data.batches import Batching
+from latentia.data import Batching, Loader
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt
 from latentia.training.optimizers import Optimizer
 from latentia.training.plans import StepPlan
@@ -59,3 +59,8 @@ class Training:
         self.optimizer, self.batching, self.stopping, self.plan = optimizer, batching, stopping, plan
         self.epochs, self.max_steps, self.batch_size = epochs, max_steps, batch_size
         self.checkpoint_every, self.clip_norm, self.precision = checkpoint_every, clip_norm, precision
+
+    def planned_steps(self, loader: Loader) -> int:
+        """Steps of the whole run, unless it stops early."""
+        steps = sum(loader.steps(epoch) for epoch in range(self.epochs))
+        return min(steps, self.max_steps) if self.max_steps else steps
