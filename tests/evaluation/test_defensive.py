@@ -47,7 +47,7 @@ def test_both_are_unbiased_for_the_probability(of_prior):
     """For any counts, where the mixture has the shares that were drawn; with those that were asked for it is not."""
     model = one_dimensional()
     exact = exact_evidence(model, Batch.collate([WORDS]))[0].exp().item()
-    for each in repeated(model, (0.3, 0.5), 26, of_prior):
+    for each in repeated(model, (1.0, 0.0), 26, of_prior):
         value, error = mean_and_error(each.exp())
         assert value == pytest.approx(exact, abs=4 * error)
         assert error < 0.02 * exact

@@ -32,7 +32,8 @@ class DefensiveImportance(Measure):
     wasted. A ``difference`` well above its standard error says that the posterior misses mass. The weights, by their
     largest share and the effective sample size, say less: a posterior that never draws what it misses looks perfect.
 
-    Costs one pass over a sequence for each of ``(1 + alpha) K`` draws.
+    Costs one pass over a sequence for each of ``(1 + alpha) K`` draws. As set, some three minutes of one core for
+    sentences of 22 tokens of 10,000 words.
 
     Args:
         samples: ``K``.

@@ -95,15 +95,19 @@ class InferenceGap(Measure):
     def lines(self, result: Result) -> Sequence[Line]:
         """Lay out the bounds and the gaps."""
         names = {
-            "elbo": "ELBO",
-            "elbo_refined": f"ELBO, posteriors refined by {self.steps} steps",
-            "nll_iw": f"nll_iw({self.samples}), refined posteriors",
-            "amortisation_gap": "amortisation gap",
-            "approximation_gap": f"approximation gap, by nll_iw({self.samples})",
+            "elbo": ("negative ELBO", -1),
+            "elbo_refined": (f"negative ELBO, posteriors refined by {self.steps} steps", -1),
+            "nll_iw": (f"nll_iw({self.samples}), refined posteriors", 1),
+            "amortisation_gap": ("amortisation gap", 1),
+            "approximation_gap": (f"approximation gap, by nll_iw({self.samples})", 1),
         }
         return [
-            (name, f"{result[key]['value']:.3f}", f"± {result[key]['standard_error']:.3f} over {result['sequences']:,}")
-            for key, name in names.items()
+            (
+                name,
+                f"{sign * result[key]['value']:.3f}",
+                f"± {result[key]['standard_error']:.3f} over {result['sequences']:,}",
+            )
+            for key, (name, sign) in names.items()
         ]
 
     def unfit(self, subject: Subject) -> str:

@@ -109,12 +109,13 @@ def simulated(model: TextModel, count: int, steps: int) -> tuple[list[list[int]]
         steps: Tokens that may be written, EOS counted.
     """
     codes: Tensor = model.unit_prior().sample(torch.Size([count]))
-    log_probability, state = model.decoder(codes[None]).start()
+    likelihood = model.decoder(codes[None])
+    log_probability, state = likelihood.start()
     paths = codes.new_empty((count, 0), dtype=torch.long)
     while paths.shape[1] < steps and not bool((paths == EOS).any(dim=1).all()):
         token = torch.multinomial(log_probability.exp(), 1)
         paths = torch.cat([paths, token], dim=1)
-        log_probability, state = model.decoder(codes[None]).step(state, token[:, 0])
+        log_probability, state = likelihood.step(state, token[:, 0])
     kept = sorted((ids.index(EOS), row) for row, ids in enumerate(paths.tolist()) if _closed(ids))
     return [paths[row, :length].tolist() for length, row in kept], codes[[row for _, row in kept]]
 
