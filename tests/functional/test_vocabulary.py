@@ -80,7 +80,7 @@ def test_no_tensor_of_all_logits_is_kept():
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_tiles_of_logits_give_the_value_in_double_precision(monkeypatch, scale):
     """Also where the sums over tiles lie so far apart that no float holds their exponentials."""
-    monkeypatch.setattr("latentia.nn.vocabulary.ROWS_OF_A_TILE", 4)
+    monkeypatch.setattr("latentia.nn.vocabulary.LOGITS_OF_A_TILE", 20)
     monkeypatch.setattr("latentia.nn.vocabulary.TOKENS_OF_A_TILE", 5)
     states, weight, bias, tokens = inputs()
     with torch.no_grad():

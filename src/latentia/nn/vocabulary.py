@@ -10,7 +10,7 @@ from latentia.shapes import PositiveInt
 LOGITS_AT_A_TIME = 5 * 2**20
 """Logits held at once: 20 MB in float32, about half a server's last-level cache."""
 
-ROWS_OF_A_TILE, TOKENS_OF_A_TILE = 512, 1024
+LOGITS_OF_A_TILE, TOKENS_OF_A_TILE = 2**19, 1024
 """Logits that are made and summed at once where no gradient is: 2 MB in float32, about a core's cache."""
 
 
@@ -99,8 +99,9 @@ def _sweep(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, rows: i
 
 def _sweep_in_tiles(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of each row's token, from logits that never leave the cache."""
-    scratch = states.new_empty(ROWS_OF_A_TILE * TOKENS_OF_A_TILE)
-    blocks = zip(states.split(ROWS_OF_A_TILE), tokens.split(ROWS_OF_A_TILE), strict=True)
+    scratch = states.new_empty(LOGITS_OF_A_TILE)
+    rows = LOGITS_OF_A_TILE // min(len(weight), TOKENS_OF_A_TILE)
+    blocks = zip(states.split(rows), tokens.split(rows), strict=True)
     return torch.cat(
         [torch.linalg.vecdot(h, weight[x]) + bias[x] - _log_normaliser(h, weight, bias, scratch) for h, x in blocks]
     )
