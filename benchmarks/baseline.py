@@ -1,6 +1,8 @@
-"""The plain PyTorch text VAE that the training benchmark compares with: what one would write first."""
+"""The plain PyTorch text VAE that the benchmarks compare with: what one would write first."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -41,3 +43,35 @@ class PlainTextVAE(nn.Module):
         logits = self.output(states * functional.dropout(torch.ones_like(states[:, :1]), self.STATES))
         losses = functional.cross_entropy(logits.transpose(1, 2), batch.tokens, ignore_index=PAD, reduction="none")
         return losses.sum(dim=1), kl
+
+    def infer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the posterior of each sentence."""
+        _, (last, _) = self.encoder(self.encoder_embedding(batch.tokens))
+        mean, log_variance = self.posterior(last[0]).chunk(2, dim=-1)
+        return mean, log_variance
+
+    def score(self, codes: Tensor, batch: Batch, *, transposed: bool = False) -> Tensor:
+        """Return log p(x|z) of one sentence under each code, in nats; transposed as in ``forward``, or flat."""
+        count, width = len(codes), batch.tokens.shape[1]
+        embedded = self.decoder_embedding(batch.decoder_inputs).expand(count, -1, -1)
+        inputs = torch.cat([embedded, codes[:, None].expand(-1, width, -1)], dim=-1)
+        cell = self.initial(codes)[None]
+        states, _ = self.decoder(inputs, (torch.tanh(cell), cell))
+        logits, tokens = self.output(states), batch.tokens.expand(count, -1)
+        if transposed:
+            return -functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").sum(dim=1)
+        losses = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none")
+        return -losses.view(count, width).sum(dim=1)
+
+    @torch.no_grad()
+    def importance_weighted(self, batch: Batch, samples: int, *, transposed: bool = False) -> Tensor:
+        """Return the importance-weighted estimate of -log p(x) of one sentence, 100 samples at a time."""
+        mean, log_variance = self.infer(batch)
+        log_weights = []
+        for start in range(0, samples, 100):
+            noise = torch.randn(min(100, samples - start), mean.shape[1])
+            codes = mean + noise * torch.exp(0.5 * log_variance)
+            log_prior = -0.5 * (codes.pow(2) + math.log(2 * math.pi)).sum(dim=1)
+            log_posterior = -0.5 * (noise.pow(2) + log_variance + math.log(2 * math.pi)).sum(dim=1)
+            log_weights.append(self.score(codes, batch, transposed=transposed) + log_prior - log_posterior)
+        return math.log(samples) - torch.logsumexp(torch.cat(log_weights), dim=0)

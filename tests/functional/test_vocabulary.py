@@ -75,3 +75,16 @@ def test_no_tensor_of_all_logits_is_kept():
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda x: x):
         token_log_prob(states, weight, bias, tokens, logits_at_a_time=17)
     assert max(kept) < 400 * 17
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_tiles_of_logits_give_the_value_in_double_precision(monkeypatch, scale):
+    """Also where the sums over tiles lie so far apart that no float holds their exponentials."""
+    monkeypatch.setattr("latentia.nn.vocabulary.LOGITS_OF_A_TILE", 20)
+    monkeypatch.setattr("latentia.nn.vocabulary.TOKENS_OF_A_TILE", 5)
+    states, weight, bias, tokens = inputs()
+    with torch.no_grad():
+        ours = token_log_prob(states * scale, weight, bias, tokens)
+    logits = functional.linear((states * scale).double(), weight.double(), bias.double())
+    expected = -functional.cross_entropy(logits, tokens, reduction="none")
+    torch.testing.assert_close(ours, expected.float(), rtol=1e-5, atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from dataclasses import replace
 
@@ -79,6 +80,15 @@ def test_samples_are_scored_apart(decoder, draw):
     batch = Batch.collate(SEQUENCES)
     each = torch.cat([decoder(code[None]).log_prob(batch) for code in codes])
     torch.testing.assert_close(decoder(codes).log_prob(batch), each)
+
+
+def test_scores_without_gradients_are_those_of_training_in_double_precision(decoder, draw):
+    """They are made another way, from tiles of logits and an LSTM unrolled over inputs that the samples share."""
+    batch, codes = Batch.collate(SEQUENCES), draw(4, 3)
+    with torch.no_grad():
+        measured = decoder(codes).token_log_prob(batch)
+    exact = copy.deepcopy(decoder).double()(codes.double()).token_log_prob(batch)
+    torch.testing.assert_close(measured, exact.detach().float(), rtol=1e-5, atol=1e-5)
 
 
 def test_padding_scores_zero(decoder, draw):

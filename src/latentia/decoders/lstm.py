@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from latentia.decoders.base import Decoder
 from latentia.errors import InputError
-from latentia.nn import SequenceDropout, Vocabulary
+from latentia.nn import SequenceDropout, Vocabulary, run_over_shared_inputs
 from latentia.records import Batch
 from latentia.shapes import BOS, UNK, PositiveInt
 
@@ -109,11 +109,18 @@ class LSTMDecoder(Decoder):
         """What the vocabulary reads, for ``N = S * B`` rows."""
         samples, width = latent.shape[0], inputs.shape[1]
         codes, hidden, cell = self.start(latent.flatten(0, 1))
-        embedded = inputs.repeat(samples, 1, 1)
         each_step = codes[:, None].expand(-1, width, -1) if codes.ndim == 2 else codes[:, :width]
-        read = torch.cat([embedded, each_step], dim=-1)
-        outputs = self.dropout.run(self.recurrence, read, (hidden[None], cell[None]))
+        if self._measured():
+            outputs = run_over_shared_inputs(self.recurrence, inputs, latent, (hidden, cell))
+        else:
+            read = torch.cat([inputs.repeat(samples, 1, 1), each_step], dim=-1)
+            outputs = self.dropout.run(self.recurrence, read, (hidden[None], cell[None]))
         return self._output(self.dropout.drop_states(outputs), each_step)
+
+    def _measured(self) -> bool:
+        """Whether there are neither gradients nor noise, on a processor in full precision."""
+        on_processor = self.embedding.weight.device.type == "cpu"
+        return on_processor and not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
 
     def _output(self, outputs: Float[Tensor, "N T H"], codes: Float[Tensor, "N T D"]) -> Float[Tensor, "N T E"]:
         """Project the outputs, with the codes beside them if they skip the recurrence."""

@@ -50,9 +50,9 @@ class Calibration(Measure):
       of validation sequences. If these are among the held-out ones, one half of the latter is fitted and the other half
       measured. ``change`` is an error after less the same before, on the same sequences.
 
-    A calibrated model has errors above zero too, by chance: compare them with their standard errors. Those are
-    bootstrapped over sequences, whose tokens depend on each other; bins stay. The defaults take a minute or
-    two with twenty tokens a sequence of 10,000 words.
+    A calibrated model has errors above zero too, by chance, the more the fewer the sequences: compare models on the
+    same ones. Standard errors are bootstrapped over sequences, whose tokens depend on each other, and bins stay; they
+    do not tell that bias. The defaults take a minute or two with twenty tokens a sequence of 10,000 words.
 
     Args:
         bins: Of each diagram.

@@ -10,6 +10,9 @@ from latentia.shapes import PositiveInt
 LOGITS_AT_A_TIME = 5 * 2**20
 """Logits held at once: 20 MB in float32, about half a server's last-level cache."""
 
+LOGITS_OF_A_TILE, TOKENS_OF_A_TILE = 2**19, 1024
+"""Logits that are made and summed at once where no gradient is: 2 MB in float32, about a core's cache."""
+
 
 class Vocabulary(nn.Module):
     """Scores of the tokens, ``W h + b``, and the log-probability of given tokens without storing the scores.
@@ -87,9 +90,32 @@ class _TokenLogProb(torch.autograd.Function):
 
 def _sweep(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor, rows: int) -> Tensor:
     """Log-probability of each row's token, block by block."""
+    if states.device.type == "cpu" and states.dtype == torch.float32:
+        return _sweep_in_tiles(states, weight.float(), bias.float(), tokens)
     weight, bias = weight.to(states.dtype), bias.to(states.dtype)
     blocks = zip(states.split(rows), tokens.split(rows), strict=True)
     return torch.cat([_block(torch.addmm(bias, h, weight.T), x[:, None])[0] for h, x in blocks])
+
+
+def _sweep_in_tiles(states: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability of each row's token, from logits that never leave the cache."""
+    scratch = states.new_empty(LOGITS_OF_A_TILE)
+    rows = LOGITS_OF_A_TILE // min(len(weight), TOKENS_OF_A_TILE)
+    blocks = zip(states.split(rows), tokens.split(rows), strict=True)
+    return torch.cat(
+        [torch.linalg.vecdot(h, weight[x]) + bias[x] - _log_normaliser(h, weight, bias, scratch) for h, x in blocks]
+    )
+
+
+def _log_normaliser(states: Tensor, weight: Tensor, bias: Tensor, scratch: Tensor) -> Tensor:
+    """Logarithm of the sum of the exponentials of all logits, tile by tile, each less its largest."""
+    sums = []
+    for of_tokens, offset in zip(weight.split(TOKENS_OF_A_TILE), bias.split(TOKENS_OF_A_TILE), strict=True):
+        logits = scratch[: len(states) * len(offset)].view(len(states), len(offset))
+        torch.addmm(offset, states, of_tokens.T, out=logits)
+        largest = logits.amax(dim=1, keepdim=True)
+        sums.append(logits.sub_(largest).exp_().sum(dim=1).log_() + largest[:, 0])
+    return torch.stack(sums).logsumexp(dim=0)
 
 
 def _sweep_with_gradient(
