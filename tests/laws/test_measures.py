@@ -7,7 +7,7 @@ import json
 import pytest
 
 from latentia.recipes.build import build, validate
-from tests.laws.tables import MEASURES, SUBJECTS, subject
+from tests.laws.tables import MEASURES, SUBJECTS, fitting, subject
 
 CASES = [(name, kind) for name in MEASURES for kind in SUBJECTS]
 
@@ -30,8 +30,8 @@ def test_a_measure_is_json_with_lines_or_says_why_it_does_not_fit(name, kind):
 def test_a_measure_is_the_same_again(name):
     """And leaves the generator of its caller alone."""
     measure = MEASURES[name]()
-    first = measure.measure(subject())
-    assert measure.measure(subject()) == first
+    first = measure.measure(fitting(measure))
+    assert measure.measure(fitting(measure)) == first
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -46,7 +46,8 @@ def test_every_number_has_a_standard_error(name):
             for place, below in enumerate(node):
                 check(below, f"{path}[{place}]")
 
-    check(MEASURES[name]().measure(subject()), name)
+    measure = MEASURES[name]()
+    check(measure.measure(fitting(measure)), name)
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -58,9 +59,10 @@ def test_settings_make_the_measure_again(name):
 
 def test_measures_do_not_touch_the_weights():
     for name in MEASURES:
-        examined = subject()
+        measure = MEASURES[name]()
+        examined = fitting(measure)
         before = {key: tensor.clone() for key, tensor in examined.model.state_dict().items()}
-        MEASURES[name]().measure(examined)
+        measure.measure(examined)
         for key, tensor in examined.model.state_dict().items():
             assert tensor.equal(before[key]), f"{name} changed {key}"
             assert tensor.grad is None

@@ -7,6 +7,7 @@ from latentia.evaluation.aggregate import (
     marginal_gap,
     mutual_information,
 )
+from latentia.evaluation.factors import FactorRecovery
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.neural import NeuralPerplexity
@@ -17,6 +18,7 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "FactorRecovery",
     "KneserNey",
     "Likelihood",
     "Measure",
