@@ -11,8 +11,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from latentia.decoders import LSTMDecoder
-from latentia.decoding import Ancestral
 from latentia.errors import DataError
+from latentia.evaluation.decoded import TEMPERATURE, prior_samples
 from latentia.evaluation.estimates import perplexity
 from latentia.evaluation.measure import Line, Measure, Result
 from latentia.evaluation.subject import Advance, Subject
@@ -68,10 +68,7 @@ class NeuralPerplexity(Measure):
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
         """Train three models and score with them."""
-        codes = subject.prior_codes(self.samples)
-        with torch.random.fork_rng():
-            torch.manual_seed(subject.seed)
-            samples = subject.written(codes, Ancestral())
+        samples = prior_samples(subject, self.samples)
         size = _size(samples)
         training, held_out = (each.shuffled(subject.seed) for each in (subject.training, subject.held_out))
         texts = {
@@ -83,7 +80,7 @@ class NeuralPerplexity(Measure):
         scored = list(held_out.holding(self.tokens).tokens())
         as_much = list(held_out.holding(min(size, self.tokens)).tokens())
         return {
-            "samples": {"sequences": len(samples), "tokens": size, "decoding": "ancestral", "temperature": 1.0},
+            "samples": {"sequences": len(samples), "tokens": size, "decoding": "ancestral", "temperature": TEMPERATURE},
             "models": {name: model.told for name, model in models.items()},
             "forward": models["training_text"].perplexity(samples),
             "forward_of_data": models["training_text"].perplexity(as_much),

@@ -41,7 +41,7 @@ def pointwise_information(
         factors: Level of each factor, counted from 0.
         chunk: Numbers held at once.
 
-    Source: Chen et al., Isolating Sources of Disentanglement in Variational Autoencoders, 2018, section 4.1.
+    Source: Chen et al., Isolating Sources of Disentanglement in Variational Autoencoders, 2018, section 4.
     """
     rows = range(0, len(codes), max(1, chunk // len(codes)))
     members, place = _members(factors)
