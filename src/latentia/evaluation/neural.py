@@ -18,7 +18,7 @@ from latentia.evaluation.measure import Line, Measure, Result
 from latentia.evaluation.subject import Advance, Subject
 from latentia.nn import SequenceDropout
 from latentia.records import Batch
-from latentia.shapes import AtLeastTwo, PositiveFloat, PositiveInt
+from latentia.shapes import EOS, AtLeastTwo, PositiveFloat, PositiveInt
 
 HELD_BACK = 10
 """One sequence in so many is not trained on, and says when to stop."""
@@ -61,7 +61,7 @@ class NeuralPerplexity(Measure):
         tokens: PositiveInt = 100_000,
         passes: PositiveInt = 6,
         features: PositiveInt = 128,
-        learning_rate: PositiveFloat = 4e-3,
+        learning_rate: PositiveFloat = 1e-2,
     ) -> None:
         """Take the sizes."""
         self.samples, self.tokens, self.passes, self.features = samples, tokens, passes, features
@@ -149,6 +149,7 @@ class LanguageModel:
         if len(text) < 2:
             raise DataError("a language model would be trained on one sequence", "give it more tokens")
         back, kept = text[::HELD_BACK], [each for place, each in enumerate(text) if place % HELD_BACK]
+        self._start_from_frequencies(kept)
         optimizer = torch.optim.AdamW(self.decoder.parameters(), lr=learning_rate, fused=True)
         steps = passes * -(-len(kept) // BATCH)
         rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / (steps + 1), total_iters=steps)
@@ -178,6 +179,13 @@ class LanguageModel:
         for rows in _groups(text, list(range(len(text)))):
             nats[rows] = self._nats([text[row] for row in rows]).double()
         return nats
+
+    @torch.no_grad()
+    def _start_from_frequencies(self, text: Sequence[Ids]) -> None:
+        """Let every token begin at its share of the text, one more counted of each."""
+        flat = torch.tensor([token for each in text for token in (*each, EOS)])
+        counts = flat.bincount(minlength=len(self.decoder.vocabulary.bias)) + 1
+        self.decoder.vocabulary.bias.copy_((counts / counts.sum()).log())
 
     def _pass(
         self, text: Sequence[Ids], optimizer: torch.optim.Optimizer, rate: torch.optim.lr_scheduler.LRScheduler
