@@ -23,7 +23,7 @@ from latentia.shapes import EOS, AtLeastTwo, PositiveFloat, PositiveInt
 HELD_BACK = 10
 """One sequence in so many is not trained on, and says when to stop."""
 
-BATCH, LARGEST_NORM, DROPOUT = 32, 5.0, 0.2
+BATCH, LARGEST_NORM, DROPOUT = 16, 5.0, 0.2
 """Sequences of a step, the norm that its gradient is cut to, and the share of states dropped."""
 
 Ids = Sequence[int]
