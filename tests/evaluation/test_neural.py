@@ -94,16 +94,16 @@ def test_the_weights_kept_are_those_that_were_best_on_what_was_held_back():
 
 def test_one_sentence_over_and_over_is_likely_and_covers_nothing(examined):
     with patch.object(Subject, "written", lambda *_: [examined.training.corpus.tokens(0)] * 100):
-        result = NeuralPerplexity(samples=100, tokens=4000, passes=4, features=16, learning_rate=5e-2).measure(examined)
+        result = NeuralPerplexity(samples=100, tokens=2500, passes=4, features=16, learning_rate=5e-2).measure(examined)
     assert result["reverse"]["value"] > 1.2 * result["reverse_of_training_text"]["value"]
     assert result["forward"]["standard_error"] == pytest.approx(0, abs=1e-9)
     assert result["models"]["samples"]["trained_on"] < result["models"]["training_text"]["trained_on"]
 
 
 def test_real_text_in_place_of_samples_is_scored_like_real_text(examined):
-    texts = list(examined.training.tokens())[:300]
+    texts = list(examined.training.tokens())[:200]
     with patch.object(Subject, "written", lambda *_: texts):
-        result = NeuralPerplexity(samples=300, tokens=4000, passes=4, features=16, learning_rate=5e-2).measure(examined)
+        result = NeuralPerplexity(samples=200, tokens=2500, passes=4, features=16, learning_rate=5e-2).measure(examined)
     for ours, reference in (("forward", "forward_of_data"), ("reverse", "reverse_of_training_text")):
         assert result[ours]["value"] == pytest.approx(result[reference]["value"], rel=0.15)
 

@@ -11,7 +11,7 @@ import torch
 
 from latentia.data import Corpus, Selection
 from latentia.evaluation import Representation, Subject
-from tests.laws.tables import SUBJECTS, TEXTS, subject
+from tests.laws.tables import TEXTS, subject
 
 COUNT = 200
 
@@ -81,4 +81,4 @@ def test_it_is_unfit_without_enough_labels(labels, reason):
 def test_it_is_unfit_without_labels_and_for_codes_of_one_a_token():
     plain = replace(subject(), held_out=Selection.all_of(Corpus.from_texts(TEXTS, subject().tokenizer)))
     assert "no labels" in Representation().unfit(plain)
-    assert {kind for kind in SUBJECTS if Representation().unfit(subject(kind))} == {"SequentialTextVAE"}
+    assert "one a token" in Representation().unfit(subject("SequentialTextVAE"))

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import normalize
 
 from latentia.auxiliaries import AdversarialMask, Adversary, BagOfWords, DualCritic, FittedPrior, Nothing, Unmasked
-from latentia.data import Columns, Selection, Word, build_corpus
+from latentia.data import Columns, Grammar, Selection, Word, build_corpus
 from latentia.decoders import LSTMDecoder
 from latentia.distributions import (
     AutoregressiveGaussian,
@@ -29,6 +29,7 @@ from latentia.evaluation import (
     CodeUse,
     DefensiveImportance,
     Dominance,
+    FactorRecovery,
     Generalisation,
     Holes,
     InferenceGap,
@@ -219,14 +220,16 @@ MODELS = {"SequentialTextVAE": sequential_model, "TextVAE": model}
 
 ENDS = ("here", "there", "now", "here now")
 TEXTS = [f"the {who} {did} {end}" for who in ("cat", "dog") for did in ("sat", "ran") for end in ENDS]
+GRAMMAR_TEXTS = [text for text in Grammar().sample(30, seed=1)[0] if len(text.split()) <= 12]
 
 
 def subject(kind: str = "TextVAE", seed: int = 0) -> Subject:
-    """A small untrained model of a kind, measured on sixteen labelled sentences of different length."""
-    tokenizer = Word().train(TEXTS)
+    """A small untrained model of a kind, measured on sixteen labelled sentences of different length, or a grammar's."""
+    texts = GRAMMAR_TEXTS if kind.endswith("grammar") else TEXTS
+    tokenizer = Word().train(texts)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "texts.tsv"
-        file.write_text("text\tlabel\n" + "".join(f"{text}\t{text.split()[1]}\n" for text in TEXTS))
+        file.write_text("text\tlabel\n" + "".join(f"{text}\t{text.split()[1]}\n" for text in texts))
         corpus, _ = build_corpus([str(file)], Columns(label="label"), tokenizer, file.with_suffix(".arrow"), 12)
         rows = Selection.all_of(corpus)
     with torch.random.fork_rng():
@@ -249,13 +252,19 @@ def mixture_model(size: int = V) -> TextVAE:
     return plain
 
 
-SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
+SUBJECTS = {
+    **MODELS,
+    "TextVAE-mixture": mixture_model,
+    "TextVAE-sphere": spherical_model,
+    "TextVAE-grammar": model,
+}
 MEASURES: dict[str, Callable[[], Measure]] = {
     "CodeUse": lambda: CodeUse(sequences=10, decoded=4),
     "Dominance": Dominance,
     "Generalisation": lambda: Generalisation(sequences=10),
     "Holes": lambda: Holes(draws=12, decoded=6, kept=2),
     "Information": lambda: Information(batch=4, resamples=20),
+    "FactorRecovery": lambda: FactorRecovery(trees=3, parts=2, resamples=5),
     "NeuralPerplexity": lambda: NeuralPerplexity(samples=8, tokens=60, passes=2, features=4),
     "Representation": lambda: Representation(neighbours=3, folds=2),
     "Smoothness": lambda: Smoothness(pairs=3, points=4),
@@ -264,3 +273,9 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),
     "Calibration": lambda: Calibration(bins=5, resamples=5),
 }
+
+
+def fitting(measure: Measure) -> Subject:
+    """A subject that the measure fits: that of the text VAE where it does."""
+    kinds = ("TextVAE", *SUBJECTS)
+    return next(examined for examined in map(subject, kinds) if not measure.unfit(examined))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentia.recipes.build import build, validate
-from tests.laws.tables import MEASURES, SUBJECTS, subject
+from tests.laws.tables import MEASURES, SUBJECTS, fitting, subject
 
 CASES = [(name, kind) for name in MEASURES for kind in SUBJECTS]
 
@@ -34,6 +34,9 @@ def test_a_measure_is_the_same_again(name):
     first, state = measure.measure(examined), torch.get_rng_state()
     assert measure.measure(examined) == first
     assert torch.get_rng_state().equal(state)
+    measure = MEASURES[name]()
+    first = measure.measure(fitting(measure))
+    assert measure.measure(fitting(measure)) == first
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -48,7 +51,8 @@ def test_every_number_has_a_standard_error(name):
             for place, below in enumerate(node):
                 check(below, f"{path}[{place}]")
 
-    check(MEASURES[name]().measure(subject()), name)
+    measure = MEASURES[name]()
+    check(measure.measure(fitting(measure)), name)
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -60,9 +64,10 @@ def test_settings_make_the_measure_again(name):
 
 def test_measures_do_not_touch_the_weights():
     for name in MEASURES:
-        examined = subject()
+        measure = MEASURES[name]()
+        examined = fitting(measure)
         before = {key: tensor.clone() for key, tensor in examined.model.state_dict().items()}
-        MEASURES[name]().measure(examined)
+        measure.measure(examined)
         for key, tensor in examined.model.state_dict().items():
             assert tensor.equal(before[key]), f"{name} changed {key}"
             assert tensor.grad is None

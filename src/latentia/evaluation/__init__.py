@@ -13,6 +13,7 @@ from latentia.evaluation.calibration import Calibration
 from latentia.evaluation.code_use import CodeUse
 from latentia.evaluation.defensive import DefensiveImportance
 from latentia.evaluation.dominance import Dominance
+from latentia.evaluation.factors import FactorRecovery
 from latentia.evaluation.generalisation import Generalisation
 from latentia.evaluation.holes import Holes
 from latentia.evaluation.inference_gap import InferenceGap
@@ -32,6 +33,7 @@ __all__ = [
     "CodeUse",
     "DefensiveImportance",
     "Dominance",
+    "FactorRecovery",
     "Generalisation",
     "Holes",
     "InferenceGap",

@@ -55,7 +55,7 @@ def measure_decoded(subject: Subject, count: int, advance: Advance = lambda _: N
         raise DataError(f"there are {len(subject.held_out)} sequences to decode", f"give at least {FEWEST}")
     chosen = subject.held_out.shuffled(subject.seed).first(count)
     texts, codes = list(chosen.texts()), subject.centres(chosen)
-    samples = _samples(subject, len(chosen), advance)
+    samples = prior_samples(subject, len(chosen), advance)
     return {
         "sequences": len(chosen),
         "seed": subject.seed,
@@ -74,7 +74,8 @@ def _greedy(subject: Subject, codes: Tensor, advance: Advance) -> list[str]:
     return subject.texts(subject.written(codes, Greedy(), advance))
 
 
-def _samples(subject: Subject, count: int, advance: Advance) -> list[list[int]]:
+def prior_samples(subject: Subject, count: int, advance: Advance = lambda _: None) -> list[list[int]]:
+    """Draw codes from the prior and tokens at temperature 1, from one stream of noise: the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(subject.seed)
         codes = subject.model.sample(count, subject.steps)
