@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from latentia.functional.aggregate import mean_log_mixture
+from latentia.functional.aggregate import log_sum_of_exponentials, mean_log_mixture
 
 
 def inputs(samples: int = 12, components: int = 5, dimensions: int = 3, dtype: torch.dtype = torch.float64):
@@ -64,3 +64,17 @@ def test_nothing_of_the_size_of_all_pairs_is_kept():
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda x: x):
         mean_log_mixture(samples, mean, log_variance, joint=False)
     assert sum(kept) <= 2 * (samples.numel() + 2 * mean.numel())
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("level", [0.0, 1e6, -1e6])
+def test_a_sum_of_exponentials_in_single_precision_errs_by_less_than_a_millionth(spread, level):
+    """Also of ten thousand equal terms; a sum formed in float32 from the start would err by 0.06 at 1e6."""
+    terms = (level + spread * torch.randn(50, 10_000)).double() + torch.rand(50, 10_000, dtype=torch.float64)
+    exact = terms.logsumexp(dim=1)
+    assert (log_sum_of_exponentials(terms) - exact).abs().max().item() < 1e-6
+
+
+def test_a_term_that_is_left_out_adds_nothing():
+    terms = torch.tensor([[0.0, -torch.inf, -torch.inf]], dtype=torch.float64)
+    assert log_sum_of_exponentials(terms).item() == pytest.approx(0.0, abs=1e-20)
