@@ -23,6 +23,7 @@ from latentia.evaluation import (
     joint_gap,
     marginal_gap,
     mutual_information,
+    reverse_marginal_gap,
 )
 from latentia.evaluation.aggregate import active_units, continuous_units
 from latentia.evaluation.likelihood import importance_weights, two_phase
@@ -170,6 +171,18 @@ def test_large_mixtures_equal_torch(log_variance):
     torch.testing.assert_close(marginal, expected)
 
 
+@pytest.mark.parametrize("log_variance", [-12.0, 0.0])
+def test_a_mixture_of_the_others_equals_torch(log_variance):
+    """Where the own component is all there is to see, the others are still found below it."""
+    mean, variances = torch.randn(30, 4), torch.full((30, 4), log_variance)
+    aggregate, own = DiagonalGaussian(mean, variances), torch.arange(30)
+    codes = aggregate.sample()
+    parts = torch.distributions.Normal(mean.double(), (0.5 * variances.double()).exp())
+    parts = parts.log_prob(codes.double()[:, None]).sum(-1).masked_fill(torch.eye(30, dtype=torch.bool), -torch.inf)
+    found = aggregate.mixture_of_others_log_prob(codes, own, chunk=100)
+    torch.testing.assert_close(found, parts.logsumexp(1) - math.log(29), atol=1e-5, rtol=1e-9)
+
+
 def test_evaluation_of_a_model_adds_up():
     from latentia.evaluation import evaluate
 
@@ -182,6 +195,9 @@ def test_evaluation_of_a_model_adds_up():
     assert result["ppl_word_without_eos"] == pytest.approx(np.exp(total / 5))
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
     assert result["aggregate_kl"] == pytest.approx(result["kl"] - result["mutual_information"]["value"], abs=1e-6)
+    for gap in ("marginal_gap", "reverse_marginal_gap"):
+        assert len(result[f"{gap}_per_dimension"]) == D
+        assert result[gap] == pytest.approx(sum(result[f"{gap}_per_dimension"]))
 
 
 def test_what_has_no_estimate_for_codes_of_one_a_token_is_none_and_shown_as_such():
@@ -342,3 +358,39 @@ def test_a_gap_to_a_mixture_sees_its_narrow_component():
         DiagonalGaussian(torch.zeros(1), torch.ones(1)), DiagonalGaussian(torch.zeros(1), torch.zeros(1))
     )
     assert gap.item() == pytest.approx(0.5 * wide.item(), rel=1e-3)
+
+
+def test_reverse_gaps_are_closed_form():
+    """KL(N(m, v) || N(0, 1)), wide, narrow and far."""
+    one = DiagonalGaussian(torch.tensor([[3.0, -1.0, 0.5, 1e4]]), torch.tensor([[1.5, -4.0, -14.0, 0.0]]))
+    exact = torch.cat([kl_divergence(DiagonalGaussian(*row), standard_normal(1)) for row in one_dimension_each(one)])
+    aggregate = one.expand([10])
+    measured = reverse_marginal_gap(aggregate, standard_normal(4))
+    torch.testing.assert_close(measured, exact.double(), rtol=1e-5, atol=1e-6)
+
+
+def one_dimension_each(gaussian: DiagonalGaussian) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [(gaussian.mean[:, i : i + 1], gaussian.log_variance[:, i : i + 1]) for i in range(gaussian.event_shape[0])]
+
+
+def test_no_component_is_cut_off_by_the_grid():
+    """Two components that share nothing: the gap is the mean of theirs, less log 2. A grid about the prior sees one."""
+    for far, log_variance in ((1e3, 0.0), (1e5, -9.0), (-1e3, -12.0)):
+        aggregate = DiagonalGaussian(torch.tensor([[0.0], [far]]), torch.tensor([[0.0], [log_variance]]))
+        apart = 0.5 * (far**2 + math.exp(log_variance) - 1 - log_variance)
+        measured = reverse_marginal_gap(aggregate, standard_normal(1)).item()
+        assert measured == pytest.approx(0.5 * apart - math.log(2), rel=1e-6)
+
+
+def test_a_thousand_narrow_components_hold_all_of_the_mass():
+    aggregate = DiagonalGaussian(torch.randn(1000, 1), torch.full((1000, 1), -18.0))
+    codes = aggregate.sample((20,)).flatten(0, 1)
+    log_ratio = aggregate.mixture_log_prob(codes) - standard_normal(1).mixture_log_prob(codes)
+    value, error = mean_and_standard_error(log_ratio)
+    measured = reverse_marginal_gap(aggregate, standard_normal(1)).item()
+    assert measured == pytest.approx(value, abs=4 * error + 1e-3)
+
+
+def test_both_gaps_of_the_learned_prior_to_itself_are_nothing():
+    components = DiagonalGaussian(3 * torch.randn(5, 2), torch.randn(5, 2))
+    assert reverse_marginal_gap(components, components).abs().max() < 1e-9

@@ -6,6 +6,7 @@ from latentia.evaluation.aggregate import (
     joint_gap,
     marginal_gap,
     mutual_information,
+    reverse_marginal_gap,
 )
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
@@ -25,4 +26,5 @@ __all__ = [
     "joint_gap",
     "marginal_gap",
     "mutual_information",
+    "reverse_marginal_gap",
 ]

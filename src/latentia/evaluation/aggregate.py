@@ -6,12 +6,20 @@ import math
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-from latentia.distributions import CodeDistribution, DiagonalGaussian, concatenated, units_of
+from latentia.distributions import (
+    CodeDistribution,
+    DiagonalGaussian,
+    GaussianMixture,
+    SharedNoiseGaussian,
+    concatenated,
+    units_of,
+)
 from latentia.functional.aggregate import marginal_log_density
 from latentia.functional.importance import mean_and_standard_error
+from latentia.functional.quadrature import grid_of_mixture
 from latentia.models import TextModel
 from latentia.records import Batch
 
@@ -70,6 +78,45 @@ def marginal_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float[
         marginal_log_density(points, each.mean, each.log_variance) for each in (prior, aggregate)
     )
     return torch.trapezoid(log_prior.exp() * (log_prior - log_aggregate), points, dim=0)
+
+
+@torch.no_grad()
+def reverse_marginal_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float64[Tensor, " D"]:
+    r"""Gap of each dimension, the other way round, :math:`\mathrm{KL}(q(z_i) \| p(z_i))` in nats, by quadrature.
+
+    Their sum is the dimension-wise part of ``KL(q(z) || p(z))``; what it lacks of the whole under a factorised prior is
+    the total correlation. The points follow the components, however far they lie from the prior and from each other.
+
+    Args:
+        aggregate: One row a sequence, which stand for their equal mixture.
+        prior: The components of the prior, one a row.
+
+    Source: Chen et al., Isolating Sources of Disentanglement in Variational Autoencoders, 2018, equation 2.
+    """
+    gaps = [_reverse_gap(_dimension(aggregate, i), _dimension(prior, i)) for i in range(aggregate.event_shape[0])]
+    return torch.stack(gaps)
+
+
+def _dimension(gaussian: DiagonalGaussian, i: int) -> DiagonalGaussian:
+    return DiagonalGaussian(*(part[:, i : i + 1].double() for part in gaussian.parameters))
+
+
+def _reverse_gap(aggregate: DiagonalGaussian, prior: DiagonalGaussian) -> Float64[Tensor, ""]:
+    """The gap of one dimension."""
+    points, weights = grid_of_mixture(aggregate.mean[:, 0], aggregate.stddev[:, 0], prior.stddev.min().item())
+    density, reference = (
+        marginal_log_density(points, each.mean, each.log_variance)[:, 0] for each in (aggregate, prior)
+    )
+    return (weights * density.exp() * (density - reference)).sum()
+
+
+def single_dimensions(distribution: CodeDistribution) -> CodeDistribution:
+    """Rows of independent Gaussians whose equal mixture has the marginals of the distribution, where there are such."""
+    if isinstance(distribution, SharedNoiseGaussian):
+        return distribution.marginals
+    if isinstance(distribution, GaussianMixture):
+        return distribution.components
+    return distribution.expand([1]) if distribution.batch_shape == () else distribution
 
 
 def continuous_units(

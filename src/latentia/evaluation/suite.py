@@ -15,7 +15,6 @@ from latentia.distributions import (
     CodeDistribution,
     DiagonalGaussian,
     GaussianMixture,
-    SharedNoiseGaussian,
     information_of_each,
 )
 from latentia.errors import DataError, NumericalError
@@ -26,6 +25,8 @@ from latentia.evaluation.aggregate import (
     joint_gap,
     marginal_gap,
     mutual_information,
+    reverse_marginal_gap,
+    single_dimensions,
     variances_of_means,
 )
 from latentia.evaluation.estimates import average, perplexity
@@ -152,21 +153,14 @@ def _no_whole(likelihood: Likelihood) -> dict[str, Any]:
 
 def _marginals(aggregate: CodeDistribution, prior: CodeDistribution) -> dict[str, Any]:
     """Gaps of single dimensions; none on a sphere, whose dimensions are not independent under the prior."""
-    single, components = _single_dimensions(aggregate), _single_dimensions(prior)
-    gaps = torch.zeros(0)
+    single, components = single_dimensions(aggregate), single_dimensions(prior)
+    gaps = reverse = torch.zeros(0)
     if isinstance(single, DiagonalGaussian) and isinstance(components, DiagonalGaussian):
-        gaps = marginal_gap(single, components)
+        gaps, reverse = marginal_gap(single, components), reverse_marginal_gap(single, components)
     return {
         "continuous_units": continuous_units(gaps) if len(gaps) else {},
         "marginal_gap": gaps.sum().item() if len(gaps) else None,
         "marginal_gap_per_dimension": gaps.tolist(),
+        "reverse_marginal_gap": reverse.sum().item() if len(reverse) else None,
+        "reverse_marginal_gap_per_dimension": reverse.tolist(),
     }
-
-
-def _single_dimensions(distribution: CodeDistribution) -> CodeDistribution:
-    """Rows of independent Gaussians whose equal mixture has the marginals of the distribution, where there are such."""
-    if isinstance(distribution, SharedNoiseGaussian):
-        return distribution.marginals
-    if isinstance(distribution, GaussianMixture):
-        return distribution.components
-    return distribution.expand([1]) if distribution.batch_shape == () else distribution

@@ -48,7 +48,8 @@ def rows_of_table(result: dict[str, Any]) -> Sequence[Line]:
         _information(result["mutual_information"]),
         ("active units (0.01)", f"{result['active_units']} of {units}", f"over {result['units_over']}"),
         *((f"continuous units ({threshold})", f"{count} of {units}", "") for threshold, count in thresholds.items()),
-        *_marginal_gap(result["marginal_gap"]),
+        *_marginal_gap("marginal gap, KL(p(z_i) || q(z_i))", result["marginal_gap"]),
+        *_marginal_gap("marginal gap, KL(q(z_i) || p(z_i))", result["reverse_marginal_gap"]),
         _row("joint gap, KL(p(z) || q(z))", result["joint_gap"], result["joint_gap_standard_error"]),
         _row("KL(q(z) || p(z)) = KL - information", result["aggregate_kl"], result["aggregate_kl_standard_error"]),
         *(_text(result["text"]) if "text" in result else ()),
@@ -100,9 +101,9 @@ def _information(information: dict[str, Any]) -> Line:
     return name, value, error if information["value"] is None else f"{error}, cap log N = {information['cap']:.2f}"
 
 
-def _marginal_gap(value: float | None) -> list[Line]:
+def _marginal_gap(name: str, value: float | None) -> list[Line]:
     """One row, or none on a sphere."""
-    return [] if value is None else [("marginal gap, KL(p(z_i) || q(z_i))", f"{value:.3f}", "summed, quadrature")]
+    return [] if value is None else [(name, f"{value:.3f}", "summed, quadrature")]
 
 
 def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> Line:
