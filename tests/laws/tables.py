@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import Measure, Subject
+from latentia.evaluation import Information, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -232,4 +232,6 @@ def mixture_model(size: int = V) -> TextVAE:
 
 
 SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
-MEASURES: dict[str, Callable[[], Measure]] = {}
+MEASURES: dict[str, Callable[[], Measure]] = {
+    "Information": lambda: Information(batch=4, resamples=20),
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from latentia.recipes.build import build, validate
 from tests.laws.tables import MEASURES, SUBJECTS, subject
@@ -29,9 +30,10 @@ def test_a_measure_is_json_with_lines_or_says_why_it_does_not_fit(name, kind):
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_is_the_same_again(name):
     """And leaves the generator of its caller alone."""
-    measure = MEASURES[name]()
-    first = measure.measure(subject())
-    assert measure.measure(subject()) == first
+    measure, examined = MEASURES[name](), subject()
+    first, state = measure.measure(examined), torch.get_rng_state()
+    assert measure.measure(examined) == first
+    assert torch.get_rng_state().equal(state)
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -10,6 +10,8 @@ from torch import Tensor
 from latentia.functional.importance import mean_and_standard_error, ratio_and_standard_error
 
 Estimate = dict[str, float | None]
+NO_NUMBER: Estimate = {"value": None, "standard_error": None}
+"""Where something is not defined."""
 
 
 def average(values: Tensor) -> Estimate:

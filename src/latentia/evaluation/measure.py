@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from latentia.evaluation.subject import Advance, Subject
+from latentia.records import Batch
 
 Result = dict[str, Any]
 Line = tuple[str, str, str]
@@ -46,3 +47,17 @@ class Measure(ABC):
     def unfit(self, subject: Subject) -> str:
         """Say why the measure means nothing for the subject; empty where it means something."""
         return ""
+
+
+def counted(batches: Iterable[Batch], advance: Advance) -> Iterable[Batch]:
+    """Tell how many sequences each batch held once it is done with."""
+    for batch in batches:
+        yield batch
+        advance(len(batch))
+
+
+def line(name: str, number: Result, digits: int = 3) -> Line:
+    """A number and its standard error, or none."""
+    if number["value"] is None:
+        return name, "none", "not defined for this space"
+    return name, f"{number['value']:.{digits}f}", f"± {number['standard_error']:.3f}"

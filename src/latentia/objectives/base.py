@@ -79,14 +79,14 @@ def sum_of_kl(run: ModelRun) -> Float[Tensor, " B"]:
     In closed form where there is one; from a mixture, the closed entropy and the average over the draws of the rest.
     """
     total: Tensor = sum(
-        (_kl(latent) for latent in run.latents),
+        (kl_of_latent(latent) for latent in run.latents),
         start=run.log_likelihood.new_zeros(len(run.batch)),
     )
     return total
 
 
-def _kl(latent: Latent) -> Float[Tensor, " B"]:
-    """The KL of one latent variable.
+def kl_of_latent(latent: Latent) -> Float[Tensor, " B"]:
+    """True KL of one latent variable for each example, in nats; see :func:`sum_of_kl`.
 
     Raises:
         RecipeError: If posterior and prior do not live in one space.
