@@ -23,7 +23,7 @@ from latentia.distributions import (
     VonMisesFisher,
 )
 from latentia.encoders import AnticausalLSTMEncoder, GradientRefinement, LSTMEncoder, Refinement, Unrefined
-from latentia.evaluation import Information, Measure, Subject
+from latentia.evaluation import Holes, Information, Measure, Subject
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
 from latentia.nn import (
@@ -233,5 +233,6 @@ def mixture_model(size: int = V) -> TextVAE:
 
 SUBJECTS = {**MODELS, "TextVAE-mixture": mixture_model, "TextVAE-sphere": spherical_model}
 MEASURES: dict[str, Callable[[], Measure]] = {
+    "Holes": lambda: Holes(draws=12, decoded=6, kept=2),
     "Information": lambda: Information(batch=4, resamples=20),
 }

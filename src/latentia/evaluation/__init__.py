@@ -8,6 +8,7 @@ from latentia.evaluation.aggregate import (
     mutual_information,
     reverse_marginal_gap,
 )
+from latentia.evaluation.holes import Holes
 from latentia.evaluation.information import Information
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
 from latentia.evaluation.measure import Measure
@@ -16,6 +17,7 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
 
 __all__ = [
+    "Holes",
     "Information",
     "KneserNey",
     "Likelihood",
