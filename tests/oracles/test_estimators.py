@@ -195,6 +195,9 @@ def test_evaluation_of_a_model_adds_up():
     assert result["ppl_word_without_eos"] == pytest.approx(np.exp(total / 5))
     assert result["mutual_information"]["value"] <= result["mutual_information"]["cap"]
     assert result["aggregate_kl"] == pytest.approx(result["kl"] - result["mutual_information"]["value"], abs=1e-6)
+    for gap in ("marginal_gap", "reverse_marginal_gap"):
+        assert len(result[f"{gap}_per_dimension"]) == D
+        assert result[gap] == pytest.approx(sum(result[f"{gap}_per_dimension"]))
 
 
 def test_what_has_no_estimate_for_codes_of_one_a_token_is_none_and_shown_as_such():
@@ -357,24 +360,6 @@ def test_a_gap_to_a_mixture_sees_its_narrow_component():
     assert gap.item() == pytest.approx(0.5 * wide.item(), rel=1e-3)
 
 
-def test_what_limits_the_numbers_stands_in_them_and_under_the_table():
-    from rich.console import Console
-
-    from latentia.evaluation import evaluate
-    from latentia.evaluation.table import evaluation_table
-
-    batch = Batch.collate([[4, 1, 1], [5, 6, 1]])
-    result = evaluate(model().eval(), lambda: [batch], words=torch.tensor([3, 3]), samples=2, seed=0)
-    assert result["out_of_vocabulary"] == pytest.approx(0.5)
-    few, unknown = result["remarks"]
-    assert "2 sequences" in few
-    assert unknown.startswith("50% of the tokens are outside the vocabulary")
-    console = Console(width=300)
-    with console.capture() as shown:
-        console.print(evaluation_table(result, ""))
-    assert f"beware: {unknown}" in " ".join(shown.get().split())
-
-
 def test_reverse_gaps_are_closed_form():
     """KL(N(m, v) || N(0, 1)), wide, narrow and far."""
     one = DiagonalGaussian(torch.tensor([[3.0, -1.0, 0.5, 1e4]]), torch.tensor([[1.5, -4.0, -14.0, 0.0]]))
@@ -409,3 +394,21 @@ def test_a_thousand_narrow_components_hold_all_of_the_mass():
 def test_both_gaps_of_the_learned_prior_to_itself_are_nothing():
     components = DiagonalGaussian(3 * torch.randn(5, 2), torch.randn(5, 2))
     assert reverse_marginal_gap(components, components).abs().max() < 1e-9
+
+
+def test_what_limits_the_numbers_stands_in_them_and_under_the_table():
+    from rich.console import Console
+
+    from latentia.evaluation import evaluate
+    from latentia.evaluation.table import evaluation_table
+
+    batch = Batch.collate([[4, 1, 1], [5, 6, 1]])
+    result = evaluate(model().eval(), lambda: [batch], words=torch.tensor([3, 3]), samples=2, seed=0)
+    assert result["out_of_vocabulary"] == pytest.approx(0.5)
+    few, unknown = result["remarks"]
+    assert "2 sequences" in few
+    assert unknown.startswith("50% of the tokens are outside the vocabulary")
+    console = Console(width=300)
+    with console.capture() as shown:
+        console.print(evaluation_table(result, ""))
+    assert f"beware: {unknown}" in " ".join(shown.get().split())

@@ -142,7 +142,7 @@ def half_used(count: int = 600) -> DiagonalGaussian:
 
 
 def test_the_measure_finds_the_dimensions_that_are_used():
-    measure, posteriors = Information(), half_used()
+    measure, posteriors = Information(draws=4), half_used()
     result = measure.measure(examined(posteriors, StandardNormal(4)))
     assert [row["index"] for row in result["dimensions"]][:2] == [0, 2]
     per_dimension = sum(row["kl"]["value"] for row in result["dimensions"])

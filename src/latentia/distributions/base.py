@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from latentia.functional.aggregate import log_sum_of_exponentials
 
-CHUNK = 2**22
+CHUNK = 2**23
 """Numbers held at a time in a mixture; more make its products no faster."""
 
 
@@ -51,10 +51,7 @@ class CodeDistribution(Distribution, ABC):
         It has no gradients, and errs by less than 1e-6 nats beside the components' own rounding. At most about
         ``chunk`` numbers are held at a time beside the result.
         """
-        rows = self.batch_shape[0]
-        blocks = codes.double().split(max(1, chunk // rows))
-        sums = [log_sum_of_exponentials(self.component_log_prob(block)) for block in blocks]
-        return torch.cat(sums) - math.log(rows)
+        return self._log_mean(codes, codes.new_empty((len(codes), 0), dtype=torch.long), chunk)
 
     @torch.no_grad()
     def mixture_of_others_log_prob(
@@ -67,13 +64,23 @@ class CodeDistribution(Distribution, ABC):
             own: The row ``k`` that is left out for each code, as the one that it was drawn from; there are others.
             chunk: As of :meth:`mixture_log_prob`.
         """
-        rows, sums = self.batch_shape[0], []
+        return self._log_mean(codes, own[:, None], chunk)
+
+    def _log_mean(
+        self, codes: Float[Tensor, "P D"], left_out: Int[Tensor, "P few"], chunk: int
+    ) -> Float64[Tensor, " P"]:
+        """Log-density of the mixture of all rows but those left out for each code."""
+        rows = self.batch_shape[0]
         step = max(1, chunk // rows)
-        for block, left_out in zip(codes.double().split(step), own.split(step), strict=True):
-            components = self.component_log_prob(block)
+        # Written into one tensor: small results that are kept between large ones that are freed leave gaps in memory
+        # which these do not fit into again.
+        density = codes.new_empty(len(codes), dtype=torch.float64)
+        for start in range(0, len(codes), step):
+            here = slice(start, start + step)
+            components = self.component_log_prob(codes[here].double())
             # Taken out of the sum before it is formed: from the finished one, what remains would cancel.
-            sums.append(log_sum_of_exponentials(components.scatter_(1, left_out[:, None], -torch.inf)))
-        return torch.cat(sums) - math.log(rows - 1)
+            density[here] = log_sum_of_exponentials(components.scatter_(1, left_out[here], -torch.inf))
+        return density - math.log(rows - left_out.shape[1])
 
 
 @torch.no_grad()

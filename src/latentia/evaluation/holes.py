@@ -61,17 +61,15 @@ class Holes(Measure):
       taught to tell codes apart; on a sphere the distance is the chord.
     - ``thin``: share of the prior's codes whose ``log q(z)`` is below its 1 % quantile over codes of the aggregate.
     - ``text``: share of the prior's codes that decode, greedily, to text of more nats a token than the ``quantile`` of
-      greedy decodings of posterior centres has, under an n-gram model of the training text: a decoder that writes
+      greedy decodings of codes of the aggregate has, under an n-gram model of the training text: a decoder that writes
       badly everywhere has no holes for it. Beside it the same against held-out text itself. The worst texts are kept.
 
     A share comes with what is expected without holes, one less the quantile, and the bootstrap error of both samples,
     the quantile being estimated too. Where the two samples share one text the share is below what is expected.
 
-    The time is about half a minute for 500 decoded of 4,000 sequences on two slow cores, most of it decoding.
-
     Args:
         draws: Codes of the prior and of the aggregate, at most the sequences held out.
-        decoded: Codes of the prior and posterior centres to decode, at most the sequences held out.
+        decoded: Codes of the prior, and of the aggregate, to decode, at most ``draws``.
         quantile: Of the reference, beyond which text is bad.
         order: Longest n-gram of the language model.
         kept: Worst texts to keep.
@@ -97,7 +95,7 @@ class Holes(Measure):
 
     def work(self, subject: Subject) -> int:
         """Sequences to encode and codes to decode."""
-        return len(subject.held_out) + 2 * min(self.decoded, len(subject.held_out))
+        return len(subject.held_out) + 2 * min(self.decoded, self.draws, len(subject.held_out))
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
         """Return the numbers.
@@ -110,13 +108,12 @@ class Holes(Measure):
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(subject.seed)
             drawn = self._drawn(subject, advance)
-            codes = subject.model.unit_prior().sample(torch.Size([min(self.decoded, len(subject.held_out))]))
             return {
                 "draws": len(drawn.own),
                 "two_sample": classifier_two_sample_test(drawn.prior, drawn.aggregate, subject.seed),
                 "nearest_posterior": _nearest(drawn),
                 "thin": _thin(drawn),
-                "text": self._text(subject, codes, advance),
+                "text": self._text(subject, drawn, advance),
             }
 
     def _drawn(self, subject: Subject, advance: Advance) -> _Draws:
@@ -127,12 +124,13 @@ class Holes(Measure):
         aggregate = rows.sample()
         return _Draws(posteriors, own, aggregate, subject.model.unit_prior().sample(torch.Size([len(own)])))
 
-    def _text(self, subject: Subject, codes: Float[Tensor, "N D"], advance: Advance) -> Result:
+    def _text(self, subject: Subject, drawn: _Draws, advance: Advance) -> Result:
+        codes = drawn.prior[: self.decoded]
         chosen = subject.held_out.shuffled(subject.seed).first(len(codes))
         model = KneserNey(subject.training.tokens(), subject.tokenizer.vocabulary_size, self.order)
         written = subject.written(codes, Greedy(), advance)
         prior = _nats_a_token(model, written)
-        reconstructed = _nats_a_token(model, subject.written(subject.centres(chosen), Greedy(), advance))
+        aggregate = _nats_a_token(model, subject.written(drawn.aggregate[: self.decoded], Greedy(), advance))
         held_out = _nats_a_token(model, list(chosen.tokens()))
         worst = prior.argsort(descending=True, stable=True)[: self.kept].tolist()
         texts = subject.texts([written[place] for place in worst])
@@ -143,10 +141,10 @@ class Holes(Measure):
             "language_model": {"order": self.order, "trained_on": model.tokens},
             "nats_a_token": {
                 "prior": average(prior),
-                "posterior_centres": average(reconstructed),
+                "aggregate": average(aggregate),
                 "held_out": average(held_out),
             },
-            "bad": _beyond(prior, reconstructed, self.quantile),
+            "bad": _beyond(prior, aggregate, self.quantile),
             "bad_against_held_out_text": _beyond(prior, held_out, self.quantile),
             "worst": [
                 {"text": text, "nats_a_token": prior[place].item(), "code": codes[place].tolist()}
@@ -167,7 +165,7 @@ class Holes(Measure):
             ),
             _share_line(f"prior farther from all posteriors than {FAR:.0%} of the aggregate", nearest["farther"]),
             _share_line(f"prior where log q(z) is below {1 - FAR:.0%} of the aggregate", result["thin"]),
-            _share_line(f"prior decodes to worse than the {share} of posterior centres", text["bad"]),
+            _share_line(f"prior decodes to worse than the {share} of the aggregate", text["bad"]),
             _share_line(f"prior decodes to worse than the {share} of real text", text["bad_against_held_out_text"]),
         ]
 
@@ -208,7 +206,7 @@ def _median(values: Tensor) -> float:
 def _beyond(values: Tensor, reference: Tensor, quantile: float) -> Result:
     """Share of values above a quantile of the reference, beside that of the reference itself."""
     share, limit = share_beyond(values, reference, quantile)
-    error = bootstrap_error(lambda *samples: share_beyond(*samples, quantile)[0], (values, reference))
+    error = bootstrap_error(lambda ours, theirs: share_beyond(ours, theirs, quantile)[0], (values, reference))
     return {
         "value": share,
         "standard_error": error,

@@ -46,7 +46,7 @@ class Information(Measure):
     means. Units are active from the threshold on. ``effective_dimension`` is the participation ratio of the covariance
     of the posteriors' centres, none where they are all the same. Errors of both are those of a bootstrap of sequences.
 
-    The time grows with the square of the sequences: a minute for 4,000 in 32 dimensions on two slow cores.
+    The time grows with the square of the sequences and with their dimensions.
 
     Args:
         batch: Sequences of a batch; half of all if there are fewer than two batches.
@@ -61,7 +61,7 @@ class Information(Measure):
     def __init__(
         self,
         batch: PositiveInt = 32,
-        draws: PositiveInt = 2,
+        draws: PositiveInt = 1,
         threshold: PositiveFloat = 0.01,
         resamples: PositiveInt = 200,
     ) -> None:

@@ -28,7 +28,7 @@ def surgery(posteriors: CodeDistribution, prior: CodeDistribution, draws: int) -
     ``q(z)`` is the equal mixture of the posteriors given, the one that a code was drawn from included, in all terms
     alike: they then are exact properties of that mixture, and draws alone are their error. Of the texts that these
     stand for, the information is a lower bound, which cannot pass ``log N``, and what it lacks is in the total
-    correlation. ``information_without_own`` leaves the own component out, and is an upper bound.
+    correlation. ``information_without_own`` leaves the own component out, and is an upper bound, as the KL is.
 
     ``remainder`` is the KL, in closed form if it has one, less the three terms: noise with mean 0 where the prior
     factorises. On a sphere dimensions are not independent under any prior, and there are ``kl`` and information alone.
@@ -58,7 +58,9 @@ def surgery(posteriors: CodeDistribution, prior: CodeDistribution, draws: int) -
 def _of_dimensions(
     codes: Float[Tensor, "P D"], mixture: Float64[Tensor, " P"], single: DiagonalGaussian, components: DiagonalGaussian
 ) -> Terms:
-    aggregate, prior = (marginal_log_density_at(codes, *each.parameters).sum(dim=1) for each in (single, components))
+    aggregate, prior = (
+        marginal_log_density_at(codes, each.mean, each.log_variance).sum(dim=1) for each in (single, components)
+    )
     return {"total_correlation": mixture - aggregate, "dimension_wise_kl": aggregate - prior}
 
 

@@ -159,12 +159,12 @@ def marginal_log_density_at(
     codes: Float[Tensor, "P D"], mean: Float[Tensor, "K D"], log_variance: Float[Tensor, "K D"], chunk: int = 2**22
 ) -> Float64[Tensor, "P D"]:
     """Marginal log-densities of an equal mixture, each dimension at its own coordinates, in nats, to within 1e-6."""
-    step, columns = max(1, chunk // len(mean)), range(codes.shape[1])
-    rows = []
-    for block in codes.double().split(step):
-        terms = (
-            gaussian_component_log_prob(block[:, i : i + 1], mean[:, i : i + 1], log_variance[:, i : i + 1])
-            for i in columns
-        )
-        rows.append(torch.stack([log_sum_of_exponentials(each) for each in terms], dim=1))
-    return torch.cat(rows) - math.log(len(mean))
+    step, density = max(1, chunk // len(mean)), torch.empty(codes.shape, dtype=torch.float64, device=codes.device)
+    for column, centre, spread in zip(
+        range(codes.shape[1]), mean.split(1, dim=1), log_variance.split(1, dim=1), strict=True
+    ):
+        for start in range(0, len(codes), step):
+            points = codes[start : start + step, column : column + 1].double()
+            terms = gaussian_component_log_prob(points, centre, spread)
+            density[start : start + step, column] = log_sum_of_exponentials(terms)
+    return density - math.log(len(mean))
