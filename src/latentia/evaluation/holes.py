@@ -27,7 +27,7 @@ FAR = 0.99
 """Quantile of the reference beyond which a code is far from all posteriors, or the aggregate thin."""
 
 FEWEST = 8
-"""Sequences that leave a classifier a code of each kind to be chosen on."""
+"""Sequences that leave a classifier some codes of each kind to learn from."""
 
 
 @dataclass(frozen=True)
