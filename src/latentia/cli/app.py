@@ -11,6 +11,7 @@ from latentia.cli.compare import compare
 from latentia.cli.demo import demo
 from latentia.cli.evaluate import evaluate
 from latentia.cli.recipes import recipes
+from latentia.cli.report import plot, report
 from latentia.cli.space import interpolate, reconstruct, sample
 from latentia.cli.train import train
 
@@ -36,5 +37,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, compare, sample, reconstruct, interpolate, recipes, demo):
+for command in (train, evaluate, compare, report, plot, sample, reconstruct, interpolate, recipes, demo):
     app.command()(command)
