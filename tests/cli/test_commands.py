@@ -72,6 +72,14 @@ def test_evaluate_decodes_when_asked(home):
     assert "ROUGE-L" in latentia("compare", "run", "--format", "csv", folder=home).stdout
 
 
+def test_runs_become_a_page_and_figures(home):
+    done = latentia("report", "run", "--out", "report.html", folder=home)
+    assert (done.returncode, done.stdout) == (0, "report: report.html\n"), done.stderr
+    assert "<title>Report: run</title>" in (home / "report.html").read_text()
+    done = latentia("plot", "run", "training", "--out", "training.svg", folder=home)
+    assert done.stdout.startswith("Grey: averages"), done.stderr
+
+
 def test_evaluate_reads_another_column(home):
     (home / "other.csv").write_text("sentence\n" + "the cat sat on mat 1\n" * 3)
     done = latentia("evaluate", "labelled", "--data", "other.csv", "--text", "sentence", "--samples", "2", folder=home)
@@ -150,6 +158,10 @@ def test_recipes_are_listed_and_printed(home):
         (["evaluate", "."], "is no run"),
         (["sample", "run", "--temperature", "0"], "temperature"),
         (["reconstruct", "run", ""], "text 1 is empty"),
+        (["report", "nowhere", "--out", "report.htm"], "nowhere does not exist"),
+        (["report", "run", "--out", "texts.txt"], "does not end in .html"),
+        (["plot", "run", "trainings", "--out", "a.png"], "the figures are training, rate-distortion"),
+        (["plot", "run", "calibration", "--out", "a.png"], "--measure Calibration"),
         (["train", "texts.txt", "--set", "objective=ELBO"], "objective.kind is one of: DensityGap, DualEstimate, ELBO"),
         (["train", "texts.txt", "--out", "texts.txt"], "is a file"),
         (["train", "texts.txt", "--out", "texts.txt/run"], "Not a directory"),

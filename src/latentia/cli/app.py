@@ -12,6 +12,7 @@ from latentia.cli.demo import demo
 from latentia.cli.diagnose import diagnose
 from latentia.cli.evaluate import evaluate
 from latentia.cli.recipes import recipes
+from latentia.cli.report import plot, report
 from latentia.cli.space import interpolate, reconstruct, sample
 from latentia.cli.train import train
 
@@ -37,5 +38,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, diagnose, compare, sample, reconstruct, interpolate, recipes, demo):
+for command in (train, evaluate, diagnose, compare, report, plot, sample, reconstruct, interpolate, recipes, demo):
     app.command()(command)

@@ -120,6 +120,15 @@ def sources_of(folder: Path) -> Sources:
     return _record_of(folder).sources
 
 
+def seed_of(folder: Path) -> int:
+    """Return the root of all randomness of a run.
+
+    Raises:
+        RunError: If the run's record of it is damaged.
+    """
+    return _record_of(folder).seed
+
+
 def validation_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
     """Return the validation corpus of a run and its rows."""
     corpora = _corpora_of(folder)
