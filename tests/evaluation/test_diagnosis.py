@@ -166,6 +166,12 @@ def test_of_a_code_that_says_nothing_it_is_not_said_how_it_is_spent():
     assert [verdict.name for verdict in diagnose(silent)] == ["collapsed"]
 
 
+def test_a_dimension_that_is_not_used_stands_for_nothing():
+    evidence = half_active(3)
+    evidence.evaluation["measures"]["Dominance"]["length"] = [estimate(0.1), estimate(0.9), *[estimate(0.1)] * 2]
+    assert [verdict.name for verdict in diagnose(evidence)] == ["partly collapsed"]
+
+
 def test_faults_come_before_what_is_worth_knowing():
     evidence = half_active(3)
     evidence.evaluation["measures"]["Holes"]["thin"] = estimate(0.4)

@@ -27,7 +27,7 @@ SMALL = [
     ("model.decoder.dropout.states", 0.1),
     ("training.optimizer.learning_rate", 1e-2),
     ("training.epochs", 6),
-    ("training.batch_size", 64),
+    ("training.batch_size", 32),
 ]
 GAUSSIAN = ("model.encoder.posterior.kind", "GaussianHead")
 RECIPES = {
@@ -50,7 +50,7 @@ VERDICTS = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("grammar")
-    write_grammar(folder, {"train": 4000, "valid": 600})
+    write_grammar(folder, {"train": 2500, "valid": 500})
     return folder
 
 

@@ -13,7 +13,7 @@ from latentia.recipes.measure import Texts, examined, measured, measures_of
 from latentia.recipes.runs import history_of
 from latentia.training.checkpoint import write_atomically
 
-SAMPLES, SEQUENCES = 20, 2000
+SAMPLES, SEQUENCES = 5, 1000
 """Draws of the likelihood; held-out sequences that are looked at, chosen by the seed."""
 
 

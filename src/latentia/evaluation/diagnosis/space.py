@@ -71,8 +71,7 @@ def partly_collapsed(evidence: Evidence) -> Verdict | None:
     information = _information(evidence)
     if active == total or (information is not None and information.value < NO_INFORMATION):
         return None
-    variances = [dimension["variance_of_means"]["value"] for dimension in _dimensions(evidence)]
-    unused = [place for place, variance in enumerate(variances) if variance < ACTIVE]
+    unused = [place for place, active in enumerate(_used(evidence)) if not active]
     return Verdict(
         "partly collapsed",
         f"{total - active} of {total} dimensions are the same for every sequence",
@@ -156,8 +155,11 @@ def dominated(evidence: Evidence) -> Verdict | None:
     found = evidence.measured("Dominance")
     if not found:
         return None
-    kl = _kl_of_dimensions(evidence)
-    taken = {what: [e["value"] > DOMINATED for e in found[what]] for what in ("length", "first_token")}
+    kl, used = _kl_of_dimensions(evidence), _used(evidence)
+    taken = {
+        what: [each["value"] > DOMINATED and active for each, active in zip(found[what], used, strict=True)]
+        for what in ("length", "first_token")
+    }
     either = [any(pair) for pair in zip(*taken.values(), strict=True)]
     if not any(either):
         return None
@@ -246,6 +248,12 @@ def _dimensions(evidence: Evidence) -> list[Result]:
     """What is known of each dimension, in the order of the code."""
     found: list[Result] = evidence.measured("Information").get("dimensions", [])
     return sorted(found, key=lambda dimension: int(dimension["index"]))
+
+
+def _used(evidence: Evidence) -> list[bool]:
+    """Tell of each dimension whether it is active; where that was not measured, that it may be."""
+    known = [dimension["variance_of_means"]["value"] >= ACTIVE for dimension in _dimensions(evidence)]
+    return known or [True] * int(evidence.evaluation["latent_dim"])
 
 
 def _kl_of_dimensions(evidence: Evidence) -> list[float]:
