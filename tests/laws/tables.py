@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import torch
 from torch.distributions import Distribution
@@ -34,6 +35,7 @@ from latentia.evaluation import (
     Holes,
     InferenceGap,
     Information,
+    Mauve,
     Measure,
     NeuralPerplexity,
     Representation,
@@ -252,6 +254,22 @@ def mixture_model(size: int = V) -> TextVAE:
     return plain
 
 
+@cache
+def extractor() -> str:
+    """The folder of a tiny language model with random weights, as transformers saves it."""
+    from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
+
+    folder = mkdtemp()
+    tokenizer = Word().train(TEXTS)
+    tokenizer.save(Path(folder))
+    PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json").save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 64, "vocab_size": tokenizer.vocabulary_size}
+        GPT2Model(GPT2Config(**sizes)).save_pretrained(folder)
+    return folder
+
+
 SUBJECTS = {
     **MODELS,
     "TextVAE-mixture": mixture_model,
@@ -272,6 +290,7 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
     "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),
     "Calibration": lambda: Calibration(bins=5, resamples=5),
+    "Mauve": lambda: Mauve(extractor(), samples=12, cells=3),
 }
 
 

@@ -238,8 +238,8 @@ def test_scoring_in_chunks_changes_nothing(monkeypatch):
     for tokens, kept in ((2**15, whole), (16, parts)):
         monkeypatch.setattr("latentia.evaluation.likelihood.TOKENS_AT_A_TIME", tokens)
         torch.manual_seed(0)
-        kept.append(importance_weighted_likelihood(model().eval(), [batch], 4000))
-    torch.testing.assert_close(whole[0].nll_iw, parts[0].nll_iw, atol=0.02, rtol=0)
+        kept.append(importance_weighted_likelihood(model().eval(), [batch], 1500))
+    torch.testing.assert_close(whole[0].nll_iw, parts[0].nll_iw, atol=0.03, rtol=0)
     torch.testing.assert_close(whole[0].kl, parts[0].kl)
 
 

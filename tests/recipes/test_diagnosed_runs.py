@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from latentia.data import Columns, write_grammar
+from latentia.errors import RunError
 from latentia.recipes import load_recipe
 from latentia.recipes.diagnose import diagnose_run
 from latentia.recipes.measure import Texts
@@ -27,7 +28,7 @@ SMALL = [
     ("model.decoder.dropout.states", 0.1),
     ("training.optimizer.learning_rate", 1e-2),
     ("training.epochs", 6),
-    ("training.batch_size", 32),
+    ("training.batch_size", 64),
 ]
 GAUSSIAN = ("model.encoder.posterior.kind", "GaussianHead")
 RECIPES = {
@@ -50,7 +51,7 @@ VERDICTS = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("grammar")
-    write_grammar(folder, {"train": 2500, "valid": 500})
+    write_grammar(folder, {"train": 4000, "valid": 500})
     return folder
 
 
@@ -104,3 +105,16 @@ def test_shuffled_labels_are_found(run, corpus, tmp_path):
     (tmp_path / "shuffled.jsonl").write_text("\n".join(lines))
     shuffled = Texts([str(tmp_path / "shuffled.jsonl")], Columns(label="topic"))
     assert found(run("sound"), shuffled) == ["labels unrelated"]
+
+
+def test_another_tokenizer_of_the_same_size_is_refused(run, tmp_path):
+    """Its vocabulary in another order: everything fits, and every number would be wrong."""
+    shutil.copytree(run("sound"), tmp_path / "run")
+    path = tmp_path / "run" / "tokenizer.json"
+    tree = json.loads(path.read_text())
+    words = tree["model"]["vocab"]
+    ordinary = [word for word, number in words.items() if number > 3]
+    words.update(zip(ordinary, [words[word] for word in reversed(ordinary)], strict=True))
+    path.write_text(json.dumps(tree))
+    with pytest.raises(RunError, match="not the tokenizer"):
+        diagnose_run(tmp_path / "run", Texts([]), 0, QUIET)

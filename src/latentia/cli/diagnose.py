@@ -49,7 +49,7 @@ def diagnose(
 def _show(verdict: Verdict) -> None:
     colour = "yellow" if verdict.healthy else "red"
     name = f"worth knowing: {verdict.name}" if verdict.healthy else verdict.name
-    results.print(f"[bold {colour}]{name}[/] ({verdict.confidence:.0%} sure): {escape(verdict.sentence)}")
+    results.print(f"[bold {colour}]{name}[/] ({verdict.confidence:.1%} sure): {escape(verdict.sentence)}")
     facts = Table.grid(padding=(0, 2))
     for fact, value in verdict.facts:
         facts.add_row(f"    {escape(fact)}", escape(value))

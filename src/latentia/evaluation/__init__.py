@@ -19,6 +19,7 @@ from latentia.evaluation.holes import Holes
 from latentia.evaluation.inference_gap import InferenceGap
 from latentia.evaluation.information import Information
 from latentia.evaluation.likelihood import Likelihood, importance_weighted_likelihood
+from latentia.evaluation.mauve import Mauve
 from latentia.evaluation.measure import Measure
 from latentia.evaluation.neural import NeuralPerplexity
 from latentia.evaluation.ngram import KneserNey
@@ -40,6 +41,7 @@ __all__ = [
     "Information",
     "KneserNey",
     "Likelihood",
+    "Mauve",
     "Measure",
     "NeuralPerplexity",
     "Representation",

@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from latentia.data import Columns, ReadReport, Selection, build_corpus
-from latentia.errors import InputError
+from latentia.data import Columns, ReadReport, Selection, Tokenizer, build_corpus
+from latentia.errors import InputError, RunError
 from latentia.evaluation import Measure, Subject, evaluate
 from latentia.evaluation.decoded import decodings, measure_decoded
 from latentia.evaluation.measure import Result
@@ -28,7 +28,7 @@ from latentia.recipes.families import members
 from latentia.recipes.runs import open_run, sources_of, training_rows, validation_rows
 from latentia.training.checkpoint import write_atomically
 
-BATCH = 64
+BATCH, CHECKED = 64, 50
 ALL = "all"
 
 
@@ -104,11 +104,17 @@ def _spelled_out(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def examined(folder: Path, texts: Texts, seed: int, console: Console) -> Iterator[tuple[Subject, ReadReport]]:
-    """Open a run and what it is measured on: the files, or its own validation data; say what was read of the files."""
+    """Open a run and what it is measured on: the files, or its own validation data; say what was read of the files.
+
+    Raises:
+        RunError: If the run cannot be opened, or its tokenizer is another than its data were read with.
+        DataError: If the files hold no usable line.
+    """
     model, tokenizer, recipe = open_run(folder)
     max_tokens, report = recipe.data().max_tokens, ReadReport()
     validation = held_out = Selection(*validation_rows(folder))
     training = Selection(*training_rows(folder))
+    _require_same_tokenizer(folder, tokenizer, validation.first(CHECKED))
     with tempfile.TemporaryDirectory() as scratch:
         if texts.files:
             columns = replace(texts.columns, text=texts.columns.text or sources_of(folder).columns.text)
@@ -117,6 +123,16 @@ def examined(folder: Path, texts: Texts, seed: int, console: Console) -> Iterato
             held_out = Selection.all_of(corpus)
             console.print("; ".join(report.sentences()))
         yield Subject(model, tokenizer, max_tokens, held_out, training, validation, seed), report
+
+
+def _require_same_tokenizer(folder: Path, tokenizer: Tokenizer, some: Selection) -> None:
+    """A tokenizer of the same size from elsewhere would be used without a word, and every number be wrong."""
+    for text, ids in zip(some.texts(), some.tokens(), strict=True):
+        if tokenizer.encode(text)[: len(ids)] != ids:
+            raise RunError(
+                f"{folder / 'tokenizer.json'} is not the tokenizer that the run's data were read with",
+                "restore the file from the run it belongs to",
+            )
 
 
 def measured(subject: Subject, draws: tuple[int, int], measures: Mapping[str, Measure], console: Console) -> Result:
