@@ -15,7 +15,7 @@ from latentia.evaluation.reliability import Reliability
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.calibration import Fit, Sweep, derivatives, fit, recalibrated
 from latentia.records import Batch
-from latentia.shapes import EOS, PositiveInt
+from latentia.shapes import EOS, AtLeastTwo, PositiveInt
 
 LOG_PROBABILITIES_AT_A_TIME = 2**23
 """Held at once: 32 MB in float32."""
@@ -69,7 +69,7 @@ class Calibration(Measure):
         bins: PositiveInt = 20,
         sequences: PositiveInt = 500,
         fitted: PositiveInt = 300,
-        resamples: PositiveInt = 100,
+        resamples: AtLeastTwo = 100,
     ) -> None:
         """Take the settings."""
         self.bins, self.sequences, self.fitted, self.resamples = bins, sequences, fitted, resamples

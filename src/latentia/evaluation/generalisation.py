@@ -15,7 +15,7 @@ from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import ratio_and_standard_error
 from latentia.models import TextModel
 from latentia.objectives.base import sum_of_kl
-from latentia.shapes import PositiveInt
+from latentia.shapes import AtLeastTwo
 
 BATCH = 64
 Rates = tuple[Tensor, Tensor]
@@ -37,7 +37,7 @@ class Generalisation(Measure):
         sequences: Sequences of each text, chosen by the seed.
     """
 
-    def __init__(self, sequences: PositiveInt = 1000) -> None:
+    def __init__(self, sequences: AtLeastTwo = 1000) -> None:
         """Keep the settings."""
         self.sequences = sequences
 

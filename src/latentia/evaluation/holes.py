@@ -12,7 +12,6 @@ from torch import Tensor
 
 from latentia.decoding import Greedy
 from latentia.distributions import CodeDistribution, DiagonalGaussian
-from latentia.errors import DataError
 from latentia.evaluation.aggregate import aggregate_of, single_dimensions
 from latentia.evaluation.estimates import average
 from latentia.evaluation.measure import Line, Measure, Result, counted, line
@@ -20,7 +19,7 @@ from latentia.evaluation.ngram import KneserNey
 from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.two_sample import classifier_two_sample_test, distance_to_nearest
 from latentia.functional.resampling import bootstrap_error, share_beyond
-from latentia.shapes import InnerShare, NonNegativeInt, PositiveInt
+from latentia.shapes import AtLeastTwo, InnerShare, NonNegativeInt, PositiveInt
 
 BATCH = 64
 FAR = 0.99
@@ -80,8 +79,8 @@ class Holes(Measure):
 
     def __init__(
         self,
-        draws: PositiveInt = 2000,
-        decoded: PositiveInt = 500,
+        draws: AtLeastTwo = 2000,
+        decoded: AtLeastTwo = 500,
         quantile: InnerShare = 0.95,
         order: PositiveInt = 3,
         kept: NonNegativeInt = 5,
@@ -90,21 +89,17 @@ class Holes(Measure):
         self.draws, self.decoded, self.quantile, self.order, self.kept = draws, decoded, quantile, order, kept
 
     def unfit(self, subject: Subject) -> str:
-        """Codes of one a step have no aggregate."""
-        return "" if subject.model.whole_codes else "codes of one a step have no aggregate over sequences"
+        """Codes of one a step have no aggregate, and a classifier needs codes to learn from."""
+        if not subject.model.whole_codes:
+            return "codes of one a step have no aggregate over sequences"
+        return "" if len(subject.held_out) >= FEWEST else f"fewer than {FEWEST} sequences are held out"
 
     def work(self, subject: Subject) -> int:
         """Sequences to encode and codes to decode."""
         return len(subject.held_out) + 2 * min(self.decoded, self.draws, len(subject.held_out))
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
-        """Return the numbers.
-
-        Raises:
-            DataError: If fewer than eight sequences are held out.
-        """
-        if len(subject.held_out) < FEWEST:
-            raise DataError(f"there are {len(subject.held_out)} sequences to encode", f"give at least {FEWEST}")
+        """Return the numbers."""
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(subject.seed)
             drawn = self._drawn(subject, advance)

@@ -14,7 +14,7 @@ from latentia.evaluation.estimates import Estimate, average
 from latentia.evaluation.measure import Line, Measure, Result
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import ratio_and_standard_error
-from latentia.shapes import AtLeastTwo, PositiveInt
+from latentia.shapes import AtLeastTwo
 
 FEWEST = 4
 """Sequences that make two pairs, so that there is a standard error."""
@@ -47,7 +47,7 @@ class Smoothness(Measure):
         points: Codes decoded on each, both ends counted. A thousand decodings of sentences take some seconds.
     """
 
-    def __init__(self, pairs: PositiveInt = 100, points: AtLeastTwo = 11) -> None:
+    def __init__(self, pairs: AtLeastTwo = 100, points: AtLeastTwo = 11) -> None:
         """Take the sizes."""
         self.pairs, self.points = pairs, points
 

@@ -16,6 +16,8 @@ def bootstrap_error(
 ) -> float:
     r"""Standard deviation of a statistic over resamples, with replacement, of each of independent samples.
 
+    Resamples that give no finite number, as a ratio of copies of one row, are left out.
+
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, algorithm 6.1; section 8.3 for two samples.
 
     >>> values = torch.arange(100.0)
@@ -24,7 +26,8 @@ def bootstrap_error(
     """
     generator = torch.Generator().manual_seed(SEED)
     values = [statistic(*(_resampled(sample, generator) for sample in samples)) for _ in range(resamples)]
-    return torch.tensor(values, dtype=torch.float64).std().item()
+    found = torch.tensor(values, dtype=torch.float64)
+    return found[found.isfinite()].std().item()
 
 
 def _resampled(sample: Tensor, generator: torch.Generator) -> Tensor:
