@@ -14,6 +14,10 @@ def estimate(value: float, error: float = 0.01) -> dict:
     return {"value": value, "standard_error": error}
 
 
+def thin(value: float, expected: float = 0.01) -> dict:
+    return {**estimate(value), "expected": expected}
+
+
 def validation(step: int, bound: float) -> dict:
     return {"split": "validation", "step": step, "epoch": step // 100, "best_step": step, "loss": bound}
 
@@ -48,7 +52,7 @@ def sound() -> Evidence:
                 "regularisation_cost": estimate(0.3),
             },
             "Holes": {
-                "thin": estimate(0.02),
+                "thin": thin(0.02),
                 "text": {"bad": {**estimate(0.06), "expected": 0.05}},
                 "two_sample": {"p_value": 0.2},
             },
@@ -103,7 +107,7 @@ CASES = {
     "posterior variance vanishing": lambda: with_numbers(
         CodeUse={"noise_share": estimate(0.001, 0.0001), "noise_cost": estimate(0.001)}
     ),
-    "holes": lambda: with_numbers(Holes={"thin": estimate(0.35)}),
+    "holes": lambda: with_numbers(Holes={"thin": thin(0.35)}),
     "under-trained": lambda: with_history(steps=400, finished=False, passes=4.0),
     "too little data": lambda: with_numbers(Generalisation={"gap": estimate(2.0)}),
     "over-regularised decoder": lambda: with_numbers(
@@ -147,6 +151,13 @@ def test_holes_between_narrow_posteriors_are_seen_in_what_is_written_there():
     [verdict] = diagnose(with_numbers(Holes={"text": {"bad": bad}}))
     assert verdict.name == "holes"
     assert "35%" in verdict.sentence
+    assert "worse text" in verdict.sentence
+    [elsewhere] = diagnose(with_numbers(Holes={"thin": thin(0.4)}))
+    assert "no text is encoded" in elsewhere.sentence
+
+
+def test_of_few_codes_more_of_the_prior_is_beyond_all_of_them():
+    assert diagnose(with_numbers(Holes={"thin": thin(0.12, expected=1 / 9)})) == []
 
 
 def test_information_at_its_cap_is_not_called_a_waste():
@@ -160,7 +171,7 @@ def test_information_at_its_cap_is_not_called_a_waste():
 
 def test_of_a_code_that_says_nothing_it_is_not_said_how_it_is_spent():
     evidence = with_numbers(
-        CodeUse={"swap_cost": estimate(0.01)}, Dominance={"length": [estimate(0.9)] * 4}, Holes={"thin": estimate(0.9)}
+        CodeUse={"swap_cost": estimate(0.01)}, Dominance={"length": [estimate(0.9)] * 4}, Holes={"thin": thin(0.9)}
     )
     silent = replace(evidence, evaluation={**evidence.evaluation, **NOTHING_SAID, "kl": 0.01})
     assert [verdict.name for verdict in diagnose(silent)] == ["collapsed"]
@@ -168,7 +179,7 @@ def test_of_a_code_that_says_nothing_it_is_not_said_how_it_is_spent():
 
 def test_faults_come_before_what_is_worth_knowing():
     evidence = half_active(3)
-    evidence.evaluation["measures"]["Holes"]["thin"] = estimate(0.4)
+    evidence.evaluation["measures"]["Holes"]["thin"] = thin(0.4)
     assert [verdict.name for verdict in diagnose(evidence)] == ["holes", "partly collapsed"]
 
 

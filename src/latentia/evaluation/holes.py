@@ -63,8 +63,10 @@ class Holes(Measure):
       greedy decodings of codes of the aggregate has, under an n-gram model of the training text: a decoder that writes
       badly everywhere has no holes for it. Beside it the same against held-out text itself. The worst texts are kept.
 
-    A share comes with what is expected without holes, one less the quantile, and the bootstrap error of both samples,
-    the quantile being estimated too. Where the two samples share one text the share is below what is expected.
+    A share comes with what is expected without holes, and the bootstrap error of both samples, the quantile being
+    estimated too. Expected is one less the quantile, or one in ``N + 1`` where so few codes of the aggregate do not
+    reach that quantile: the share is then of what lies beyond all of them. Where the two samples share one text the
+    share is below what is expected.
 
     Args:
         draws: Codes of the prior and of the aggregate, at most the sequences held out.
@@ -199,14 +201,15 @@ def _median(values: Tensor) -> float:
 
 
 def _beyond(values: Tensor, reference: Tensor, quantile: float) -> Result:
-    """Share of values above a quantile of the reference, beside that of the reference itself."""
+    """Share of values above a quantile of the reference, beside what it would be of the reference's own kind."""
     share, limit = share_beyond(values, reference, quantile)
     error = bootstrap_error(lambda ours, theirs: share_beyond(ours, theirs, quantile)[0], (values, reference))
+    expected = max(1 - quantile, 1 / (len(reference) + 1))
     return {
         "value": share,
         "standard_error": error,
-        "expected": 1 - quantile,
-        "excess": share - (1 - quantile),
+        "expected": expected,
+        "excess": share - expected,
         "limit": limit,
     }
 

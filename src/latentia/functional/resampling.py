@@ -37,9 +37,10 @@ def _resampled(sample: Tensor, generator: torch.Generator) -> Tensor:
 def share_beyond(values: Shaped[Tensor, " N"], reference: Shaped[Tensor, " M"], quantile: float) -> tuple[float, float]:
     r"""Share of values above a quantile of a reference, and that quantile.
 
-    Where both have one continuous distribution, the share is ``1 - quantile`` in expectation, whatever the sizes, as
-    long as the reference holds :math:`1 / (1 - \text{quantile})` values: the quantile lies at the place
-    ``quantile (M + 1)`` in order, between two values in proportion.
+    Where both have one continuous distribution, the share is about ``1 - quantile`` in expectation, as long as the
+    reference holds :math:`1 / (1 - \text{quantile})` values: the quantile lies at the place ``quantile (M + 1)`` in
+    order, between two values in proportion. Fewer do not reach it: the largest stands for it, above which lie
+    :math:`1 / (M + 1)`.
 
     Source: Weibull's plotting position; Hyndman and Fan, Sample Quantiles in Statistical Packages, 1996, definition 6.
 

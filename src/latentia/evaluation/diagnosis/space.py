@@ -20,8 +20,8 @@ NO_NOISE, FREE = 0.1, 0.02
 ACTIVE = 0.01
 """Variance of the means from which a unit is active (Burda et al., 2016)."""
 
-EMPTY, EXPECTED_THIN = 0.1, 0.01
-"""Share of the prior's mass, beyond what is expected, above which a space has holes; what is expected to be thin."""
+EMPTY = 0.1
+"""Share of the prior's mass, beyond what is expected, above which a space has holes."""
 
 MARGIN = 0.02
 """Accuracy above that of the most frequent label from which labels are told."""
@@ -128,25 +128,26 @@ def holes(evidence: Evidence) -> Verdict | None:
 
     Where posteriors are narrow even the codes of other texts lie between them, and the second alone shows the holes.
     """
-    thin, bad = (evidence.number("Holes", path) for path in ("thin", "text.bad"))
-    if thin is None or bad is None:
+    found = evidence.measured("Holes")
+    if not found:
         return None
-    expected = evidence.measured("Holes")["text"]["bad"]["expected"]
-    excess = max(Number(thin.value - EXPECTED_THIN, thin.error), Number(bad.value - expected, bad.error))
+    thin, bad = found["thin"], found["text"]["bad"]
+    of_thin, of_bad = (Number(share["value"] - share["expected"], share["standard_error"]) for share in (thin, bad))
+    excess = max(of_thin, of_bad)
     if excess.value < EMPTY:
         return None
-    gap, test = evidence.evaluation["joint_gap"], evidence.measured("Holes")["two_sample"]
+    where = "lies where no text is encoded" if excess == of_thin else "decodes to worse text than codes of texts do"
     return Verdict(
         "holes",
-        f"about {excess.value:.0%} of the prior's mass lies where no text is encoded",
+        f"about {excess.value:.0%} of the prior's mass {where}",
         (
-            ("prior mass where the aggregate is thin, 0.01 without holes", f"{thin}"),
-            (f"prior mass that decodes to bad text, {expected:.2f} without holes", f"{bad}"),
-            ("two-sample test, p", f"{test['p_value']:.2g}"),
-            ("KL(p(z) || q(z)), nats", f"{gap:.3g}"),
+            (f"prior mass where the aggregate is thin, {thin['expected']:.2f} without holes", f"{number(thin)}"),
+            (f"prior mass that decodes to bad text, {bad['expected']:.2f} without holes", f"{number(bad)}"),
+            ("two-sample test, p", f"{found['two_sample']['p_value']:.2g}"),
+            ("KL(p(z) || q(z)), nats", f"{evidence.evaluation['joint_gap']:.3g}"),
         ),
         excess.above(EMPTY),
-        "train with `--recipe density-gap`, or `--set model.prior.kind=LearnedMixture`",
+        "train with `--recipe density-gap`, or, where posteriors are Gaussian, `--set model.prior.kind=LearnedMixture`",
         "the density gap pulls the aggregate over the whole prior; a learned prior moves to where the aggregate is",
     )
 
