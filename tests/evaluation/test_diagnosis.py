@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 
 import pytest
+import yaml
 
 from latentia.evaluation.diagnosis import Evidence, History, Number, diagnose
+from latentia.recipes.library import load_recipe
 
 
 def estimate(value: float, error: float = 0.01) -> dict:
@@ -133,6 +138,24 @@ def test_a_fault_has_its_verdict_and_no_other(name):
     assert verdict.facts
     assert "`" in verdict.remedy or name.startswith("labels")
     assert verdict.reason
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_remedy_names_recipes_and_settings_that_there_are(name):
+    [verdict] = diagnose(CASES[name]())
+    for recipe in re.findall(r"--recipe ([\w-]+)", verdict.remedy):
+        load_recipe(recipe)
+    default = load_recipe("default")
+    for path, value in re.findall(r"--set ([\w.]+)=(\w*)", verdict.remedy):
+        default.with_settings([(path, yaml.safe_load(value) or 1)])
+    for path in re.findall(r"`((?:model|training|objective)[\w.]*)`", verdict.remedy):
+        reduce(getitem, path.split("."), default.settings)
+
+
+def test_a_rare_label_that_words_tell_is_not_unrelated():
+    """Beside a label of 96 %, the words that tell a third of the others add little to the share told right."""
+    rare = {"majority": estimate(0.96), "bag_of_words": estimate(0.973), "linear": estimate(0.972)}
+    assert diagnose(with_numbers(Representation=rare)) == []
 
 
 def test_what_is_worth_knowing_is_no_fault():

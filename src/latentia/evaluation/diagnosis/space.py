@@ -23,8 +23,8 @@ ACTIVE = 0.01
 EMPTY = 0.1
 """Share of the prior's mass, beyond what is expected, above which a space has holes."""
 
-MARGIN = 0.02
-"""Accuracy above that of the most frequent label from which labels are told."""
+TOLD = 0.03
+"""Share of the sequences without the most frequent label that must be told right beyond it for labels to be told."""
 
 DOMINATED = 0.5
 """Share of a dimension's variance above which one thing explains it."""
@@ -118,7 +118,7 @@ def vanishing_variance(evidence: Evidence) -> Verdict | None:
             ("information of its cap, nats", f"{number(information)} of {information['cap']:.3g}"),
         ),
         noise.below(NO_NOISE),
-        "train with `--set objective.beta=1`, with weights that reach 1, or with `--recipe density-gap`",
+        "train with `--recipe density-gap`, or with the ELBO, `--set objective.beta=1` and weights that reach 1",
         "noise is what makes neighbouring codes mean similar things; only the KL at its full weight pays for it",
     )
 
@@ -185,13 +185,14 @@ def dominated(evidence: Evidence) -> Verdict | None:
 def labels_unrelated(evidence: Evidence) -> Verdict | None:
     """Find labels that nothing in the text tells."""
     probe, words, chance = _probes(evidence)
-    if words is None or words.value > chance + MARGIN:
+    told = chance + TOLD * (1 - chance)
+    if words is None or words.value > told:
         return None
     return Verdict(
         "labels unrelated",
         "the labels are unrelated to the text: its words do not tell them",
         _accuracies(probe, words, chance),
-        words.below(chance + MARGIN),
+        words.below(told),
         "check the label column: it may be shuffled, or of another file",
         "labels of a text are told by its words at least now and then",
     )
@@ -200,13 +201,14 @@ def labels_unrelated(evidence: Evidence) -> Verdict | None:
 def labels_lost(evidence: Evidence) -> Verdict | None:
     """Find labels that the words tell and the codes do not; worth knowing, for nobody asked the codes to."""
     probe, words, chance = _probes(evidence)
-    if probe is None or words is None or words.value <= chance + MARGIN or probe.value > chance + MARGIN:
+    told = chance + TOLD * (1 - chance)
+    if probe is None or words is None or words.value <= told or probe.value > told:
         return None
     return Verdict(
         "labels not in the codes",
         "the words tell the labels, and the codes do not",
         _accuracies(probe, words, chance),
-        min(probe.below(chance + MARGIN), words.above(chance + MARGIN)),
+        min(probe.below(told), words.above(told)),
         "train with more information in the codes: `--recipe free-bits-total`, or more of `model.latent_dim`",
         "what the decoder can guess from the words before is left out of the code",
         healthy=True,
