@@ -152,10 +152,9 @@ class Holes(Measure):
     def lines(self, result: Result) -> Sequence[Line]:
         """Lay out the numbers for a person."""
         test, nearest, text = result["two_sample"], result["nearest_posterior"], result["text"]
-        accuracy = line(f"accuracy, prior or aggregate: {test['classifier']}", test["accuracy"])
-        share = f"{self.quantile:.0%} quantile"
+        share, over = f"{self.quantile:.0%} quantile", f" over {test['tested_on']:,}, p = {test['p_value']:.2g}"
         return [
-            (*accuracy[:2], f"{accuracy[2]} over {test['tested_on']:,}, p = {test['p_value']:.2g}"),
+            line(f"accuracy, prior or aggregate: {test['classifier']}", test["accuracy"], over),
             *(
                 line(f"median distance of {kind} to the nearest posterior, {nearest['unit']}", nearest[kind]["median"])
                 for kind in ("prior", "aggregate")
@@ -220,5 +219,4 @@ def _nats_a_token(model: KneserNey, sequences: Sequence[Sequence[int]]) -> Tenso
 
 
 def _share_line(name: str, share: Result) -> Line:
-    name, value, error = line(name, share)
-    return name, value, f"{error}, {share['expected']:.2f} without holes"
+    return line(name, share, f", {share['expected']:.2f} without holes")

@@ -128,8 +128,8 @@ class Information(Measure):
             _capped_line(f"information, {per_batch['batches']} batches of {per_batch['batch']}", per_batch),
             _capped_line("information, full set", result["information"]),
             *(line(name, result[key]) for key, name in TERMS.items()),
-            line(f"active units ({self.threshold:g}) of {units}", result["active_units"], 0),
-            line(f"effective dimension of {units}, participation ratio", result["effective_dimension"], 2),
+            line(f"active units ({self.threshold:g}) of {units}", result["active_units"], digits=0),
+            line(f"effective dimension of {units}, participation ratio", result["effective_dimension"], digits=2),
             *(line(_name(each), each["kl"]) for each in shown),
         ]
 
@@ -141,8 +141,7 @@ def capped(estimate: Estimate, count: int) -> Result:
 
 
 def _capped_line(name: str, number: Result) -> Line:
-    name, value, error = line(name, number)
-    return name, value, f"{error}, {number['share_of_cap']:.0%} of the cap {number['cap']:.2f}"
+    return line(name, number, f", {number['share_of_cap']:.0%} of the cap {number['cap']:.2f}")
 
 
 def _name(dimension: Result) -> str:
