@@ -101,7 +101,7 @@ def half_active(active: int) -> Evidence:
     evidence = sound()
     evaluation = copy.deepcopy(evidence.evaluation) | {"active_units": active}
     for dimension in evaluation["measures"]["Information"]["dimensions"][active:]:
-        dimension["variance_of_means"] = estimate(0.001)
+        dimension["variance_of_means"] = estimate(0.001, 0.001)
     return replace(evidence, evaluation=evaluation)
 
 
@@ -167,6 +167,13 @@ def test_what_is_worth_knowing_is_no_fault():
     assert one.sentence.startswith("25% of the KL")
     [lost] = diagnose(with_numbers(Representation={"linear": estimate(0.3)}))
     assert (lost.name, lost.healthy) == ("labels not in the codes", True)
+
+
+def test_a_unit_near_the_threshold_is_less_surely_unused():
+    evidence = half_active(3)
+    evidence.evaluation["measures"]["Information"]["dimensions"][3]["variance_of_means"] = estimate(0.0099, 0.001)
+    [verdict] = diagnose(evidence)
+    assert verdict.confidence == pytest.approx(0.54, abs=0.01)
 
 
 def test_holes_between_narrow_posteriors_are_seen_in_what_is_written_there():

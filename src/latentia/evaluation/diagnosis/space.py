@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentia.evaluation.diagnosis.evidence import Evidence, Number, Verdict, number
+from latentia.evaluation.diagnosis.evidence import MOST_SURE, Evidence, Number, Verdict, number
 from latentia.evaluation.measure import Result
 
 NO_INFORMATION = 0.1
@@ -71,8 +71,8 @@ def partly_collapsed(evidence: Evidence) -> Verdict | None:
     information = _information(evidence)
     if active == total or (information is not None and information.value < NO_INFORMATION):
         return None
-    variances = [dimension["variance_of_means"]["value"] for dimension in _dimensions(evidence)]
-    unused = [place for place, variance in enumerate(variances) if variance < ACTIVE]
+    variances = [number(dimension["variance_of_means"]) or Number(0.0, 0.0) for dimension in _dimensions(evidence)]
+    unused = [place for place, variance in enumerate(variances) if variance.value < ACTIVE]
     return Verdict(
         "partly collapsed",
         f"{total - active} of {total} dimensions are the same for every sequence",
@@ -81,7 +81,7 @@ def partly_collapsed(evidence: Evidence) -> Verdict | None:
             ("unused dimensions", _shown(unused)),
             *((("information, nats", f"{information}"),) if information else ()),
         ),
-        0.95,
+        max((variances[place].below(ACTIVE) for place in unused), default=MOST_SURE),
         COLLAPSED if 2 * active < total else f"nothing, or `--set model.latent_dim={active}`",
         BOUNDED if 2 * active < total else "the ELBO prunes what it does not need, and unused dimensions cost nothing",
         healthy=2 * active >= total,
