@@ -63,6 +63,17 @@ def test_evaluate_writes_the_keys_that_stay(home):
         assert isinstance(result[key], float | int)
 
 
+def test_names_that_look_like_markup_are_names(home, tmp_path):
+    folder = tmp_path / "["
+    folder.mkdir()
+    shutil.copytree(home / "run", folder / "x]")
+    (folder / "y].txt").write_text((home / "texts.txt").read_text() + "\n\n")
+    done = latentia("evaluate", "[/x]", "--data", "[/y].txt", "--samples", "2", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[/x]: 80 sequences" in done.stdout
+    assert "(first [/y].txt:81)" in done.stderr
+
+
 def test_evaluate_decodes_when_asked(home):
     done = latentia("evaluate", "run", "--data", "texts.txt", "--samples", "2", "--decode", "6", folder=home)
     assert done.returncode == 0, done.stderr

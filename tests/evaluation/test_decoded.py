@@ -147,6 +147,8 @@ def test_a_sample_without_an_end_is_counted(memory):
 def test_too_few_sequences_are_refused(memory):
     with pytest.raises(DataError, match="3 sequences"):
         measure_decoded(replace(memory, held_out=memory.held_out.first(3)), 10)
+    with pytest.raises(DataError, match="1 sequences"):
+        measure_decoded(memory, 1)
 
 
 @pytest.fixture(scope="module", params=["default", "vmf"])

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 
 import pytest
+import yaml
 
 from latentia.evaluation.diagnosis import Evidence, History, Number, diagnose
+from latentia.recipes.library import load_recipe
 
 
 def estimate(value: float, error: float = 0.01) -> dict:
     return {"value": value, "standard_error": error}
+
+
+def thin(value: float, expected: float = 0.01) -> dict:
+    return {**estimate(value), "expected": expected}
 
 
 def validation(step: int, bound: float) -> dict:
@@ -48,7 +57,7 @@ def sound() -> Evidence:
                 "regularisation_cost": estimate(0.3),
             },
             "Holes": {
-                "thin": estimate(0.02),
+                "thin": thin(0.02),
                 "text": {"bad": {**estimate(0.06), "expected": 0.05}},
                 "two_sample": {"p_value": 0.2},
             },
@@ -92,7 +101,7 @@ def half_active(active: int) -> Evidence:
     evidence = sound()
     evaluation = copy.deepcopy(evidence.evaluation) | {"active_units": active}
     for dimension in evaluation["measures"]["Information"]["dimensions"][active:]:
-        dimension["variance_of_means"] = estimate(0.001)
+        dimension["variance_of_means"] = estimate(0.001, 0.001)
     return replace(evidence, evaluation=evaluation)
 
 
@@ -103,7 +112,7 @@ CASES = {
     "posterior variance vanishing": lambda: with_numbers(
         CodeUse={"noise_share": estimate(0.001, 0.0001), "noise_cost": estimate(0.001)}
     ),
-    "holes": lambda: with_numbers(Holes={"thin": estimate(0.35)}),
+    "holes": lambda: with_numbers(Holes={"thin": thin(0.35)}),
     "under-trained": lambda: with_history(steps=400, finished=False, passes=4.0),
     "too little data": lambda: with_numbers(Generalisation={"gap": estimate(2.0)}),
     "over-regularised decoder": lambda: with_numbers(
@@ -131,6 +140,24 @@ def test_a_fault_has_its_verdict_and_no_other(name):
     assert verdict.reason
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_remedy_names_recipes_and_settings_that_there_are(name):
+    [verdict] = diagnose(CASES[name]())
+    for recipe in re.findall(r"--recipe ([\w-]+)", verdict.remedy):
+        load_recipe(recipe)
+    default = load_recipe("default")
+    for path, value in re.findall(r"--set ([\w.]+)=(\w*)", verdict.remedy):
+        default.with_settings([(path, yaml.safe_load(value) or 1)])
+    for path in re.findall(r"`((?:model|training|objective)[\w.]*)`", verdict.remedy):
+        reduce(getitem, path.split("."), default.settings)
+
+
+def test_a_rare_label_that_words_tell_is_not_unrelated():
+    """Beside a label of 96 %, the words that tell a third of the others add little to the share told right."""
+    rare = {"majority": estimate(0.96), "bag_of_words": estimate(0.973), "linear": estimate(0.972)}
+    assert diagnose(with_numbers(Representation=rare)) == []
+
+
 def test_what_is_worth_knowing_is_no_fault():
     [pruned] = diagnose(half_active(3))
     assert (pruned.name, pruned.healthy) == ("partly collapsed", True)
@@ -142,11 +169,25 @@ def test_what_is_worth_knowing_is_no_fault():
     assert (lost.name, lost.healthy) == ("labels not in the codes", True)
 
 
+def test_a_unit_near_the_threshold_is_less_surely_unused():
+    evidence = half_active(3)
+    evidence.evaluation["measures"]["Information"]["dimensions"][3]["variance_of_means"] = estimate(0.0099, 0.001)
+    [verdict] = diagnose(evidence)
+    assert verdict.confidence == pytest.approx(0.54, abs=0.01)
+
+
 def test_holes_between_narrow_posteriors_are_seen_in_what_is_written_there():
     bad = {**estimate(0.4), "expected": 0.05}
     [verdict] = diagnose(with_numbers(Holes={"text": {"bad": bad}}))
     assert verdict.name == "holes"
     assert "35%" in verdict.sentence
+    assert "worse text" in verdict.sentence
+    [elsewhere] = diagnose(with_numbers(Holes={"thin": thin(0.4)}))
+    assert "no text is encoded" in elsewhere.sentence
+
+
+def test_of_few_codes_more_of_the_prior_is_beyond_all_of_them():
+    assert diagnose(with_numbers(Holes={"thin": thin(0.12, expected=1 / 9)})) == []
 
 
 def test_information_at_its_cap_is_not_called_a_waste():
@@ -160,7 +201,7 @@ def test_information_at_its_cap_is_not_called_a_waste():
 
 def test_of_a_code_that_says_nothing_it_is_not_said_how_it_is_spent():
     evidence = with_numbers(
-        CodeUse={"swap_cost": estimate(0.01)}, Dominance={"length": [estimate(0.9)] * 4}, Holes={"thin": estimate(0.9)}
+        CodeUse={"swap_cost": estimate(0.01)}, Dominance={"length": [estimate(0.9)] * 4}, Holes={"thin": thin(0.9)}
     )
     silent = replace(evidence, evaluation={**evidence.evaluation, **NOTHING_SAID, "kl": 0.01})
     assert [verdict.name for verdict in diagnose(silent)] == ["collapsed"]
@@ -174,7 +215,7 @@ def test_a_dimension_that_is_not_used_stands_for_nothing():
 
 def test_faults_come_before_what_is_worth_knowing():
     evidence = half_active(3)
-    evidence.evaluation["measures"]["Holes"]["thin"] = estimate(0.4)
+    evidence.evaluation["measures"]["Holes"]["thin"] = thin(0.4)
     assert [verdict.name for verdict in diagnose(evidence)] == ["holes", "partly collapsed"]
 
 

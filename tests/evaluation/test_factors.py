@@ -64,7 +64,7 @@ def test_noise_knows_nothing(factors):
 
 def test_a_collapsed_code_has_no_importance(factors):
     result = dependence(torch.zeros(COUNT, 3), factors, trees=2, parts=2, seed=0)
-    assert result["disentanglement"] == {"value": None, "standard_error": None}
+    assert result["disentanglement"] == result["completeness"] == {"value": None, "standard_error": None}
     assert result["informativeness"]["value"] == pytest.approx(result["majority"]["value"], abs=0.03)
 
 

@@ -14,9 +14,9 @@ from latentia.data.tokenizer import Word
 from latentia.decoders import Decoder
 from latentia.distributions import DiagonalGaussian, VonMisesFisher
 from latentia.encoders import Encoder, Unrefined
-from latentia.errors import DataError
 from latentia.evaluation import Holes, Subject
 from latentia.evaluation.two_sample import classifier_two_sample_test, distance_to_nearest
+from latentia.functional.resampling import share_beyond
 from latentia.models import TextVAE
 from latentia.priors import Prior, StandardNormal, UniformSphere
 from latentia.records import Batch
@@ -210,6 +210,13 @@ def test_a_classifier_sees_every_kind_of_difference(name):
     assert test["tested_on"] == 600
 
 
+def test_what_is_expected_of_few_codes_is_what_lies_beyond_all_of_them():
+    thin = Holes(decoded=2).measure(examined(filled(count=8), StandardNormal(2)))["thin"]
+    assert thin["expected"] == pytest.approx(1 / 9)
+    drawn = [share_beyond(*torch.randn(2, 8), 0.99)[0] for _ in range(2000)]
+    assert sum(drawn) / 2000 == pytest.approx(1 / 9, abs=0.015)
+
+
 def test_too_few_sequences_are_refused():
-    with pytest.raises(DataError, match="7 sequences"):
-        Holes().measure(examined(filled(count=7), StandardNormal(2)))
+    assert "fewer than 8" in Holes().unfit(examined(filled(count=7), StandardNormal(2)))
+    assert not Holes().unfit(examined(filled(count=8), StandardNormal(2)))

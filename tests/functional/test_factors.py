@@ -90,3 +90,8 @@ def test_a_code_of_several_dimensions_a_factor_is_disentangled_and_not_complete(
     assert completeness(importance).tolist() == pytest.approx([0.5, 1])
     assert disentanglement(torch.tensor([[1.0, 1.0], [0.0, 0.0]])).item() == pytest.approx(0)
     assert completeness(torch.tensor([[1.0, 1.0], [0.0, 0.0]])).tolist() == pytest.approx([1, 1])
+
+
+def test_a_factor_that_no_dimension_knows_has_no_completeness():
+    """Its shares are all 0, whose entropy looks like that of a single dimension."""
+    assert completeness(torch.tensor([[1.0, 0.0], [0.0, 0.0]])).isnan().tolist() == [False, True]

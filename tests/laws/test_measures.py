@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
 
+from latentia.errors import DataError, RecipeError
 from latentia.recipes.build import build, validate
 from tests.laws.tables import MEASURES, SUBJECTS, fitting, subject
 
@@ -25,6 +28,32 @@ def test_a_measure_is_json_with_lines_or_says_why_it_does_not_fit(name, kind):
     lines = measure.lines(result)
     assert lines
     assert all(len(line) == 3 and all(isinstance(cell, str) for cell in line) for line in lines)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+@pytest.mark.parametrize("name", MEASURES)
+def test_of_few_sequences_a_measure_is_json_or_says_why_it_does_not_fit(name, count):
+    """Of a single one, the evaluation that every measure stands beside is refused."""
+    measure, whole = MEASURES[name](), fitting(MEASURES[name]())
+    few = replace(whole, held_out=whole.held_out.first(count))
+    if not measure.unfit(few):
+        result = measure.measure(few)
+        assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_least_settings_give_json(name):
+    """Of each whole number in turn; two where one is refused."""
+    usual, examined = MEASURES[name](), fitting(MEASURES[name]())
+    kind = type(usual)
+    for key in (key for key, value in usual.settings.items() if isinstance(value, int)):
+        for least in (1, 2):
+            with suppress(RecipeError, DataError):
+                measure = build(kind, validate(kind, {**usual.settings, key: least}), {})
+                if not measure.unfit(examined):
+                    result = measure.measure(examined)
+                    assert json.loads(json.dumps(result, allow_nan=False)) == result, (key, least)
+                    assert measure.lines(result)
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -24,6 +25,7 @@ from latentia.reports.figures.likelihood import DIAGRAMS
 from latentia.reports.gather import NotMeasuredError, views_of
 from latentia.reports.interactive import figure, themes
 from latentia.reports.markup import EMPTY
+from latentia.reports.page import figures
 from latentia.reports.static import rendered
 from latentia.reports.tables import numbers
 from tests.reports.conftest import CALIBRATION, NASTY, QUIET, edited
@@ -204,6 +206,17 @@ def test_the_curve_over_samples_is_taken_where_it_was_measured(evaluated, tmp_pa
     (panel,) = FIGURES["k-curve"].draw(views_of([run])).panels
     (line,) = [mark for mark in panel.marks if isinstance(mark, Line)]
     assert (line.x, line.y) == ([1, 5, 25], [19.9, 19.5, 17.5])
+
+
+def test_numbers_that_are_not_finite_are_left_out_of_the_curves(evaluated, tmp_path):
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for record in records:
+        record["kl"] = math.nan if record["split"] == "train" else math.inf
+    (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, records)))
+    [view] = views_of([run])
+    for name in ("training", "rate-distortion"):
+        assert figures(figure_of(name).draw([view]))
 
 
 def test_a_measure_of_another_version_leaves_the_rest(evaluated, tmp_path):

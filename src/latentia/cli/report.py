@@ -26,7 +26,7 @@ def report(
     from latentia.reports import write_report
 
     write_report(runs, out, remarks, seed, force)
-    results.print(f"report: {out}")
+    results.print(f"report: {out}", markup=False)
 
 
 def plot(

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.evaluation.estimates import average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.estimates import NO_NUMBER, average
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.sequences import frozen, grouped, marginals_of, not_euclidean, scorer, simulated, some_held_out
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.annealing import Path, annealed_log_weights, pilot_steps, sigmoid_places
@@ -23,7 +23,12 @@ from latentia.shapes import PositiveInt
 TOKENS_AT_A_TIME = 2**12
 """Tokens, those of all chains counted, whose gradients are held at once."""
 
-NONE = {"value": None, "standard_error": None}
+BRACKET = {
+    "nll_above": "-log p(x) is below, forward",
+    "nll_below": "-log p(x) is above, reverse",
+    "gap": "gap of the bracket",
+}
+TOO_FEW = "fewer than two of the model's sequences ended"
 
 
 class AnnealedImportance(Measure):
@@ -92,11 +97,9 @@ class AnnealedImportance(Measure):
         written = result["simulated"]
         of_written = f" over {written['sequences']:,} sequences that the model wrote"
         return [
-            _line(result["estimator"], result["nll_ais"], f" over {result['sequences']:,}"),
-            _line("trajectories accepted", result["accepted"]),
-            _line("-log p(x) is below, forward", written["nll_above"], of_written),
-            _line("-log p(x) is above, reverse", written["nll_below"], of_written),
-            _line("gap of the bracket", written["gap"], of_written),
+            line(result["estimator"], result["nll_ais"], f" over {result['sequences']:,}"),
+            line("trajectories accepted", result["accepted"]),
+            *(line(name, written[key], of_written, absent=TOO_FEW) for key, name in BRACKET.items()),
         ]
 
     def unfit(self, subject: Subject) -> str:
@@ -114,7 +117,7 @@ class AnnealedImportance(Measure):
         ]
         above, below = torch.cat(parts, dim=1) if parts else torch.empty(2, 0)
         bounds = {"nll_above": above, "nll_below": below, "gap": above - below}
-        return {**counts, **{name: average(each) if len(each) > 1 else NONE for name, each in bounds.items()}}
+        return {**counts, **{name: average(each) if len(each) > 1 else NO_NUMBER for name, each in bounds.items()}}
 
     def _annealings(self, model: TextModel, sequences: list[list[int]], advance: Advance) -> Iterator[_Annealing]:
         """Yield what is needed to anneal each batch of the sequences, after a pilot run of it."""
@@ -163,9 +166,3 @@ def _path(model: TextModel, batch: Batch) -> tuple[Path, Distribution]:
         latent, score = model.draw(batch), scorer(model, batch)
     start = latent.posterior
     return Path(start.log_prob, lambda codes: score(codes) + latent.prior.log_prob(codes)), start
-
-
-def _line(name: str, estimate: Result, note: str = "") -> Line:
-    if estimate["value"] is None:
-        return name, "none", "fewer than two of the model's sequences ended"
-    return name, f"{estimate['value']:.3f}", f"± {estimate['standard_error']:.3f}{note}"

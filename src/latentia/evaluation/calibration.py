@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentia.data import Selection
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.reliability import Reliability
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.calibration import Fit, Sweep, derivatives, fit, recalibrated
 from latentia.records import Batch
-from latentia.shapes import EOS, PositiveInt
+from latentia.shapes import EOS, AtLeastTwo, PositiveInt
 
 LOG_PROBABILITIES_AT_A_TIME = 2**23
 """Held at once: 32 MB in float32."""
@@ -69,7 +69,7 @@ class Calibration(Measure):
         bins: PositiveInt = 20,
         sequences: PositiveInt = 500,
         fitted: PositiveInt = 300,
-        resamples: PositiveInt = 100,
+        resamples: AtLeastTwo = 100,
     ) -> None:
         """Take the settings."""
         self.bins, self.sequences, self.fitted, self.resamples = bins, sequences, fitted, resamples
@@ -106,15 +106,15 @@ class Calibration(Measure):
 
     def lines(self, result: Result) -> Sequence[Line]:
         """One line a number and variant."""
-        note = f"of {result['tokens']:,} tokens; fitted on {result['fitted_on']}"
+        note = f"; of {result['tokens']:,} tokens; fitted on {result['fitted_on']}"
         fits = [
-            _line(f"{key.replace('_', ' ')}, {name}", number, note)
+            line(f"{key.replace('_', ' ')}, {name}", number, note, digits=4)
             for name, numbers in result["fits"].items()
             for key, number in numbers.items()
             if key != "passes"
         ]
         errors = [
-            _line(f"{words}, {name}", result[name][key], "code at the posterior centre")
+            line(f"{words}, {name}", result[name][key], "; code at the posterior centre", digits=4)
             for key, words in SHOWN.items()
             for name in VARIANTS
         ]
@@ -200,7 +200,3 @@ def _described(fitted: Fit) -> Result:
     if len(fitted.weights) > 1:
         found["eos_bias"] = {"value": fitted.weights[1].item(), "standard_error": errors[1].item()}
     return {**found, "passes": fitted.passes}
-
-
-def _line(name: str, number: Result, note: str) -> Line:
-    return name, f"{number['value']:.4f}", f"± {number['standard_error']:.4f}; {note}"

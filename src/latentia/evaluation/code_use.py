@@ -10,10 +10,10 @@ from torch import Tensor
 
 from latentia.decoding import Greedy
 from latentia.evaluation.estimates import average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.records import Batch
-from latentia.shapes import PositiveInt
+from latentia.shapes import AtLeastTwo
 
 BATCH = 64
 TINY = 1e-12
@@ -40,7 +40,7 @@ class CodeUse(Measure):
     sentences?, 2020, made on codes.
     """
 
-    def __init__(self, sequences: PositiveInt = 1000, decoded: PositiveInt = 100) -> None:
+    def __init__(self, sequences: AtLeastTwo = 1000, decoded: AtLeastTwo = 100) -> None:
         """Keep the settings."""
         self.sequences, self.decoded = sequences, decoded
 
@@ -92,10 +92,7 @@ class CodeUse(Measure):
             "noise_share": "share of the codes' variance that is noise",
             "different_texts": "texts that a swapped code changes",
         }
-        return [
-            (title, f"{result[key]['value']:.3f}", f"± {result[key]['standard_error']:.3f}")
-            for key, title in titles.items()
-        ]
+        return [line(title, result[key]) for key, title in titles.items()]
 
 
 def _scores(

@@ -49,11 +49,11 @@ def measure_decoded(subject: Subject, count: int, advance: Advance = lambda _: N
         advance: Called with the number of codes decoded.
 
     Raises:
-        DataError: If fewer than four sequences are held out.
+        DataError: If fewer than four sequences are to be decoded.
     """
-    if len(subject.held_out) < FEWEST:
-        raise DataError(f"there are {len(subject.held_out)} sequences to decode", f"give at least {FEWEST}")
     chosen = subject.held_out.shuffled(subject.seed).first(count)
+    if len(chosen) < FEWEST:
+        raise DataError(f"there are {len(chosen)} sequences to decode", f"give and ask for at least {FEWEST}")
     texts, codes = list(chosen.texts()), subject.centres(chosen)
     samples = prior_samples(subject, len(chosen), advance)
     return {

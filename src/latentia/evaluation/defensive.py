@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from latentia.evaluation.estimates import average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.sequences import grouped, scorer, some_held_out
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import effective_sample_size, largest_weight, log_mean_exp
@@ -76,10 +76,10 @@ class DefensiveImportance(Measure):
         """Lay out the estimates and the weights of both."""
         count, rows = result["sequences"], (result["posterior"], result["defensive"])
         return [
-            *(_line(row["estimator"], row["nll"], f" over {count:,}") for row in rows),
-            _line("nll_iw - nll_defensive, above 0 where the posterior misses mass", result["difference"]),
-            *(_line(f"largest weight, {row['estimator']}", row["largest_weight"]) for row in rows),
-            *(_line(f"effective draws, {row['estimator']}", row["effective_draws"]) for row in rows),
+            *(line(row["estimator"], row["nll"], f" over {count:,}") for row in rows),
+            line("nll_iw - nll_defensive, above 0 where the posterior misses mass", result["difference"]),
+            *(line(f"largest weight, {row['estimator']}", row["largest_weight"]) for row in rows),
+            *(line(f"effective draws, {row['estimator']}", row["effective_draws"]) for row in rows),
         ]
 
     def _result(self, columns: Float[Tensor, "6 N"]) -> Result:
@@ -123,7 +123,3 @@ def _summary(log_weights: Float[Tensor, "K B"]) -> tuple[Tensor, Tensor, Tensor]
 def _named(estimator: str, columns: Float[Tensor, "3 N"]) -> Result:
     nll, largest, effective = map(average, columns)
     return {"estimator": estimator, "nll": nll, "largest_weight": largest, "effective_draws": effective}
-
-
-def _line(name: str, estimate: Result, note: str = "") -> Line:
-    return name, f"{estimate['value']:.3f}", f"± {estimate['standard_error']:.3f}{note}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.shapes import PositiveInt
 
@@ -60,12 +60,7 @@ class Dominance(Measure):
 
     def _line(self, dimensions: list[Result], title: str) -> Line:
         top = max(range(len(dimensions)), key=lambda place: dimensions[place]["value"])
-        value, error = dimensions[top]["value"], dimensions[top]["standard_error"]
-        return (
-            f"variance of dimension {top} that the {title} explains",
-            f"{value:.3f}",
-            f"± {error:.3f}; the most of any",
-        )
+        return line(f"variance of dimension {top} that the {title} explains", dimensions[top], "; the most of any")
 
 
 def epsilon_squared(values: Floats, groups: NDArray[np.int64]) -> Floats:

@@ -24,5 +24,5 @@ def perplexity(nats: Tensor, counts: Tensor) -> Estimate:
     """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
     rate, error = ratio_and_standard_error(nats, counts)
     if rate >= math.log(sys.float_info.max):
-        return {"value": None, "standard_error": None}
+        return NO_NUMBER
     return {"value": math.exp(rate), "standard_error": math.exp(rate) * error}

@@ -16,8 +16,8 @@ from latentia.data import Grammar, Selection
 from latentia.data.grammar import FACTORS
 from latentia.distributions import DiagonalGaussian, HypersphericalUniform, SharedNoiseGaussian, concatenated, units_of
 from latentia.errors import InputError
-from latentia.evaluation.estimates import Estimate, average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import ROWS_AT_A_TIME, Advance, Subject
 from latentia.functional.factors import (
     completeness,
@@ -92,10 +92,12 @@ class FactorRecovery(Measure):
         gap, read = result["information_gap"], result["informativeness"]
         shuffled, of = result["of_shuffled_factors"]["value"], f"{len(FACTORS)} factors, {result['sentences']:,} texts"
         return [
-            _line(f"mutual information gap, {of}", gap, f"; of shuffled factors {shuffled:.3f}"),
-            _line("disentanglement, random forests", result["disentanglement"]),
-            _line("completeness, random forests", result["completeness"]),
-            _line("factors read off the code, share", read, f"; majority {result['majority']['value']:.3f}"),
+            line(f"mutual information gap, {of}", gap, f"; of shuffled factors {shuffled:.3f}"),
+            *(
+                line(f"{name}, random forests", result[name], absent="nothing is predicted")
+                for name in ("disentanglement", "completeness")
+            ),
+            line("factors read off the code, share", read, f"; majority {result['majority']['value']:.3f}"),
         ]
 
     def work(self, subject: Subject) -> int:
@@ -210,7 +212,7 @@ def _first(values: Float64[Tensor, " N"]) -> Estimate:
 def _jackknifed(values: Float64[Tensor, " N"]) -> Estimate:
     """A statistic and its error, from its value and those without each part after it; none where it has no value."""
     if not bool(values.isfinite().all()):
-        return {"value": None, "standard_error": None}
+        return NO_NUMBER
     without = values[1:]
     return {
         "value": values[0].item(),
@@ -228,9 +230,3 @@ def _forests(codes: Codes, levels: Levels, trees: int, seed: int) -> list[Any]:
 
 def _importance(forests: Sequence[Any]) -> Float64[Tensor, "D F"]:
     return torch.stack([torch.from_numpy(forest.feature_importances_) for forest in forests], dim=1)
-
-
-def _line(name: str, estimate: Result, more: str = "") -> Line:
-    if estimate["value"] is None:
-        return name, "none", "nothing is predicted"
-    return name, f"{estimate['value']:.3f}", f"± {estimate['standard_error']:.3f}{more}"

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from latentia.data import Selection
 from latentia.evaluation.estimates import Estimate
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import ratio_and_standard_error
 from latentia.models import TextModel
 from latentia.objectives.base import sum_of_kl
-from latentia.shapes import PositiveInt
+from latentia.shapes import AtLeastTwo
 
 BATCH = 64
 Rates = tuple[Tensor, Tensor]
@@ -37,7 +37,7 @@ class Generalisation(Measure):
         sequences: Sequences of each text, chosen by the seed.
     """
 
-    def __init__(self, sequences: PositiveInt = 1000) -> None:
+    def __init__(self, sequences: AtLeastTwo = 1000) -> None:
         """Keep the settings."""
         self.sequences = sequences
 
@@ -69,10 +69,7 @@ class Generalisation(Measure):
             "gap": "generalisation gap, nats a token",
             "regularisation_cost": "cost of regularisation, nats a token",
         }
-        return [
-            (title, f"{result[key]['value']:.3f}", f"± {result[key]['standard_error']:.3f}")
-            for key, title in titles.items()
-        ]
+        return [line(title, result[key]) for key, title in titles.items()]
 
 
 @torch.no_grad()

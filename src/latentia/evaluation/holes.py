@@ -12,7 +12,6 @@ from torch import Tensor
 
 from latentia.decoding import Greedy
 from latentia.distributions import CodeDistribution, DiagonalGaussian
-from latentia.errors import DataError
 from latentia.evaluation.aggregate import aggregate_of, single_dimensions
 from latentia.evaluation.estimates import average
 from latentia.evaluation.measure import Line, Measure, Result, counted, line
@@ -20,7 +19,7 @@ from latentia.evaluation.ngram import KneserNey
 from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.two_sample import classifier_two_sample_test, distance_to_nearest
 from latentia.functional.resampling import bootstrap_error, share_beyond
-from latentia.shapes import InnerShare, NonNegativeInt, PositiveInt
+from latentia.shapes import AtLeastTwo, InnerShare, NonNegativeInt, PositiveInt
 
 BATCH = 64
 FAR = 0.99
@@ -64,8 +63,10 @@ class Holes(Measure):
       greedy decodings of codes of the aggregate has, under an n-gram model of the training text: a decoder that writes
       badly everywhere has no holes for it. Beside it the same against held-out text itself. The worst texts are kept.
 
-    A share comes with what is expected without holes, one less the quantile, and the bootstrap error of both samples,
-    the quantile being estimated too. Where the two samples share one text the share is below what is expected.
+    A share comes with what is expected without holes, and the bootstrap error of both samples, the quantile being
+    estimated too. Expected is one less the quantile, or one in ``N + 1`` where so few codes of the aggregate do not
+    reach that quantile: the share is then of what lies beyond all of them. Where the two samples share one text the
+    share is below what is expected.
 
     Args:
         draws: Codes of the prior and of the aggregate, at most the sequences held out.
@@ -80,8 +81,8 @@ class Holes(Measure):
 
     def __init__(
         self,
-        draws: PositiveInt = 2000,
-        decoded: PositiveInt = 500,
+        draws: AtLeastTwo = 2000,
+        decoded: AtLeastTwo = 500,
         quantile: InnerShare = 0.95,
         order: PositiveInt = 3,
         kept: NonNegativeInt = 5,
@@ -90,21 +91,17 @@ class Holes(Measure):
         self.draws, self.decoded, self.quantile, self.order, self.kept = draws, decoded, quantile, order, kept
 
     def unfit(self, subject: Subject) -> str:
-        """Codes of one a step have no aggregate."""
-        return "" if subject.model.whole_codes else "codes of one a step have no aggregate over sequences"
+        """Codes of one a step have no aggregate, and a classifier needs codes to learn from."""
+        if not subject.model.whole_codes:
+            return "codes of one a step have no aggregate over sequences"
+        return "" if len(subject.held_out) >= FEWEST else f"fewer than {FEWEST} sequences are held out"
 
     def work(self, subject: Subject) -> int:
         """Sequences to encode and codes to decode."""
         return len(subject.held_out) + 2 * min(self.decoded, self.draws, len(subject.held_out))
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
-        """Return the numbers.
-
-        Raises:
-            DataError: If fewer than eight sequences are held out.
-        """
-        if len(subject.held_out) < FEWEST:
-            raise DataError(f"there are {len(subject.held_out)} sequences to encode", f"give at least {FEWEST}")
+        """Return the numbers."""
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(subject.seed)
             drawn = self._drawn(subject, advance)
@@ -155,10 +152,9 @@ class Holes(Measure):
     def lines(self, result: Result) -> Sequence[Line]:
         """Lay out the numbers for a person."""
         test, nearest, text = result["two_sample"], result["nearest_posterior"], result["text"]
-        accuracy = line(f"accuracy, prior or aggregate: {test['classifier']}", test["accuracy"])
-        share = f"{self.quantile:.0%} quantile"
+        share, over = f"{self.quantile:.0%} quantile", f" over {test['tested_on']:,}, p = {test['p_value']:.2g}"
         return [
-            (*accuracy[:2], f"{accuracy[2]} over {test['tested_on']:,}, p = {test['p_value']:.2g}"),
+            line(f"accuracy, prior or aggregate: {test['classifier']}", test["accuracy"], over),
             *(
                 line(f"median distance of {kind} to the nearest posterior, {nearest['unit']}", nearest[kind]["median"])
                 for kind in ("prior", "aggregate")
@@ -204,14 +200,15 @@ def _median(values: Tensor) -> float:
 
 
 def _beyond(values: Tensor, reference: Tensor, quantile: float) -> Result:
-    """Share of values above a quantile of the reference, beside that of the reference itself."""
+    """Share of values above a quantile of the reference, beside what it would be of the reference's own kind."""
     share, limit = share_beyond(values, reference, quantile)
     error = bootstrap_error(lambda ours, theirs: share_beyond(ours, theirs, quantile)[0], (values, reference))
+    expected = max(1 - quantile, 1 / (len(reference) + 1))
     return {
         "value": share,
         "standard_error": error,
-        "expected": 1 - quantile,
-        "excess": share - (1 - quantile),
+        "expected": expected,
+        "excess": share - expected,
         "limit": limit,
     }
 
@@ -222,5 +219,4 @@ def _nats_a_token(model: KneserNey, sequences: Sequence[Sequence[int]]) -> Tenso
 
 
 def _share_line(name: str, share: Result) -> Line:
-    name, value, error = line(name, share)
-    return name, value, f"{error}, {share['expected']:.2f} without holes"
+    return line(name, share, f", {share['expected']:.2f} without holes")

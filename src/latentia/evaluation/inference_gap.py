@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from latentia.distributions import DiagonalGaussian
 from latentia.evaluation.estimates import average
 from latentia.evaluation.likelihood import scored_draws
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.sequences import frozen, grouped, marginals_of, not_euclidean, some_held_out
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import log_mean_exp
@@ -102,11 +102,7 @@ class InferenceGap(Measure):
             "approximation_gap": (f"approximation gap, by nll_iw({self.samples})", 1),
         }
         return [
-            (
-                name,
-                f"{sign * result[key]['value']:.3f}",
-                f"± {result[key]['standard_error']:.3f} over {result['sequences']:,}",
-            )
+            line(name, {**result[key], "value": sign * result[key]["value"]}, f" over {result['sequences']:,}")
             for key, (name, sign) in names.items()
         ]
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from latentia.distributions import CodeDistribution, DiagonalGaussian, information_of_each, kl_per_dimension
-from latentia.errors import DataError
 from latentia.evaluation.aggregate import active_units, aggregate_of, variances_of_means
 from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
 from latentia.evaluation.measure import Line, Measure, Result, counted, line
@@ -17,7 +16,7 @@ from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.surgery import surgery
 from latentia.functional.dispersion import participation_ratio
 from latentia.functional.resampling import bootstrap_error
-from latentia.shapes import PositiveFloat, PositiveInt
+from latentia.shapes import AtLeastTwo, PositiveFloat, PositiveInt
 
 BATCH = 64
 FEWEST = 4
@@ -60,26 +59,22 @@ class Information(Measure):
 
     def __init__(
         self,
-        batch: PositiveInt = 32,
+        batch: AtLeastTwo = 32,
         draws: PositiveInt = 1,
         threshold: PositiveFloat = 0.01,
-        resamples: PositiveInt = 200,
+        resamples: AtLeastTwo = 200,
     ) -> None:
         """Keep the settings."""
         self.batch, self.draws, self.threshold, self.resamples = batch, draws, threshold, resamples
 
     def unfit(self, subject: Subject) -> str:
-        """Codes of one a step have no aggregate."""
-        return "" if subject.model.whole_codes else "codes of one a step have no aggregate over sequences"
+        """Codes of one a step have no aggregate, and one batch no spread."""
+        if not subject.model.whole_codes:
+            return "codes of one a step have no aggregate over sequences"
+        return "" if len(subject.held_out) >= FEWEST else f"fewer than {FEWEST} sequences are held out"
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
-        """Return the numbers, in nats.
-
-        Raises:
-            DataError: If fewer than four sequences are held out.
-        """
-        if len(subject.held_out) < FEWEST:
-            raise DataError(f"there are {len(subject.held_out)} sequences to encode", f"give at least {FEWEST}")
+        """Return the numbers, in nats."""
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(subject.seed)
             batches = counted(subject.held_out.batches(BATCH), advance)
@@ -133,8 +128,8 @@ class Information(Measure):
             _capped_line(f"information, {per_batch['batches']} batches of {per_batch['batch']}", per_batch),
             _capped_line("information, full set", result["information"]),
             *(line(name, result[key]) for key, name in TERMS.items()),
-            line(f"active units ({self.threshold:g}) of {units}", result["active_units"], 0),
-            line(f"effective dimension of {units}, participation ratio", result["effective_dimension"], 2),
+            line(f"active units ({self.threshold:g}) of {units}", result["active_units"], digits=0),
+            line(f"effective dimension of {units}, participation ratio", result["effective_dimension"], digits=2),
             *(line(_name(each), each["kl"]) for each in shown),
         ]
 
@@ -146,8 +141,7 @@ def capped(estimate: Estimate, count: int) -> Result:
 
 
 def _capped_line(name: str, number: Result) -> Line:
-    name, value, error = line(name, number)
-    return name, value, f"{error}, {number['share_of_cap']:.0%} of the cap {number['cap']:.2f}"
+    return line(name, number, f", {number['share_of_cap']:.0%} of the cap {number['cap']:.2f}")
 
 
 def _name(dimension: Result) -> str:

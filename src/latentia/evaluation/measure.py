@@ -56,8 +56,14 @@ def counted(batches: Iterable[Batch], advance: Advance) -> Iterable[Batch]:
         advance(len(batch))
 
 
-def line(name: str, number: Result, digits: int = 3) -> Line:
-    """A number and its standard error, or none."""
+def line(
+    name: str, number: Result, note: str = "", *, digits: int = 3, absent: str = "not defined for this space"
+) -> Line:
+    """A number, its standard error with what else is to be noted, or why there is none.
+
+    >>> line("swap", {"value": 1.25, "standard_error": 0.1}, " over 10", digits=1)
+    ('swap', '1.2', '± 0.100 over 10')
+    """
     if number["value"] is None:
-        return name, "none", "not defined for this space"
-    return name, f"{number['value']:.{digits}f}", f"± {number['standard_error']:.3f}"
+        return name, "none", absent
+    return name, f"{number['value']:.{digits}f}", f"± {number['standard_error']:.{max(3, digits)}f}{note}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentia.data import Selection
 from latentia.evaluation.estimates import average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.shapes import AtLeastTwo, PositiveInt
 
@@ -74,10 +74,7 @@ class Representation(Measure):
             "bag_of_words": "linear in the counts of tokens, accuracy",
             "majority": "most frequent label, share",
         }
-        return [
-            (name, f"{result[key]['value']:.3f}", f"± {result[key]['standard_error']:.3f}")
-            for key, name in names.items()
-        ]
+        return [line(name, result[key]) for key, name in names.items()]
 
     def work(self, subject: Subject) -> int:
         """Count the predictors."""

@@ -10,20 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentia.decoding import Greedy
-from latentia.evaluation.estimates import Estimate, average
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
+from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.importance import ratio_and_standard_error
-from latentia.shapes import AtLeastTwo, PositiveInt
+from latentia.shapes import AtLeastTwo
 
 FEWEST = 4
 """Sequences that make two pairs, so that there is a standard error."""
 
 CHORDS = 16
 """Straight pieces whose lengths are the length of a step; on a sphere they miss less than 1e-4 of the arc."""
-
-NONE: Estimate = {"value": None, "standard_error": None}
-"""A number of nothing."""
 
 
 class Smoothness(Measure):
@@ -47,7 +44,7 @@ class Smoothness(Measure):
         points: Codes decoded on each, both ends counted. A thousand decodings of sentences take some seconds.
     """
 
-    def __init__(self, pairs: PositiveInt = 100, points: AtLeastTwo = 11) -> None:
+    def __init__(self, pairs: AtLeastTwo = 100, points: AtLeastTwo = 11) -> None:
         """Take the sizes."""
         self.pairs, self.points = pairs, points
 
@@ -79,7 +76,7 @@ class Smoothness(Measure):
             "between_ends": "edit distance of the ends",
             "monotonicity": f"rank correlation with the distance to the start, {result['correlated']:,} paths",
         }
-        return [_line(name, result[key]) for key, name in names.items()]
+        return [line(name, result[key], absent="nothing changes") for key, name in names.items()]
 
     def work(self, subject: Subject) -> int:
         """Count the codes that are decoded."""
@@ -104,11 +101,11 @@ def path_changes(paths: Sequence[Sequence[Sequence[str]]], lengths: Float[Tensor
     known = correlations[correlations.isfinite()]
     return {
         "change": average(steps.mean(dim=1)),
-        "change_per_length": _ratio(steps.sum(dim=1), lengths) if lengths.sum() > 0 else NONE,
+        "change_per_length": _ratio(steps.sum(dim=1), lengths) if lengths.sum() > 0 else NO_NUMBER,
         "unchanged": average((steps == 0).double().mean(dim=1)),
         "largest": average(steps.amax(dim=1)),
         "between_ends": average(from_start[:, -1]),
-        "monotonicity": average(known) if len(known) > 1 else NONE,
+        "monotonicity": average(known) if len(known) > 1 else NO_NUMBER,
         "correlated": len(known),
     }
 
@@ -153,9 +150,3 @@ def rank_correlation(values: Float[Tensor, " N"]) -> Float[Tensor, ""]:
 def _ratio(changes: Float[Tensor, " N"], lengths: Float[Tensor, " N"]) -> Estimate:
     value, error = ratio_and_standard_error(changes, lengths)
     return {"value": value, "standard_error": error}
-
-
-def _line(name: str, estimate: Result) -> Line:
-    if estimate["value"] is None:
-        return name, "none", "nothing changes"
-    return name, f"{estimate['value']:.3f}", f"± {estimate['standard_error']:.3f}"

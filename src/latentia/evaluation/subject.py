@@ -52,12 +52,6 @@ class Subject:
         with torch.no_grad():
             return torch.cat([self.model.centres(chosen.corpus.batch(part), self.steps) for part in parts])
 
-    def prior_codes(self, count: int) -> Float[Tensor, "N *code"]:
-        """Draw codes of new sequences; the same each time."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return self.model.sample(count, self.steps)
-
     def written(
         self, codes: Float[Tensor, "N *code"], strategy: Strategy, advance: Advance = lambda _: None
     ) -> list[list[int]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from latentia.evaluation.measure import Line, Measure
@@ -16,7 +17,9 @@ def evaluation_table(
 ) -> Table:
     """Lay out an evaluation, each number with its estimator and standard error; measures after a line each."""
     caption = "\n".join(f"beware: {remark}" for remark in result["remarks"])
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", caption_style="yellow")
+    table = Table(
+        title=escape(title), title_justify="left", caption=caption, caption_justify="left", caption_style="yellow"
+    )
     table.add_column("")
     table.add_column("value", justify="right")
     table.add_column("")

@@ -121,7 +121,7 @@ def disentanglement(importance: Float[Tensor, "D F"]) -> Float64[Tensor, ""]:
 
 
 def completeness(importance: Float[Tensor, "D F"]) -> Float64[Tensor, " F"]:
-    r"""How far each factor depends on one dimension alone, from 0 to 1.
+    r"""How far each factor depends on one dimension alone, from 0 to 1; NaN where it depends on none.
 
     .. math:: C_k = 1 + \sum_j P_{jk} \log_D P_{jk}, \qquad P_{jk} = \frac{R_{jk}}{\sum_i R_{ik}}
 
@@ -130,4 +130,5 @@ def completeness(importance: Float[Tensor, "D F"]) -> Float64[Tensor, " F"]:
 
     Source: Eastwood and Williams, 2018, section 2.
     """
-    return 1 - entropy(importance.T) / math.log(importance.shape[0])
+    alone = 1 - entropy(importance.T) / math.log(importance.shape[0])
+    return alone.where(importance.sum(dim=0) > 0, math.nan)

@@ -16,6 +16,8 @@ def bootstrap_error(
 ) -> float:
     r"""Standard deviation of a statistic over resamples, with replacement, of each of independent samples.
 
+    Resamples that give no finite number, as a ratio of copies of one row, are left out.
+
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, algorithm 6.1; section 8.3 for two samples.
 
     >>> values = torch.arange(100.0)
@@ -24,7 +26,8 @@ def bootstrap_error(
     """
     generator = torch.Generator().manual_seed(SEED)
     values = [statistic(*(_resampled(sample, generator) for sample in samples)) for _ in range(resamples)]
-    return torch.tensor(values, dtype=torch.float64).std().item()
+    found = torch.tensor(values, dtype=torch.float64)
+    return found[found.isfinite()].std().item()
 
 
 def _resampled(sample: Tensor, generator: torch.Generator) -> Tensor:
@@ -34,9 +37,10 @@ def _resampled(sample: Tensor, generator: torch.Generator) -> Tensor:
 def share_beyond(values: Shaped[Tensor, " N"], reference: Shaped[Tensor, " M"], quantile: float) -> tuple[float, float]:
     r"""Share of values above a quantile of a reference, and that quantile.
 
-    Where both have one continuous distribution, the share is ``1 - quantile`` in expectation, whatever the sizes, as
-    long as the reference holds :math:`1 / (1 - \text{quantile})` values: the quantile lies at the place
-    ``quantile (M + 1)`` in order, between two values in proportion.
+    Where both have one continuous distribution, the share is about ``1 - quantile`` in expectation, as long as the
+    reference holds :math:`1 / (1 - \text{quantile})` values: the quantile lies at the place ``quantile (M + 1)`` in
+    order, between two values in proportion. Fewer do not reach it: the largest stands for it, above which lie
+    :math:`1 / (M + 1)`.
 
     Source: Weibull's plotting position; Hyndman and Fan, Sample Quantiles in Statistical Packages, 1996, definition 6.
 

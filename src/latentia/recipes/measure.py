@@ -121,7 +121,7 @@ def examined(folder: Path, texts: Texts, seed: int, console: Console) -> Iterato
             file = Path(scratch) / "data.arrow"
             corpus, report = build_corpus(texts.files, columns, tokenizer, file, max_tokens)
             held_out = Selection.all_of(corpus)
-            console.print("; ".join(report.sentences()))
+            console.print("; ".join(report.sentences()), markup=False)
         yield Subject(model, tokenizer, max_tokens, held_out, training, validation, seed), report
 
 

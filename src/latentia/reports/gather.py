@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from latentia.errors import InputError, RunError
 from latentia.evaluation.nearest import NearestSequences
 from latentia.evaluation.table import rows_of_table
 from latentia.operations import TextSpace
-from latentia.recipes.runs import open_run, seed_of, sources_of, training_rows, validation_rows
+from latentia.recipes.runs import open_run, records_of, seed_of, sources_of, training_rows, validation_rows
 from latentia.reports.planes import Plane, gaussian_rows, telling_planes
 
 ENCODED, BATCH = 4000, 128
@@ -98,14 +99,12 @@ class RunView:
         return _object(self.folder / "environment.json")
 
     def records(self, split: str) -> list[dict[str, Any]]:
-        """Records of ``train`` or ``validation``, without any that a crash has torn."""
-        return [record for record in self._records if record.get("split") == split and "step" in record]
+        """Records of ``train`` or ``validation``; torn ones, and numbers that are not finite, are left out."""
+        return [_finite(record) for record in self._records if record.get("split") == split and "step" in record]
 
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        path = self.folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return [record for record in map(_parsed, lines) if isinstance(record, dict)]
+        return records_of(self.folder)
 
     @property
     def command(self) -> str:
@@ -177,6 +176,11 @@ def views_of(folders: Sequence[Path], seed: int = 0) -> list[RunView]:
     names = [folder.resolve().name for folder in folders]
     unique = len(set(names)) == len(names)
     return [RunView(folder, name if unique else str(folder), seed) for folder, name in zip(folders, names, strict=True)]
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what no axis can show."""
+    return {name: value for name, value in record.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def _object(path: Path) -> dict[str, Any]:

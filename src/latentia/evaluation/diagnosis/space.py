@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentia.evaluation.diagnosis.evidence import Evidence, Number, Verdict, number
+from latentia.evaluation.diagnosis.evidence import MOST_SURE, Evidence, Number, Verdict, number
 from latentia.evaluation.measure import Result
 
 NO_INFORMATION = 0.1
@@ -20,11 +20,11 @@ NO_NOISE, FREE = 0.1, 0.02
 ACTIVE = 0.01
 """Variance of the means from which a unit is active (Burda et al., 2016)."""
 
-EMPTY, EXPECTED_THIN = 0.1, 0.01
-"""Share of the prior's mass, beyond what is expected, above which a space has holes; what is expected to be thin."""
+EMPTY = 0.1
+"""Share of the prior's mass, beyond what is expected, above which a space has holes."""
 
-MARGIN = 0.02
-"""Accuracy above that of the most frequent label from which labels are told."""
+TOLD = 0.03
+"""Share of the sequences without the most frequent label that must be told right beyond it for labels to be told."""
 
 DOMINATED = 0.5
 """Share of a dimension's variance above which one thing explains it."""
@@ -71,7 +71,8 @@ def partly_collapsed(evidence: Evidence) -> Verdict | None:
     information = _information(evidence)
     if active == total or (information is not None and information.value < NO_INFORMATION):
         return None
-    unused = [place for place, active in enumerate(_used(evidence)) if not active]
+    variances = [number(dimension["variance_of_means"]) or Number(0.0, 0.0) for dimension in _dimensions(evidence)]
+    unused = [place for place, variance in enumerate(variances) if variance.value < ACTIVE]
     return Verdict(
         "partly collapsed",
         f"{total - active} of {total} dimensions are the same for every sequence",
@@ -80,7 +81,7 @@ def partly_collapsed(evidence: Evidence) -> Verdict | None:
             ("unused dimensions", _shown(unused)),
             *((("information, nats", f"{information}"),) if information else ()),
         ),
-        0.95,
+        max((variances[place].below(ACTIVE) for place in unused), default=MOST_SURE),
         COLLAPSED if 2 * active < total else f"nothing, or `--set model.latent_dim={active}`",
         BOUNDED if 2 * active < total else "the ELBO prunes what it does not need, and unused dimensions cost nothing",
         healthy=2 * active >= total,
@@ -117,7 +118,7 @@ def vanishing_variance(evidence: Evidence) -> Verdict | None:
             ("information of its cap, nats", f"{number(information)} of {information['cap']:.3g}"),
         ),
         noise.below(NO_NOISE),
-        "train with `--set objective.beta=1`, with weights that reach 1, or with `--recipe density-gap`",
+        "train with `--recipe density-gap`, or with the ELBO, `--set objective.beta=1` and weights that reach 1",
         "noise is what makes neighbouring codes mean similar things; only the KL at its full weight pays for it",
     )
 
@@ -127,25 +128,26 @@ def holes(evidence: Evidence) -> Verdict | None:
 
     Where posteriors are narrow even the codes of other texts lie between them, and the second alone shows the holes.
     """
-    thin, bad = (evidence.number("Holes", path) for path in ("thin", "text.bad"))
-    if thin is None or bad is None:
+    found = evidence.measured("Holes")
+    if not found:
         return None
-    expected = evidence.measured("Holes")["text"]["bad"]["expected"]
-    excess = max(Number(thin.value - EXPECTED_THIN, thin.error), Number(bad.value - expected, bad.error))
+    thin, bad = found["thin"], found["text"]["bad"]
+    of_thin, of_bad = (Number(share["value"] - share["expected"], share["standard_error"]) for share in (thin, bad))
+    excess = max(of_thin, of_bad)
     if excess.value < EMPTY:
         return None
-    gap, test = evidence.evaluation["joint_gap"], evidence.measured("Holes")["two_sample"]
+    where = "lies where no text is encoded" if excess == of_thin else "decodes to worse text than codes of texts do"
     return Verdict(
         "holes",
-        f"about {excess.value:.0%} of the prior's mass lies where no text is encoded",
+        f"about {excess.value:.0%} of the prior's mass {where}",
         (
-            ("prior mass where the aggregate is thin, 0.01 without holes", f"{thin}"),
-            (f"prior mass that decodes to bad text, {expected:.2f} without holes", f"{bad}"),
-            ("two-sample test, p", f"{test['p_value']:.2g}"),
-            ("KL(p(z) || q(z)), nats", f"{gap:.3g}"),
+            (f"prior mass where the aggregate is thin, {thin['expected']:.2f} without holes", f"{number(thin)}"),
+            (f"prior mass that decodes to bad text, {bad['expected']:.2f} without holes", f"{number(bad)}"),
+            ("two-sample test, p", f"{found['two_sample']['p_value']:.2g}"),
+            ("KL(p(z) || q(z)), nats", f"{evidence.evaluation['joint_gap']:.3g}"),
         ),
         excess.above(EMPTY),
-        "train with `--recipe density-gap`, or `--set model.prior.kind=LearnedMixture`",
+        "train with `--recipe density-gap`, or, where posteriors are Gaussian, `--set model.prior.kind=LearnedMixture`",
         "the density gap pulls the aggregate over the whole prior; a learned prior moves to where the aggregate is",
     )
 
@@ -186,13 +188,14 @@ def dominated(evidence: Evidence) -> Verdict | None:
 def labels_unrelated(evidence: Evidence) -> Verdict | None:
     """Find labels that nothing in the text tells."""
     probe, words, chance = _probes(evidence)
-    if words is None or words.value > chance + MARGIN:
+    told = chance + TOLD * (1 - chance)
+    if words is None or words.value > told:
         return None
     return Verdict(
         "labels unrelated",
         "the labels are unrelated to the text: its words do not tell them",
         _accuracies(probe, words, chance),
-        words.below(chance + MARGIN),
+        words.below(told),
         "check the label column: it may be shuffled, or of another file",
         "labels of a text are told by its words at least now and then",
     )
@@ -201,13 +204,14 @@ def labels_unrelated(evidence: Evidence) -> Verdict | None:
 def labels_lost(evidence: Evidence) -> Verdict | None:
     """Find labels that the words tell and the codes do not; worth knowing, for nobody asked the codes to."""
     probe, words, chance = _probes(evidence)
-    if probe is None or words is None or words.value <= chance + MARGIN or probe.value > chance + MARGIN:
+    told = chance + TOLD * (1 - chance)
+    if probe is None or words is None or words.value <= told or probe.value > told:
         return None
     return Verdict(
         "labels not in the codes",
         "the words tell the labels, and the codes do not",
         _accuracies(probe, words, chance),
-        min(probe.below(chance + MARGIN), words.above(chance + MARGIN)),
+        min(probe.below(told), words.above(told)),
         "train with more information in the codes: `--recipe free-bits-total`, or more of `model.latent_dim`",
         "what the decoder can guess from the words before is left out of the code",
         healthy=True,

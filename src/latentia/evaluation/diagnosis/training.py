@@ -91,7 +91,8 @@ def too_little_data(evidence: Evidence) -> Verdict | None:
         f"the model knows its {evidence.history.lines:,} training lines much better than other text",
         (("generalisation gap, nats a token", f"{gap}"), ("held-out rate, nats a token", f"{held_out}")),
         gap.above(OVERFITTED * held_out.value),
-        "give more text; without more, raise `model.decoder.dropout.embeddings` and `.states`, or lower `hidden_dim`",
+        "give more text; without more, raise `model.decoder.dropout.embeddings` and `.states`, or lower "
+        "`model.decoder.hidden_dim`",
         "a model with room to learn lines by heart spends it on them",
     )
 
