@@ -8,6 +8,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from latentia.cli.report import plot
 from latentia.errors import InputError, RunError
+from latentia.evaluation.diagnosis import Verdict
 from latentia.reports import FIGURES, write_figure, write_report
 from latentia.reports.chart import Band, Bars, Chart, Contours, Line, Panel, Points
 from latentia.reports.figures import figure_of
@@ -69,19 +71,24 @@ class Page(HTMLParser):
             self.texts += data
 
 
-def diagnosed(run: Path, *verdicts: dict[str, object]) -> None:
-    (run / "diagnosis.json").write_text(json.dumps({"verdicts": verdicts}))
+def diagnosed(run: Path, *verdicts: Verdict) -> None:
+    (run / "diagnosis.json").write_text(json.dumps({"verdicts": [asdict(verdict) for verdict in verdicts]}))
 
 
 @pytest.fixture(scope="module")
 def written(evaluated, sphere, stepwise, tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "report.html"
-    diagnosed(
-        evaluated, {"sentence": "A <b> verdict.", "facts": [["gap", "5 & more"]], "remedy": "train", "healthy": False}
-    )
-    diagnosed(sphere, {"sentence": "little text", "facts": [], "confidence": 0.97, "healthy": True})
+    diagnosed(evaluated, Verdict("holes", "A <b> verdict.", (("gap", "5 & more"),), 0.9, "train", "because"))
+    diagnosed(sphere, Verdict("length", "little text", (), 0.97, "nothing", "because", healthy=True))
     write_report([evaluated, sphere, stepwise], out, QUIET)
     return out.read_text(encoding="utf-8")
+
+
+def test_a_damaged_diagnosis_is_named(evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "run")
+    (tmp_path / "run" / "diagnosis.json").write_text('{"verdicts": [{"sentence": 3}]}')
+    with pytest.raises(RunError, match="is no diagnosis"):
+        write_report([tmp_path / "run"], tmp_path / "report.html", QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +120,7 @@ def test_texts_stay_texts(parsed):
     }
     assert "<b>näme $x$" in parsed.texts
     assert "A <b> verdict." in parsed.texts
-    assert "gap: 5 & more. What may help: train" in parsed.texts
+    assert "gap: 5 & more (90.0% sure). What may help: train" in parsed.texts
     assert [text for text in NASTY if text in parsed.texts]
     shown = [json.loads(script) for script in parsed.scripts if script.startswith('{"data"')]
     hovers = [text for each in shown for trace in each["data"] for text in trace.get("hovertext", [])]
@@ -125,7 +132,7 @@ def test_what_was_diagnosed_comes_first(parsed):
     told = ["wrong <b>näme $x$: A <b> verdict.", "good sphere: no fault was found", "worth knowing sphere: little text"]
     places = [parsed.texts.index(each) for each in told]
     assert places == sorted(places)
-    assert "(97% sure)" in parsed.texts
+    assert "(97.0% sure)" in parsed.texts
     assert "stepwise: no fault" not in parsed.texts
 
 

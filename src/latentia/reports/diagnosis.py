@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from latentia.evaluation.diagnosis import Verdict
 from latentia.reports.gather import RunView
-from latentia.reports.page import Verdict
+from latentia.reports.page import Verdict as Told
 
 GOOD, NOTE, FAULT = "good", "worth knowing", "wrong"
 
 
-def diagnosed(runs: Sequence[RunView]) -> list[Verdict]:
+def diagnosed(runs: Sequence[RunView]) -> list[Told]:
     """Return the verdicts on all runs that were diagnosed, each with its run where there are several."""
     return [
         (state, f"{run.name}: {sentence}" if len(runs) > 1 else sentence, evidence)
         for run in runs
-        if "verdicts" in run.diagnosis
-        for state, sentence, evidence in _of_one(run.diagnosis["verdicts"])
+        if run.diagnosed
+        for state, sentence, evidence in _of_one(run.verdicts)
     ]
 
 
-def _of_one(verdicts: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def _of_one(verdicts: Sequence[Verdict]) -> list[Told]:
     """Faults first; where there is none, that is said."""
-    faults = [each for each in verdicts if not each.get("healthy")]
-    notes = [each for each in verdicts if each.get("healthy")]
-    told: list[Verdict] = [(FAULT, each["sentence"], _evidence(each)) for each in faults]
+    faults = [each for each in verdicts if not each.healthy]
+    notes = [each for each in verdicts if each.healthy]
+    told: list[Told] = [(FAULT, each.sentence, _evidence(each)) for each in faults]
     if not faults:
         told = [(GOOD, "no fault was found", "latentia diagnose")]
-    return [*told, *((NOTE, each["sentence"], _evidence(each)) for each in notes)]
+    return [*told, *((NOTE, each.sentence, _evidence(each)) for each in notes)]
 
 
-def _evidence(verdict: Mapping[str, Any]) -> str:
+def _evidence(verdict: Verdict) -> str:
     """The facts, how sure they are, and what may help."""
-    facts = "; ".join(f"{fact}: {value}" for fact, value in verdict.get("facts", ()))
-    sure = f" ({verdict['confidence']:.0%} sure)" if "confidence" in verdict else ""
-    help_ = f". What may help: {verdict['remedy']}" if verdict.get("remedy") else ""
-    return f"{facts}{sure}{help_}"
+    facts = "; ".join(f"{fact}: {value}" for fact, value in verdict.facts)
+    return f"{facts} ({verdict.confidence:.1%} sure). What may help: {verdict.remedy}"

@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from latentia.data import Selection
 from latentia.distributions import CodeDistribution, concatenated, units_of
 from latentia.errors import InputError, RunError
+from latentia.evaluation.diagnosis import Verdict
 from latentia.evaluation.nearest import NearestSequences
 from latentia.evaluation.table import rows_of_table
 from latentia.operations import TextSpace
@@ -89,9 +91,23 @@ class RunView:
         return shlex.join(["latentia", "evaluate", str(self.folder)])
 
     @cached_property
-    def diagnosis(self) -> dict[str, Any]:
-        """What ``latentia diagnose`` wrote; empty before."""
-        return _object(self.folder / "diagnosis.json")
+    def verdicts(self) -> list[Verdict]:
+        """What ``latentia diagnose`` found.
+
+        Raises:
+            RunError: If there is no diagnosis, or it is damaged.
+        """
+        path = self.folder / "diagnosis.json"
+        try:
+            return TypeAdapter(list[Verdict]).validate_python(_object(path)["verdicts"])
+        except (KeyError, ValidationError):
+            remedy = f"run `{shlex.join(['latentia', 'diagnose', str(self.folder)])}` again"
+            raise RunError(f"{path} is no diagnosis", remedy) from None
+
+    @property
+    def diagnosed(self) -> bool:
+        """Whether ``latentia diagnose`` was run."""
+        return (self.folder / "diagnosis.json").is_file()
 
     @cached_property
     def environment(self) -> dict[str, Any]:
