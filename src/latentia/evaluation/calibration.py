@@ -105,7 +105,7 @@ class Calibration(Measure):
         }
 
     def lines(self, result: Result) -> Sequence[Line]:
-        """One line a number and variant."""
+        """One line a number, with what recalibration makes of it beside it."""
         note = f"; of {result['tokens']:,} tokens; fitted on {result['fitted_on']}"
         fits = [
             line(f"{key.replace('_', ' ')}, {name}", number, note, digits=4)
@@ -113,10 +113,13 @@ class Calibration(Measure):
             for key, number in numbers.items()
             if key != "passes"
         ]
+        as_trained, *recalibrated = VARIANTS
+        after = {
+            key: ", ".join(f"{result[name][key]['value']:.4f} with {name}" for name in recalibrated) for key in SHOWN
+        }
         errors = [
-            line(f"{words}, {name}", result[name][key], "; code at the posterior centre", digits=4)
+            line(f"{words}, {as_trained}", result[as_trained][key], f"; {after[key]}", digits=4)
             for key, words in SHOWN.items()
-            for name in VARIANTS
         ]
         return fits + errors
 
