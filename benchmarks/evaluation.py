@@ -207,7 +207,7 @@ def _show_ratio(ours: dict[str, list[float]], other: dict[str, list[float]], nam
 
 def _show_two_phase(row: dict[str, float], figures: dict[str, object]) -> None:
     scored = figures["tokens"] * figures["samples"] / 1e6
-    whole = {name: statistics.fmean(turns["microseconds"]) * scored for name, turns in figures["turns"].items()}
+    whole = {name: statistics.median(turns["microseconds"]) * scored for name, turns in figures["turns"].items()}
     print(
         f"two-phase 1/{EVERY}: nll_iw {row['value']:.3f} ± {row['standard_error']:.3f}, in {row['seconds']:.1f} s; "
         f"all draws of all sentences in about {whole['latentia']:.0f} s, plain in about {whole['plain']:.0f} s"
