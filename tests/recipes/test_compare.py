@@ -142,9 +142,9 @@ def test_many_runs_are_read_on_a_narrow_terminal(tmp_path):
     names = ["vae", "beta", "bn", "skip", "cyclical"]
     grid = compare_runs([evaluated(tmp_path / name, name, -100.0) for name in names])
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(*side_by_side([[Path(row[0]).name, *row[1:]] for row in grid], console.width))
+    console.print(*side_by_side([[f"[{Path(row[0]).name}]", *row[1:]] for row in grid], console.width))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 100
     assert "…" not in text
-    assert all(f" {name} " in text for name in names)
+    assert all(f" [{name}] " in text for name in names)
     assert text.count("100.00 ± 0.50") == len(names)

@@ -13,7 +13,7 @@ from latentia.recipes.measure import measures_of
     [
         (["holes"], [], r"no measure 'holes': the nearest is Holes; all: .*, or all"),
         ([], [("draws", 5)], r"--set draws names no measure: .*Holes\.draws=VALUE"),
-        ([], [("Holes.draws", -1)], r"Holes: draws is -1: .*greater than or equal to 1"),
+        ([], [("Holes.draws", -1)], r"Holes: draws is -1: .*greater than or equal to"),
         (["Holes", "CodeUse"], [("Holes.draw", 1)], r"Holes: unknown key draw: the nearest valid key is draws"),
     ],
 )

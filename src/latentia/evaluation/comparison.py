@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 Result = dict[str, Any]
@@ -111,9 +112,9 @@ def as_table(grid: Grid) -> Table:
     header, *rows = grid
     table = Table()
     for number, title in enumerate(header):
-        table.add_column(title, justify="right" if number else "left", overflow="fold")
+        table.add_column(escape(title), justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 
