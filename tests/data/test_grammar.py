@@ -123,3 +123,8 @@ def test_written_files_are_corpora_with_a_column_for_each_factor(tmp_path):
     again = write_grammar(tmp_path / "again", sizes={"train": 30, "valid": 10, "test": 20}, seed=1)
     assert all(paths[name].read_bytes() == again[name].read_bytes() for name in paths)
     assert len({path.read_bytes() for path in paths.values()}) == 3
+
+
+def test_a_folder_may_be_a_string(tmp_path):
+    paths = write_grammar(str(tmp_path / "new"), {"train": 3})
+    assert len(paths["train"].read_text().splitlines()) == 3

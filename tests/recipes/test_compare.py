@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from latentia.errors import RunError
-from latentia.evaluation.comparison import as_csv, as_markdown
+from latentia.evaluation.comparison import as_csv, as_markdown, side_by_side
 from latentia.recipes import load_recipe
 from latentia.recipes.compare import compare_runs
 
@@ -134,3 +136,15 @@ def test_the_grid_survives_csv_and_markdown(tmp_path):
     grid = compare_runs([evaluated(tmp_path / "a", "vae", -1.0)])
     assert list(csv.reader(as_csv(grid).splitlines())) == grid
     assert len(as_markdown(grid).splitlines()) == 3
+
+
+def test_many_runs_are_read_on_a_narrow_terminal(tmp_path):
+    names = ["vae", "beta", "bn", "skip", "cyclical"]
+    grid = compare_runs([evaluated(tmp_path / name, name, -100.0) for name in names])
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(*side_by_side([[f"[{Path(row[0]).name}]", *row[1:]] for row in grid], console.width))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    assert all(f" [{name}] " in text for name in names)
+    assert text.count("100.00 ± 0.50") == len(names)

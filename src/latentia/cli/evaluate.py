@@ -34,7 +34,11 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     ] = 0,
     measure: Annotated[
         list[str] | None,
-        typer.Option(help="A further measure by name, or all; may be repeated.", metavar="NAME", show_default=False),
+        typer.Option(
+            help="A further measure by name, such as Holes (docs/evaluation.md has all), or all; may be repeated.",
+            metavar="NAME",
+            show_default=False,
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -44,8 +48,8 @@ def evaluate(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Measure a run: likelihood bounds, perplexities, information, active units, gaps to the prior.
 
-    Prints a table and writes RUN/evaluation.json. With --decode also the text that the run writes is measured, with
-    --measure what else is asked for.
+    Prints a table and writes RUN/evaluation.json, in place of the one before. --decode also measures the text that
+    the run writes, --measure what else is asked for.
     """
     from latentia.data import Columns
     from latentia.evaluation.table import evaluation_table

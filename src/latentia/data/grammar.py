@@ -116,7 +116,7 @@ class Grammar:
         return [(" ".join(words), probability) for words, probability in self._productions.sentences("S")]
 
 
-def write_grammar(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 0) -> dict[str, Path]:
+def write_grammar(folder: Path | str, sizes: Mapping[str, int] = SIZES, seed: int = 0) -> dict[str, Path]:
     """Write ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``, independent draws with a column for each factor.
 
     Args:
@@ -127,6 +127,7 @@ def write_grammar(folder: Path, sizes: Mapping[str, int] = SIZES, seed: int = 0)
     Returns:
         The path of each file by its name.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     grammar = Grammar()
     paths = {}

@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 Result = dict[str, Any]
 Grid = list[list[str]]
+
+TITLE, FRAME = 36, 3
+"""Characters that are kept for what a number is, and that a column needs beside its cells."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,24 @@ def as_table(grid: Grid) -> Table:
     header, *rows = grid
     table = Table()
     for number, title in enumerate(header):
-        table.add_column(title, justify="right" if number else "left")
+        table.add_column(escape(title), justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
+
+
+def side_by_side(grid: Grid, width: int) -> list[Table]:
+    """Lay out a grid with a row for each number and a column for each run, in as many tables as a line's width asks.
+
+    Args:
+        grid: From ``comparison``.
+        width: Characters of a line.
+    """
+    header, *runs = grid
+    widest = max(len(cell) for _, *cells in runs for cell in cells)
+    together = max(1, (width - TITLE) // (widest + FRAME))
+    parts = [runs[first : first + together] for first in range(0, len(runs), together)]
+    return [as_table([list(row) for row in zip(header, *part, strict=True)]) for part in parts]
 
 
 def as_markdown(grid: Grid) -> str:

@@ -130,7 +130,7 @@ class Information(Measure):
             *(line(name, result[key]) for key, name in TERMS.items()),
             line(f"active units ({self.threshold:g}) of {units}", result["active_units"], digits=0),
             line(f"effective dimension of {units}, participation ratio", result["effective_dimension"], digits=2),
-            *(line(_name(each), each["kl"]) for each in shown),
+            *map(_dimension_line, shown),
         ]
 
 
@@ -144,8 +144,10 @@ def _capped_line(name: str, number: Result) -> Line:
     return line(name, number, f", {number['share_of_cap']:.0%} of the cap {number['cap']:.2f}")
 
 
-def _name(dimension: Result) -> str:
-    return f"KL of dimension {dimension['index']}, variance of means {dimension['variance_of_means']['value']:.3f}"
+def _dimension_line(dimension: Result) -> Line:
+    """Only the index is in the name, by which a report finds the same dimension of another run."""
+    variance = f"variance of means {dimension['variance_of_means']['value']:.3f}"
+    return line(f"KL of dimension {dimension['index']}", dimension["kl"], f"; {variance}")
 
 
 def _by_kl(posteriors: CodeDistribution, prior: CodeDistribution) -> list[Result]:

@@ -15,7 +15,7 @@ from latentia.evaluation.measure import Line, Measure
 def evaluation_table(
     result: dict[str, Any], title: str, measures: Mapping[str, Measure] = MappingProxyType({})
 ) -> Table:
-    """Lay out an evaluation, each number with its estimator and standard error; measures after a line each."""
+    """Lay out an evaluation, each number with its estimator and standard error; measures below, each under its name."""
     caption = "\n".join(f"beware: {remark}" for remark in result["remarks"])
     table = Table(
         title=escape(title), title_justify="left", caption=caption, caption_justify="left", caption_style="yellow"
@@ -27,14 +27,15 @@ def evaluation_table(
         table.add_row(*row)
     for name, measure in measures.items():
         table.add_section()
-        for row in _lines(name, measure, result["measures"][name]):
+        for row in _under(name, measure, result["measures"][name]):
             table.add_row(*row)
     return table
 
 
-def _lines(name: str, measure: Measure, result: dict[str, Any]) -> Sequence[Line]:
+def _under(name: str, measure: Measure, result: dict[str, Any]) -> Sequence[Line]:
+    """Rows of a measure under its name, by which its settings are given and its entry is found."""
     reason = result.get("not_measured")
-    return [(name, "none", reason)] if reason else measure.lines(result)
+    return [(name, "none", reason)] if reason else [(f"[bold]{name}[/]", "", ""), *measure.lines(result)]
 
 
 def rows_of_table(result: dict[str, Any]) -> Sequence[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import tempfile
 import time
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from latentia.data import Columns, ReadReport, Selection, Tokenizer, build_corpus
-from latentia.errors import InputError, RunError
+from latentia.errors import InputError, RecipeError, RunError
 from latentia.evaluation import Measure, Subject, evaluate
 from latentia.evaluation.decoded import decodings, measure_decoded
 from latentia.evaluation.measure import Result
@@ -84,18 +85,30 @@ def measures_of(names: Sequence[str], settings: Sequence[tuple[str, Any]] = ()) 
         settings: Path and value, as ``Holes.draws``; a measure that has settings is measured.
 
     Raises:
-        InputError: If there is no such measure.
+        InputError: If there is no such measure, or a setting names none.
         RecipeError: If a measure has no such setting, or a value is out of range.
     """
     given: dict[str, dict[str, Any]] = {name: {} for name in _spelled_out(names)}
     for path, value in settings:
-        name, _, key = path.partition(".")
+        name, dot, key = path.partition(".")
+        if not dot:
+            raise InputError(f"--set {path} names no measure", f"write for instance --set Holes.{path}=VALUE")
         given.setdefault(name, {})[key] = value
+    return {name: _measure_of(name, chosen) for name, chosen in given.items()}
+
+
+def _measure_of(name: str, settings: Mapping[str, Any]) -> Measure:
     known = members(Measure)
-    for name in given:
-        if name not in known:
-            raise InputError(f"there is no measure {name!r}", f"the measures are {', '.join(known)}, or {ALL}")
-    return {name: build(known[name], validate(known[name], chosen), {}) for name, chosen in given.items()}
+    if name not in known:
+        nearest = min(known, key=lambda other: -difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio())
+        raise InputError(
+            f"there is no measure {name!r}", f"the nearest is {nearest}; all: {', '.join(known)}, or {ALL}"
+        )
+    try:
+        measure: Measure = build(known[name], validate(known[name], settings), {})
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error.message}", error.remedy) from None
+    return measure
 
 
 def _spelled_out(names: Sequence[str]) -> list[str]:

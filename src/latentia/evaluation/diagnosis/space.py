@@ -179,7 +179,8 @@ def dominated(evidence: Evidence) -> Verdict | None:
         f"{share:.0%} of the KL is in dimensions that stand for the length or the first word",
         (*facts, ("variance explained, at most", f"{surest}")),
         surest.above(DOMINATED),
-        "pool the states: `--set model.encoder.pooling.kind=MeanPooling`, or blank words with `--recipe daae`",
+        "pool the states where the encoder reads the last one, `--set model.encoder.pooling.kind=MeanPooling`, "
+        "or blank words with `--recipe daae`",
         "the last state remembers where a sentence ended, and a recurrent decoder gains most from its first word",
         healthy=share <= DOMINATED,
     )
