@@ -92,7 +92,9 @@ def test_a_dimension_that_counts_tokens_is_found():
     result = Dominance().measure(examined)
     assert result["length"][1]["value"] == pytest.approx(1)
     assert max(result["length"][place]["value"] for place in (0, 2)) < 0.9
-    assert Dominance().lines(result)[0][0] == "variance of dimension 1 that the length explains"
+    name, _, note = Dominance().lines(result)[0]
+    assert name == "variance of a dimension that the length explains, at most"
+    assert note.endswith("; dimension 1")
 
 
 def test_dropout_is_the_cost_of_regularisation_and_the_same_text_has_no_gap():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,14 +40,14 @@ def diagnose(
 
     verdicts = diagnose_run(run, Texts(list(data or []), Columns(text, label)), seed, remarks)
     for verdict in verdicts:
-        _show(verdict)
+        _show(verdict, run)
     if not any(not verdict.healthy for verdict in verdicts):
         results.print("[bold green]healthy[/]: neither collapsed nor holed, and trained long enough on enough text")
         return
     raise typer.Exit(UNHEALTHY)
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: Verdict, run: Path) -> None:
     colour = "yellow" if verdict.healthy else "red"
     name = f"worth knowing: {verdict.name}" if verdict.healthy else verdict.name
     results.print(f"[bold {colour}]{name}[/] ({verdict.confidence:.1%} sure): {escape(verdict.sentence)}")
@@ -54,5 +55,6 @@ def _show(verdict: Verdict) -> None:
     for fact, value in verdict.facts:
         facts.add_row(f"    {escape(fact)}", escape(value))
     results.print(facts)
-    results.print(f"    what may help: {escape(verdict.remedy)}")
+    remedy = verdict.remedy.replace("--resume RUN", f"--resume {run}")
+    results.print(f"    what may help: {escape(remedy)}")
     results.print(f"    because {escape(verdict.reason)}\n")

@@ -60,7 +60,9 @@ class Dominance(Measure):
 
     def _line(self, dimensions: list[Result], title: str) -> Line:
         top = max(range(len(dimensions)), key=lambda place: dimensions[place]["value"])
-        return line(f"variance of dimension {top} that the {title} explains", dimensions[top], "; the most of any")
+        return line(
+            f"variance of a dimension that the {title} explains, at most", dimensions[top], f"; dimension {top}"
+        )
 
 
 def epsilon_squared(values: Floats, groups: NDArray[np.int64]) -> Floats:
