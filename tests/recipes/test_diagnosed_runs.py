@@ -30,14 +30,18 @@ SMALL = [
     ("training.epochs", 6),
     ("training.batch_size", 64),
 ]
+SHORT = ("training.epochs", 2)
 GAUSSIAN = ("model.encoder.posterior.kind", "GaussianHead")
 RECIPES = {
     "sound": ("default", []),
-    "collapsed": ("vae", [("objective.weight.kind", "Constant")]),
-    "autoencoder": ("default", [GAUSSIAN, ("objective.beta", 0.0), ("training.stopping.metric", "reconstruction")]),
-    "committed": ("delta", []),
+    "collapsed": ("vae", [("objective.weight.kind", "Constant"), SHORT]),
+    "autoencoder": (
+        "default",
+        [GAUSSIAN, ("objective.beta", 0.0), ("training.stopping.metric", "reconstruction"), ("training.epochs", 4)],
+    ),
+    "committed": ("delta", [SHORT]),
     "short": ("default", [("training.epochs", 1)]),
-    "holed": ("default", [GAUSSIAN, ("objective.beta", 0.05)]),
+    "holed": ("default", [GAUSSIAN, ("objective.beta", 0.05), ("training.epochs", 3)]),
 }
 VERDICTS = {
     "collapsed": ["collapsed"],

@@ -17,7 +17,7 @@ from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.frontier import SCALE, frontier_area
 from latentia.functional.resampling import bootstrap_error
-from latentia.shapes import NonNegativeInt, PositiveInt
+from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveInt
 
 VARIANCE, BATCH = 0.9, 16
 """Share of the features' variance that is kept; texts read at once."""
@@ -42,7 +42,7 @@ class Mauve(Measure):
     """
 
     def __init__(
-        self, extractor: str = "", samples: PositiveInt = 1000, cells: NonNegativeInt = 0, length: PositiveInt = 256
+        self, extractor: str = "", samples: AtLeastTwo = 1000, cells: NonNegativeInt = 0, length: PositiveInt = 256
     ) -> None:
         """Keep the settings."""
         self.extractor, self.samples, self.cells, self.length = extractor, samples, cells, length
@@ -80,7 +80,7 @@ class Mauve(Measure):
         return [(name, value, f"{error}; one half of real text and the other {result['of_data']['value']:.3f}")]
 
     def _score(self, ours: Float[Tensor, "N F"], theirs: Float[Tensor, "M F"], seed: int) -> Result:
-        count = self.cells or max(2, len(theirs) // 10)
+        count = min(self.cells or max(2, len(theirs) // 10), len(ours) + len(theirs))
         cells = _cells(torch.cat([ours, theirs]).numpy(), count, seed)
         mine, other = cells[: len(ours)], cells[len(ours) :]
 
@@ -141,5 +141,7 @@ def _cells(features: NDArray[np.float32], count: int, seed: int) -> Int[Tensor, 
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import normalize
 
+    if not np.ptp(features, axis=0).any():
+        return torch.zeros(len(features), dtype=torch.long)
     reduced = PCA(n_components=VARIANCE, svd_solver="full").fit_transform(normalize(features))
     return torch.from_numpy(KMeans(count, n_init=5, random_state=seed).fit_predict(normalize(reduced))).long()
