@@ -41,7 +41,7 @@ RECIPES = {
     ),
     "committed": ("delta", [SHORT]),
     "short": ("default", [("training.epochs", 1)]),
-    "holed": ("default", [GAUSSIAN, ("objective.beta", 0.05), ("training.epochs", 3)]),
+    "holed": ("default", [GAUSSIAN, ("objective.beta", 0.05)]),
 }
 VERDICTS = {
     "collapsed": ["collapsed"],

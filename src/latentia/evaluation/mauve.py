@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -144,4 +145,8 @@ def _cells(features: NDArray[np.float32], count: int, seed: int) -> Int[Tensor, 
     if not np.ptp(features, axis=0).any():
         return torch.zeros(len(features), dtype=torch.long)
     reduced = PCA(n_components=VARIANCE, svd_solver="full").fit_transform(normalize(features))
-    return torch.from_numpy(KMeans(count, n_init=5, random_state=seed).fit_predict(normalize(reduced))).long()
+    with warnings.catch_warnings():
+        # Texts that are the same leave cells empty, which changes no area.
+        warnings.simplefilter("ignore")
+        cells = KMeans(count, n_init=5, random_state=seed).fit_predict(normalize(reduced))
+    return torch.from_numpy(cells).long()
