@@ -41,6 +41,7 @@ def sound() -> Evidence:
         "active_units": 4,
         "latent_dim": 4,
         "joint_gap": 0.4,
+        "marginal_gap_per_dimension": [0.01, 0.3, 0.02, 0.2],
         "measures": {
             "CodeUse": {
                 "swap_cost": estimate(12.0),
@@ -58,7 +59,10 @@ def sound() -> Evidence:
             },
             "Holes": {
                 "thin": thin(0.02),
-                "text": {"bad": {**estimate(0.06), "expected": 0.05}},
+                "text": {
+                    "bad": {**estimate(0.06), "expected": 0.05},
+                    "worst": [{"text": "of of of", "nats_a_token": 9.0}],
+                },
                 "two_sample": {"p_value": 0.2},
             },
             "Information": {"dimensions": dimensions},
@@ -176,9 +180,16 @@ def test_a_unit_near_the_threshold_is_less_surely_unused():
     assert verdict.confidence == pytest.approx(0.54, abs=0.01)
 
 
+def test_holes_are_said_to_be_somewhere():
+    [verdict] = diagnose(CASES["holes"]())
+    facts = dict(verdict.facts)
+    assert facts["dimensions of the largest KL(p(z_i) || q(z_i)), nats, quadrature"] == "1 (0.3), 3 (0.2), 2 (0.02)"
+    assert facts["written there, for instance"] == "'of of of'"
+
+
 def test_holes_between_narrow_posteriors_are_seen_in_what_is_written_there():
     bad = {**estimate(0.4), "expected": 0.05}
-    [verdict] = diagnose(with_numbers(Holes={"text": {"bad": bad}}))
+    [verdict] = diagnose(with_numbers(Holes={"text": {"bad": bad, "worst": []}}))
     assert verdict.name == "holes"
     assert "35%" in verdict.sentence
     assert "worse text" in verdict.sentence

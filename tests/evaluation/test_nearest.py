@@ -8,7 +8,8 @@ import pytest
 from latentia.data import Corpus, Selection
 from latentia.data.tokenizer import Word
 from latentia.evaluation import nearest
-from latentia.evaluation.nearest import NearestSequences, edit_distances
+from latentia.evaluation.nearest import NearestSequences
+from latentia.functional.edits import edit_distances
 
 
 def levenshtein(a: list[int], b: list[int]) -> int:

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import spearmanr
 
 from latentia.evaluation import Subject
-from latentia.evaluation.smoothness import CHORDS, Smoothness, distance, lengths, path_changes, rank_correlation
+from latentia.evaluation.smoothness import CHORDS, Smoothness, distances, lengths, path_changes, rank_correlation
 from tests.laws.tables import SUBJECTS, subject
 
 
@@ -31,8 +31,8 @@ def test_distance_is_that_of_the_recursion():
     random = Random(0)
     for _ in range(30):
         a, b = (tuple(random.choices("abc", k=random.randint(0, 5))) for _ in range(2))
-        assert distance(a, b) == pytest.approx(plain_edit_distance(a, b) / max(len(a), len(b), 1))
-        assert distance(a, b) == distance(b, a)
+        assert distances(a, [b])[0] == pytest.approx(plain_edit_distance(a, b) / max(len(a), len(b), 1))
+        assert distances(a, [b]) == distances(b, [a])
 
 
 def test_rank_correlation_shares_ranks_among_equal_values():

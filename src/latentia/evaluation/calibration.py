@@ -106,7 +106,7 @@ class Calibration(Measure):
 
     def lines(self, result: Result) -> Sequence[Line]:
         """One line a number, with what recalibration makes of it beside it."""
-        note = f"; of {result['tokens']:,} tokens; fitted on {result['fitted_on']}"
+        note = f"; of {result['tokens']:,} tokens, codes at posterior centres; fitted on {result['fitted_on']}"
         fits = [
             line(f"{key.replace('_', ' ')}, {name}", number, note, digits=4)
             for name, numbers in result["fits"].items()

@@ -67,3 +67,15 @@ def line(
     if number["value"] is None:
         return name, "none", absent
     return name, f"{number['value']:.{digits}f}", f"± {number['standard_error']:.{max(3, digits)}f}{note}"
+
+
+def beside_real(name: str, sampled: Result, real: Result, digits: int = 3) -> Line:
+    """A number of samples beside that of real text in their place; none where either is beyond floats.
+
+    >>> beside_real("self-BLEU", {"value": 8.0, "standard_error": 0.5}, {"value": 9.0, "standard_error": 0.4})
+    ('self-BLEU', '8.000', '± 0.500; real text 9.000')
+    """
+    if real["value"] is None:
+        sampled = real
+    note = "" if real["value"] is None else f"; real text {real['value']:.{digits}f}"
+    return line(name, sampled, note, digits=digits, absent="beyond floats")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentia.data import Selection
+from latentia.functional.edits import edit_distances
 
 CANDIDATES, AT_A_TIME = 4096, 512
 
@@ -76,25 +77,3 @@ class NearestSequences:
         found = np.flatnonzero(wanted)
         shared = np.minimum(wanted[found], self._counts[found])
         return np.bincount(self._owners[found], shared, minlength=len(self._lengths)).astype(np.int64)
-
-
-def edit_distances(query: NDArray[np.int64], others: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Levenshtein distance of one sequence to each of several, in tokens.
-
-    The table is filled a row at a time for all of them; insertions along a row are a running minimum.
-
-    >>> edit_distances(np.array([5, 6, 7]), [[5, 6, 7], [6, 7], [5, 8, 7, 9], []])
-    array([0, 1, 2, 3])
-    """
-    lengths = np.array([len(other) for other in others])
-    table = np.full((len(others), int(lengths.max(initial=0))), -1)
-    for row, other in zip(table, others, strict=True):
-        row[: len(other)] = other
-    column = np.arange(table.shape[1] + 1)
-    costs = np.repeat(column[None], len(others), axis=0)
-    for token in query:
-        entered = costs + 1
-        entered[:, 1:] = np.minimum(entered[:, 1:], costs[:, :-1] + (table != token))
-        costs = np.minimum.accumulate(entered - column, axis=1) + column
-    distances: NDArray[np.int64] = costs[np.arange(len(others)), lengths]
-    return distances

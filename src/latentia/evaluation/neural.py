@@ -14,7 +14,7 @@ from latentia.decoders import LSTMDecoder
 from latentia.errors import DataError
 from latentia.evaluation.decoded import TEMPERATURE, prior_samples
 from latentia.evaluation.estimates import perplexity
-from latentia.evaluation.measure import Line, Measure, Result
+from latentia.evaluation.measure import Line, Measure, Result, beside_real
 from latentia.evaluation.subject import Advance, Subject
 from latentia.nn import SequenceDropout
 from latentia.records import Batch
@@ -93,9 +93,12 @@ class NeuralPerplexity(Measure):
         """Lay out both directions, each beside real text."""
         count = result["samples"]["sequences"]
         return [
-            _line("forward perplexity, LSTM of training text", result["forward"], result["forward_of_data"]),
-            _line(
-                f"reverse perplexity, LSTM of {count:,} samples", result["reverse"], result["reverse_of_training_text"]
+            beside_real("forward perplexity, LSTM of training text", result["forward"], result["forward_of_data"], 2),
+            beside_real(
+                f"reverse perplexity, LSTM of {count:,} samples",
+                result["reverse"],
+                result["reverse_of_training_text"],
+                2,
             ),
         ]
 
@@ -214,9 +217,3 @@ def _groups(text: Sequence[Ids], order: Sequence[int]) -> list[list[int]]:
 def _size(text: Sequence[Ids]) -> int:
     """Tokens, EOS counted."""
     return sum(map(len, text)) + len(text)
-
-
-def _line(name: str, sampled: Result, real: Result) -> Line:
-    if sampled["value"] is None or real["value"] is None:
-        return name, "none", "beyond floats"
-    return name, f"{sampled['value']:.2f}", f"± {sampled['standard_error']:.2f}; real text {real['value']:.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +14,7 @@ from latentia.decoding import Greedy
 from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
+from latentia.functional.edits import edit_distances
 from latentia.functional.importance import ratio_and_standard_error
 from latentia.shapes import AtLeastTwo
 
@@ -94,9 +96,8 @@ class Smoothness(Measure):
 
 def path_changes(paths: Sequence[Sequence[Sequence[str]]], lengths: Float[Tensor, " N"]) -> Result:
     """Return the numbers of :class:`Smoothness` for texts in words along paths whose lengths in the space are known."""
-    pairs = [list(pairwise(path)) for path in paths]
-    steps = torch.tensor([[distance(*pair) for pair in path] for path in pairs], dtype=torch.float64)
-    from_start = torch.tensor([[distance(path[0], text) for text in path] for path in paths], dtype=torch.float64)
+    steps = torch.tensor([[distances(a, [b])[0] for a, b in pairwise(path)] for path in paths], dtype=torch.float64)
+    from_start = torch.tensor([distances(path[0], path) for path in paths], dtype=torch.float64)
     correlations = torch.stack([rank_correlation(each) for each in from_start])
     known = correlations[correlations.isfinite()]
     return {
@@ -116,21 +117,16 @@ def lengths(paths: Float[Tensor, "N points D"]) -> Float[Tensor, " N"]:
     return total
 
 
-def distance(one: Sequence[str], other: Sequence[str]) -> float:
-    """Edit distance of two texts in words, as a share of the longer; 0 between two empty ones.
+def distances(one: Sequence[str], others: Sequence[Sequence[str]]) -> list[float]:
+    """Edit distance of a text in words to each of several, as a share of the longer; 0 between two empty ones.
 
-    Source: Levenshtein, Binary Codes Capable of Correcting Deletions, Insertions and Reversals, 1966.
-
-    >>> distance("the cat sat down".split(), "a cat sat".split())
-    0.5
+    >>> distances("the cat sat down".split(), ["a cat sat".split()])
+    [0.5]
     """
-    row = list(range(len(other) + 1))
-    for place, word in enumerate(one, start=1):
-        diagonal, row[0] = row[0], place
-        for column, theirs in enumerate(other, start=1):
-            changed = diagonal + (word != theirs)
-            diagonal, row[column] = row[column], min(changed, row[column] + 1, row[column - 1] + 1)
-    return row[-1] / max(len(one), len(other), 1)
+    numbers: dict[str, int] = {}
+    ids = [[numbers.setdefault(word, len(numbers)) for word in text] for text in (one, *others)]
+    found = edit_distances(np.array(ids[0], dtype=np.int64), ids[1:])
+    return [float(each) / max(len(one), len(other), 1) for each, other in zip(found, others, strict=True)]
 
 
 def rank_correlation(values: Float[Tensor, " N"]) -> Float[Tensor, ""]:

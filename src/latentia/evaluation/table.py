@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from latentia.evaluation.measure import Line, Measure
+from latentia.evaluation.measure import Line, Measure, beside_real, line
 
 
 def evaluation_table(
@@ -79,11 +79,12 @@ def _text(text: dict[str, Any]) -> list[Line]:
             f"{bleu['value']:.2f}",
             f"± {bleu['standard_error']:.2f} over {count:,}, bootstrap",
         ),
-        _text_perplexity(
-            f"forward perplexity, {order}-gram of training text", text["forward"], text["forward_of_data"]
-        ),
-        _text_perplexity(
-            f"reverse perplexity, {order}-gram of {count:,} samples", text["reverse"], text["reverse_of_training_text"]
+        beside_real(f"forward perplexity, {order}-gram of training text", text["forward"], text["forward_of_data"], 2),
+        beside_real(
+            f"reverse perplexity, {order}-gram of {count:,} samples",
+            text["reverse"],
+            text["reverse_of_training_text"],
+            2,
         ),
         _rouge(text["interpolation"]),
         *_variety(text),
@@ -105,13 +106,9 @@ def _variety(text: dict[str, Any]) -> list[Line]:
     """How much samples repeat each other and the training text, beside as much real text."""
     of = f"of {text['samples']['sequences']:,} samples"
     return [
-        _beside_real(f"{name}, {of}", text[part][key], text[f"{part}_of_data"][key])
+        beside_real(f"{name}, {of}", text[part][key], text[f"{part}_of_data"][key])
         for (part, key), name in VARIETY.items()
     ]
-
-
-def _beside_real(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> Line:
-    return name, f"{sampled['value']:.3f}", f"± {sampled['standard_error']:.3f}; real text {real['value']:.3f}"
 
 
 def _rouge(path: dict[str, Any]) -> Line:
@@ -119,11 +116,6 @@ def _rouge(path: dict[str, Any]) -> Line:
     if path["value"] is None:
         return name, value, error
     return name, value, f"{error} over {path['pairs']:,} pairs; the ends {path['of_the_ends']:.3f}"
-
-
-def _text_perplexity(name: str, sampled: dict[str, Any], real: dict[str, Any]) -> Line:
-    """A perplexity that depends on samples, beside that of real text in their place."""
-    return name, f"{sampled['value']:.2f}", f"± {sampled['standard_error']:.2f}; real text {real['value']:.2f}"
 
 
 def _information(information: dict[str, Any]) -> Line:
@@ -145,6 +137,4 @@ def _perplexity(result: dict[str, Any], key: str, name: str, count: int) -> Line
 
 
 def _row(name: str, value: float | None, error: float | None) -> Line:
-    if value is None:
-        return name, "none", "not of codes of one a step"
-    return name, f"{value:.3f}", f"± {error:.3f}"
+    return line(name, {"value": value, "standard_error": error}, absent="not of codes of one a step")

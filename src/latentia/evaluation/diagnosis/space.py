@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentia.evaluation.diagnosis.evidence import MOST_SURE, Evidence, Number, Verdict, number
+from latentia.evaluation.diagnosis.evidence import MOST_SURE, Evidence, Fact, Number, Verdict, number
 from latentia.evaluation.measure import Result
 
 NO_INFORMATION = 0.1
@@ -16,6 +16,9 @@ SATURATED = 0.8
 
 NO_NOISE, FREE = 0.1, 0.02
 """Share of the codes' variance that is noise below which posteriors are points, if it costs so little of a swap."""
+
+WORST = 3
+"""Dimensions and texts that are named where a space has holes."""
 
 ACTIVE = 0.01
 """Variance of the means from which a unit is active (Burda et al., 2016)."""
@@ -144,12 +147,22 @@ def holes(evidence: Evidence) -> Verdict | None:
             (f"prior mass where the aggregate is thin, {thin['expected']:.2f} without holes", f"{number(thin)}"),
             (f"prior mass that decodes to bad text, {bad['expected']:.2f} without holes", f"{number(bad)}"),
             ("two-sample test, p", f"{found['two_sample']['p_value']:.2g}"),
-            ("KL(p(z) || q(z)), nats", f"{evidence.evaluation['joint_gap']:.3g}"),
+            ("KL(p(z) || q(z)), nats, draws", f"{evidence.evaluation['joint_gap']:.3g}"),
+            *_where(evidence),
         ),
         excess.above(EMPTY),
         "train with `--recipe density-gap`, or, where posteriors are Gaussian, `--set model.prior.kind=LearnedMixture`",
         "the density gap pulls the aggregate over the whole prior; a learned prior moves to where the aggregate is",
     )
+
+
+def _where(evidence: Evidence) -> list[Fact]:
+    """The dimensions that miss most of the prior, and what is written at the worst of its codes."""
+    gaps, texts = evidence.evaluation["marginal_gap_per_dimension"], evidence.measured("Holes")["text"]["worst"]
+    most = sorted(range(len(gaps)), key=lambda place: -gaps[place])[:WORST]
+    listed = ", ".join(f"{place} ({gaps[place]:.2g})" for place in most)
+    facts = [("dimensions of the largest KL(p(z_i) || q(z_i)), nats, quadrature", listed)] if listed else []
+    return [*facts, *(("written there, for instance", repr(each["text"])) for each in texts[:WORST])]
 
 
 def dominated(evidence: Evidence) -> Verdict | None:
@@ -226,7 +239,7 @@ def _probes(evidence: Evidence) -> tuple[Number | None, Number | None, float]:
     return number(found.get("linear")), number(found.get("bag_of_words")), float(majority)
 
 
-def _accuracies(probe: Number | None, words: Number, chance: float) -> tuple[tuple[str, str], ...]:
+def _accuracies(probe: Number | None, words: Number, chance: float) -> tuple[Fact, ...]:
     return (
         ("linear probe of the codes", f"{probe}"),
         ("bag of words", f"{words}"),
@@ -242,7 +255,7 @@ def _kl(evidence: Evidence) -> Number:
     return Number(evidence.evaluation["kl"], evidence.evaluation["standard_errors"]["kl"])
 
 
-def _swap(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+def _swap(evidence: Evidence) -> tuple[Fact, ...]:
     swap, texts = (evidence.number("CodeUse", key) for key in ("swap_cost", "different_texts"))
     if swap is None:
         return ()
