@@ -26,16 +26,28 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from latentia.distributions import DiagonalGaussian, information_of_each
-from latentia.evaluation import InferenceGap, joint_gap, marginal_gap, reverse_marginal_gap
+from latentia.data import Grammar, Word
+from latentia.distributions import DiagonalGaussian, GaussianMixture, information_of_each
+from latentia.evaluation import (
+    InferenceGap,
+    KneserNey,
+    importance_weighted_likelihood,
+    joint_gap,
+    marginal_gap,
+    reverse_marginal_gap,
+)
 from latentia.evaluation.comparison import as_markdown, as_table
 from latentia.evaluation.defensive import defensive_weights
+from latentia.evaluation.factors import information_gap
 from latentia.evaluation.likelihood import importance_weights
 from latentia.evaluation.surgery import surgery
 from latentia.evaluation.two_sample import classifier_two_sample_test
 from latentia.functional.annealing import Path as Annealing
 from latentia.functional.annealing import annealed_log_weights, pilot_steps, sigmoid_places
 from latentia.functional.importance import log_mean_exp, mean_and_standard_error
+from latentia.records import Batch
+from tests.evaluation.small import exact_evidence, one_dimensional
+from tests.evaluation.test_calibration import drawn, fitted
 from tests.oracles.linear_gaussian import LinearGaussian
 
 Estimate = tuple[float, float]
@@ -60,10 +72,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     header = ["oracle", "estimator", "exact", "bias", "claimed s.e.", "seen", "seconds"]
-    grid = [header, *(_row(case, given.repeats) for case in [*_likelihoods(), *_information(), *_gaps()])]
+    grid = [header, *(_row(case, given.repeats) for case in _cases())]
     Console(width=160).print(as_table(grid))
     if given.out:
         given.out.write_text(as_markdown(grid) + "\n")
+
+
+def _cases() -> list[Case]:
+    return [*_likelihoods(), *_language_of_three_words(), *_grammar(), *_information(), *_gaps(), *_known_answers()]
 
 
 def _row(case: Case, repeats: int) -> list[str]:
@@ -165,6 +181,45 @@ def _annealed(oracle: LinearGaussian) -> tuple[Tensor, Tensor]:
     return -log_mean_exp(up), log_mean_exp(down)
 
 
+def _language_of_three_words() -> list[Case]:
+    """One latent dimension, integrated."""
+    torch.manual_seed(0)
+    model, batch = one_dimensional(), Batch.collate([[4, 5], [6, 6], [5]])
+    exact = -exact_evidence(model, batch).mean().item()
+    return [
+        Case(
+            "three-word language, quadrature",
+            f"nll_iw({count})",
+            exact,
+            lambda count=count: _paired(importance_weighted_likelihood(model, [batch], count).nll_iw),
+        )
+        for count in (10, 1000)
+    ]
+
+
+def _grammar() -> list[Case]:
+    """Of 1,000 sentences that are drawn anew in each run; a model of the text cannot pass the entropy."""
+    grammar, tokenizer = Grammar(), Word()
+    training, _ = grammar.sample(20_000, seed=0)
+    trained = tokenizer.train(training)
+    model = KneserNey(map(trained.encode, training), trained.vocabulary_size)
+
+    def sentences() -> list[str]:
+        return grammar.sample(1000, seed=1 + int(torch.randint(2**31, ())))[0]
+
+    def source() -> Estimate:
+        return mean_and_standard_error(torch.tensor([-grammar.log_probability(text) for text in sentences()]))
+
+    def trigram() -> Estimate:
+        nats, _ = model.negative_log_likelihood(map(trained.encode, sentences()))
+        return mean_and_standard_error(torch.from_numpy(nats))
+
+    return [
+        Case("grammar, entropy", "mean of the source's own -log p", grammar.entropy(), source),
+        Case("grammar, entropy", "Kneser-Ney trigram, nats a sentence (above it)", grammar.entropy(), trigram),
+    ]
+
+
 def _paired(values: Tensor) -> Estimate:
     """The mean over the examples; they are the same in every run, so that no error over them is claimed."""
     return values.mean().item(), math.nan
@@ -226,6 +281,48 @@ def _gaps() -> list[Case]:
         Case(name, "marginal gap KL(q || p), quadrature", reverse, lambda: _sum(reverse_marginal_gap(shifted, prior))),
         Case("N(0, 1) and N(1, 1) in 4 dimensions", "two-sample accuracy (best possible)", right, accuracy),
     ]
+
+
+def _known_answers() -> list[Case]:
+    """Clusters that are far apart, a mixture that overlaps, logits that were doubled, factors that stand alone."""
+    clusters = 20 * torch.arange(8.0).repeat(100)[:, None]
+    apart = DiagonalGaussian(clusters, torch.zeros_like(clusters))
+    prior = DiagonalGaussian(torch.tensor([[-1.0], [2.0]]), torch.tensor([[0.0], [-1.0]]))
+    points = torch.linspace(-15, 15, 20_001, dtype=torch.float64)
+    density = sum(torch.distributions.Normal(*part).log_prob(points).exp() / 2 for part in _normals(prior))
+    one = torch.distributions.Normal(0.5, 2.0).log_prob(points)
+    exact = torch.trapezoid(density * (density.log() - one), points).item()
+    aggregate = DiagonalGaussian(torch.full((50, 1), 0.5), torch.full((50, 1), math.log(4.0)))
+
+    def overlapping() -> Estimate:
+        found = joint_gap(aggregate, GaussianMixture(prior), 65_536)
+        return found["value"], found["standard_error"]
+
+    def temperature() -> Estimate:
+        found = fitted(drawn(20, 1000, scale=2.0))
+        inverse = found.weights[0].item()
+        return 1 / inverse, found.covariance[0, 0].sqrt().item() / inverse**2
+
+    def gap() -> Estimate:
+        factors = torch.randint(4, (1000, 4))
+        codes = DiagonalGaussian(10.0 * factors.float(), torch.zeros(1000, 4))
+        found = information_gap(codes, factors, 50)["information_gap"]
+        return found["value"], found["standard_error"]
+
+    return [
+        Case("eight clusters, far apart", "information, full set", math.log(8), lambda: _information_of(apart)),
+        Case("mixture of two Gaussians as prior", "joint gap KL(p || q), 65,536 draws", exact, overlapping),
+        Case("tokens of logits that are then doubled", "fitted temperature, 20,000 tokens", 2.0, temperature),
+        Case("a dimension a factor", "mutual information gap (MIG)", 1.0, gap),
+    ]
+
+
+def _normals(components: DiagonalGaussian) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(components.mean[:, 0].double(), components.stddev[:, 0].double(), strict=True))
+
+
+def _information_of(posteriors: DiagonalGaussian) -> Estimate:
+    return mean_and_standard_error(information_of_each(posteriors, 1))
 
 
 def _pairs(shifted: DiagonalGaussian) -> tuple[tuple[DiagonalGaussian, DiagonalGaussian], ...]:
