@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -36,3 +37,17 @@ def test_a_mask_of_a_sequence_is_the_same_at_every_step():
     dropped = SequenceDropout(states=0.5, per_sequence=True).drop_states(torch.ones(4, 7, 50))
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     assert dropped.unique().tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("training", "gradients", "wanted"), [(True, True, True), (False, False, True), (False, True, False)]
+)
+def test_cudnn_is_left_alone_where_it_has_no_gradients(*, training: bool, gradients: bool, wanted: bool) -> None:
+    """Its recurrence refuses the gradients of a model in evaluation mode, which annealing and refinement take."""
+    recurrence, seen = torch.nn.LSTM(3, 4, batch_first=True), []
+    recurrence.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.enabled))
+    state = torch.zeros(1, 2, 4)
+    with torch.set_grad_enabled(gradients):
+        SequenceDropout().train(training).run(recurrence, torch.zeros(2, 5, 3), (state, state))
+    assert seen == [wanted]
+    assert torch.backends.cudnn.enabled

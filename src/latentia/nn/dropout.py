@@ -1,5 +1,7 @@
 """The noise that a decoder sees while it is trained."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -55,7 +57,8 @@ class SequenceDropout(nn.Module):
     ) -> Float[Tensor, "N T H"]:
         """Run a one-layer LSTM from a state ``[1, N, H]``; while training, with recurrent weights dropped."""
         if not self.training or self.recurrent == 0:
-            states: Tensor = recurrence(inputs, state)[0]
+            with _differentiable(self.training):
+                states: Tensor = recurrence(inputs, state)[0]
             return states
         of_inputs, of_states, *biases = recurrence.all_weights[0]
         weights = [of_inputs, nn.functional.dropout(of_states, self.recurrent), *biases]
@@ -69,3 +72,11 @@ class SequenceDropout(nn.Module):
             return nn.functional.dropout(values, rate)
         keep = torch.empty_like(values[:, :1]).bernoulli_(1 - rate).div_(1 - rate)
         return values * keep
+
+
+def _differentiable(training: bool) -> AbstractContextManager[None]:
+    """Where gradients are wanted of a model that is not training, leave cuDNN, whose recurrence has none there."""
+    if training or not torch.is_grad_enabled():
+        return nullcontext()
+    kernels: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=False)
+    return kernels
