@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latentia.operations.space import TextSpace
+    from latentia.operations import TextSpace
     from latentia.recipes.runs import load
 
 __version__ = "0.1.0"
 __all__ = ["TextSpace", "__version__", "load"]
 
-_HOMES = {"TextSpace": "latentia.operations.space", "load": "latentia.recipes.runs"}
+_HOMES = {"TextSpace": "latentia.operations", "load": "latentia.recipes.runs"}
 
 
 def __getattr__(name: str) -> object:

@@ -178,7 +178,7 @@ def test_recipes_are_listed_and_printed(home):
         (["train", "texts.txt", "--out", "texts.txt/run"], "Not a directory"),
         (["train", "--resume", "run", "--set", "training.epochs=9"], "--set cannot be given with --resume"),
         (["train", "texts.txt", "--seed", "-1"], "see `latentia train --help`"),
-        (["sample", "run", "-n", "0"], "see `latentia sample --help`"),
+        (["sample", "run", "-n", "0"], "n is 0"),
         (["evaluate", "run", "--samples", "many"], "see `latentia evaluate --help`"),
         (["sample"], "Missing argument"),
         (["smaple"], "No such command"),

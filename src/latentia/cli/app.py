@@ -11,13 +11,14 @@ from latentia.cli.compare import compare
 from latentia.cli.demo import demo
 from latentia.cli.diagnose import diagnose
 from latentia.cli.evaluate import evaluate
+from latentia.cli.group import Group
 from latentia.cli.recipes import recipes
 from latentia.cli.report import plot, report
-from latentia.cli.space import interpolate, reconstruct, sample
 from latentia.cli.train import train
 
 app = typer.Typer(
     name="latentia",
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,5 +39,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, diagnose, compare, report, plot, sample, reconstruct, interpolate, recipes, demo):
+for command in (train, evaluate, diagnose, compare, report, plot, recipes, demo):
     app.command()(command)

@@ -1,5 +1,21 @@
-"""What people do with a latent space: one typed function an operation."""
+"""What people do with a latent space: one typed function an operation, whose signature is its schema."""
 
-from latentia.operations.space import TextSpace
+from latentia.operations.lines import Refused
+from latentia.operations.paths import Place, analogy, interpolate, traverse
+from latentia.operations.reconstruct import reconstruct
+from latentia.operations.sample import sample
+from latentia.operations.space import Atlas, Space
+from latentia.operations.text_space import TextSpace
 
-__all__ = ["TextSpace"]
+__all__ = [
+    "Atlas",
+    "Place",
+    "Refused",
+    "Space",
+    "TextSpace",
+    "analogy",
+    "interpolate",
+    "reconstruct",
+    "sample",
+    "traverse",
+]

@@ -1,24 +1,48 @@
-"""A trained latent space of texts."""
+"""A model and its tokenizer: from texts to codes and back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NoReturn
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from latentia.data import Corpus, Tokenizer, sequential
-from latentia.decoding import Ancestral, Beam, Greedy, Strategy, decode
+from latentia.data import Selection, Tokenizer
+from latentia.decoding import Greedy, Strategy, decode
+from latentia.distributions import CodeDistribution, HypersphericalUniform
 from latentia.errors import InputError
+from latentia.evaluation.aggregate import aggregate_of
 from latentia.models import TextModel
+from latentia.operations.lines import Answer, Reader, Refused, T, line_by_line
 
 ROWS_AT_A_TIME = 512
+"""Codes that are encoded or decoded together."""
+
+ATLAS_SIZE = 10_000
+"""Training texts that stand for all of them."""
 
 
-class TextSpace:
-    """A model and its tokenizer, with the operations on the space between them.
+def _no_training() -> NoReturn:
+    raise InputError("this space does not hold its training texts", "open a run folder with latentia.load(RUN)")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Training texts and their posteriors, in the same order: where the aggregate posterior has its mass."""
+
+    texts: Selection
+    posteriors: CodeDistribution
+
+
+class Space:
+    """A model and its tokenizer.
 
     The code of a text is one tensor: a vector ``[D]``, or for a model of one code a token all that a text may need,
     ``[T, D]`` with ``T`` one more than ``max_tokens``.
@@ -27,30 +51,89 @@ class TextSpace:
         model: A model in evaluation mode.
         tokenizer: Its tokenizer.
         max_tokens: Longest text that is read or written, in tokens.
+        training: Returns what the model was trained on, for operations that look there.
     """
 
-    def __init__(self, model: TextModel, tokenizer: Tokenizer, max_tokens: int) -> None:
+    def __init__(
+        self,
+        model: TextModel,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        training: Callable[[], Selection] = _no_training,
+    ) -> None:
         """Keep the parts."""
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
         self.steps = max_tokens + 1  # EOS is a token too
+        self._training = training
 
     def __repr__(self) -> str:
         """Name the sizes."""
-        return f"TextSpace(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
+        kind = type(self).__name__
+        return f"{kind}(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
+
+    @cached_property
+    def training(self) -> Selection:
+        """What the model was trained on.
+
+        Raises:
+            InputError: If the space was not opened from a run.
+        """
+        return self._training()
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        """Up to 10,000 training texts, drawn at random once and for all, and their posteriors.
+
+        Raises:
+            InputError: If the space was not opened from a run, or has one code a token.
+        """
+        self.require_whole_codes()
+        chosen = self.training.shuffled(0).first(ATLAS_SIZE)
+        batches = list(chosen.batches(ROWS_AT_A_TIME))
+        rows = torch.cat([batch.index for batch in batches]).numpy()
+        return Atlas(Selection(chosen.corpus, rows), aggregate_of(self.model, batches))
+
+    def require_whole_codes(self) -> None:
+        """Refuse what compares codes of different texts to a model of one code a token.
+
+        Raises:
+            InputError: If the model is one.
+        """
+        if not self.model.whole_codes:
+            raise InputError("this model has one code a token, which compare with none", "open one of a code a text")
 
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "N *code"]:
         """Return the centre of each text's posterior: a Gaussian's mean, a direction on a sphere.
 
         Raises:
-            InputError: For a text that is empty or longer than ``max_tokens``.
+            InputError: For a text that cannot be read, or no text at all.
         """
-        corpus = self._corpus(texts)
-        rows = torch.arange(len(texts)).numpy()
-        codes = torch.empty(len(texts), *self.model.code_shape(self.steps))
+        codes = list(self.answered(texts, lambda chosen, _: self.centres(chosen)))
+        if refused := [each for each in codes if isinstance(each, Refused)]:
+            raise refused[0].as_error()
+        if not codes:
+            raise InputError("no text was given", "give at least one")
+        return torch.stack([each for each in codes if isinstance(each, Tensor)])
+
+    def centres(self, chosen: Selection) -> Float[Tensor, "N *code"]:
+        """Return the centre of the posterior of each row, in their order."""
+        place = np.empty(len(chosen.corpus), dtype=np.int64)
+        place[chosen.rows] = np.arange(len(chosen))
+        codes = torch.empty(len(chosen), *self.model.code_shape(self.steps))
         with torch.no_grad():
-            for batch in sequential(corpus, rows, ROWS_AT_A_TIME):
-                codes[batch.index] = self.model.centres(batch, self.steps)
+            for batch in chosen.batches(ROWS_AT_A_TIME):
+                codes[torch.from_numpy(place[batch.index.numpy()])] = self.model.centres(batch, self.steps)
         return codes
+
+    def supported(self, codes: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """Return the nearest codes that the prior can draw: themselves, or on a sphere their directions.
+
+        Raises:
+            InputError: If the model has one code a token.
+        """
+        self.require_whole_codes()
+        on_sphere = isinstance(self.model.unit_prior(), HypersphericalUniform)
+        return torch.nn.functional.normalize(codes, dim=-1) if on_sphere else codes
 
     def decode(self, codes: Tensor | ArrayLike, strategy: Strategy | None = None) -> list[str]:
         """Return the text of each code; greedy unless another strategy is given.
@@ -58,80 +141,49 @@ class TextSpace:
         Raises:
             InputError: If the codes are not ``N`` finite tensors of the shape of a code.
         """
-        chosen = strategy or Greedy()
-        texts = []
-        for chunk in self._codes(codes).split(ROWS_AT_A_TIME):
-            ids = decode(self.model.decoder(chunk[None]), chosen, self.max_tokens)
-            texts += [self.tokenizer.decode(sequence) for sequence in ids]
-        return texts
+        chunks = self.valid_codes(codes).split(ROWS_AT_A_TIME)
+        return [text for chunk in chunks for text in self.write(chunk, strategy or Greedy())]
 
-    def sample(self, n: int = 10, seed: int = 0, strategy: Strategy | None = None) -> list[str]:
-        """Return the texts of ``n`` codes drawn from the prior; tokens are drawn too unless a strategy is given.
+    def write(self, codes: Float[Tensor, "N *code"], strategy: Strategy) -> list[str]:
+        """Return the text of each of a few codes."""
+        ids = decode(self.model.decoder(codes[None]), strategy, self.max_tokens)
+        return [self.tokenizer.decode(sequence) for sequence in ids]
 
-        A model of one code a token draws from the prior that was fitted to its codes.
+    def written(self, codes: Float[Tensor, "N *code"], strategy: Strategy, *key: int) -> Iterator[str]:
+        """Yield the text of each code, a chunk at a time; what the strategy draws follows the key."""
+        for number, chunk in enumerate(codes.split(ROWS_AT_A_TIME)):
+            with seeded(*key, number):
+                texts = self.write(chunk, strategy)
+            yield from texts
 
-        Raises:
-            InputError: For an ``n`` below 1.
-        """
-        if n < 1:
-            raise InputError(f"n is {n}", "ask for at least one text")
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            codes = self.model.sample(n, self.steps)
-            return self.decode(codes, strategy or Ancestral())
-
-    def reconstruct(self, texts: Sequence[str], strategy: Strategy | None = None) -> list[str]:
-        """Return the decoded centre of each text's posterior; beam search unless another strategy is given."""
-        return self.decode(self.encode(texts), strategy or Beam())
-
-    def interpolate(self, a: str, b: str, steps: int = 7, strategy: Strategy | None = None) -> list[str]:
-        r"""Return the texts on the way between the centres of two posteriors, both ends included.
-
-        .. math:: z(t) = (1 - t) z_a + t z_b
-
-        in Euclidean space; on a sphere the way is a great circle.
-
-        Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
+    def answered(self, texts: Iterable[str], answer: Answer[T]) -> Iterator[T | Refused]:
+        """Answer or refuse each text, in order.
 
         Raises:
-            InputError: For fewer than two steps, or a model of one code a token, between whose codes there is no way.
+            InputError: If one text was given in place of many.
         """
-        if steps < 2:
-            raise InputError(f"steps is {steps}", "ask for at least 2, the two ends")
-        start, end = self.encode([a, b])
-        path = self.model.path(start, end, torch.linspace(0, 1, steps))
-        return self.decode(path, strategy or Beam())
+        return line_by_line(texts, Reader(self.tokenizer, self.max_tokens), answer)
 
-    def _codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N *code"]:
-        """Take codes of any number type, as other libraries return them."""
+    def valid_codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N *code"]:
+        """Take codes of any number type, as other libraries return them.
+
+        Raises:
+            InputError: If they are not ``N`` finite tensors of the shape of a code.
+        """
         shape = self.model.code_shape(self.steps)
+        shown = ", ".join(map(str, shape))
         try:
             tensor = torch.as_tensor(codes, dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError):
-            remedy = f"give an array of shape [N, {_shown(shape)}]"
-            raise InputError("the codes are no table of numbers", remedy) from None
+            raise InputError("the codes are no table of numbers", f"give an array of shape [N, {shown}]") from None
         if tensor.shape[1:] != shape or not bool(torch.isfinite(tensor).all()):
-            raise InputError(
-                f"the codes have shape {list(tensor.shape)}", f"give finite numbers of shape [N, {_shown(shape)}]"
-            )
+            raise InputError(f"the codes have shape {list(tensor.shape)}", f"give finite numbers of shape [N, {shown}]")
         return tensor
 
-    def _corpus(self, texts: Sequence[str]) -> Corpus:
-        """Tokenise texts, each of which must be usable."""
-        if not texts:
-            raise InputError("no text was given", "give at least one")
-        if isinstance(texts, str):  # a sequence of texts to a type checker, and of characters to the model
-            raise InputError(f"{texts!r} is one text", "give a list of texts")
-        for number, text in enumerate(texts, start=1):
-            if not isinstance(text, str):
-                raise InputError(f"text {number} is {text!r}", "give strings")
-            if not text.strip():
-                raise InputError(f"text {number} is empty", "give a text with at least one token")
-            tokens = len(self.tokenizer.encode(text))
-            if tokens > self.max_tokens:
-                raise InputError(f"text {number} has {tokens} tokens", f"shorten it to the model's {self.max_tokens}")
-        return Corpus.from_texts(texts, self.tokenizer)
 
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Let draws follow a key, and leave the generator as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        yield

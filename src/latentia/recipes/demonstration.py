@@ -76,7 +76,7 @@ def _show_numbers(corpus: str, measured: dict[str, Any], results: Console) -> No
 def _show_texts(folder: Path, test: Path, seed: int, results: Console) -> None:
     space = load(folder)
     results.print("\nTen samples from the prior:")
-    for text in space.sample(10, seed):
+    for text in space.sample(10, seed=seed):
         results.print(f"  {text}", markup=False)
     first, second = _two_texts(test, space.max_tokens)
     results.print(f"\nFrom {first!r}\n  to {second!r}:", markup=False)

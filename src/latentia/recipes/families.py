@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from types import ModuleType
 
-from latentia import auxiliaries, data, decoders, encoders, evaluation, models, nn, objectives, priors, training
+from latentia import (
+    auxiliaries,
+    data,
+    decoders,
+    decoding,
+    encoders,
+    evaluation,
+    models,
+    nn,
+    objectives,
+    priors,
+    training,
+)
 from latentia.data import Batching, TokenizerKind
 from latentia.functional import schedule
 from latentia.functional.schedule import Schedule
@@ -14,6 +26,7 @@ FAMILIES: Mapping[type, ModuleType] = {
     encoders.Refinement: encoders,
     encoders.StepwiseEncoder: encoders,
     decoders.Decoder: decoders,
+    decoding.Strategy: decoding,
     priors.Prior: priors,
     priors.StepwisePrior: priors,
     auxiliaries.Auxiliary: auxiliaries,

@@ -19,7 +19,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from latentia.data import Columns, Corpus, Loader, Tokenizer, build_corpus, read_texts
+from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, build_corpus, read_texts
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
@@ -108,7 +108,7 @@ def load(folder: str | Path) -> TextSpace:
     >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
     """
     model, tokenizer, recipe = open_run(Path(folder))
-    return TextSpace(model, tokenizer, recipe.data().max_tokens)
+    return TextSpace(model, tokenizer, recipe.data().max_tokens, lambda: Selection(*training_rows(Path(folder))))
 
 
 def sources_of(folder: Path) -> Sources:

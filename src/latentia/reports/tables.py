@@ -111,7 +111,7 @@ def _short(run: RunView) -> list[str]:
 
 
 def _path(run: RunView, first: str, last: str) -> Markup:
-    between = run.space.interpolate(first, last, POINTS)
+    between = list(run.space.interpolate(first, last, steps=POINTS))
     steps = [[f"{place} of {POINTS - 1}", text] for place, text in enumerate(between)]
     rows = [["first sentence", first], *steps, ["last sentence", last]]
     return table("On the way between two posterior centres, beam search of width 5", ["place", "text"], rows)
@@ -119,7 +119,7 @@ def _path(run: RunView, first: str, last: str) -> Markup:
 
 def samples(run: RunView) -> Markup:
     """Texts drawn from the prior, each beside the nearest training sentence."""
-    texts = run.space.sample(SAMPLES, run.seed)
+    texts = list(run.space.sample(SAMPLES, seed=run.seed))
     found = [_nearest(run, text) for text in texts]
     rows = [[str(place), text, *near] for place, (text, near) in enumerate(zip(texts, found, strict=True), start=1)]
     copies = sum(edits.startswith("copy") for _, edits in found)

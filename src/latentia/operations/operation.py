@@ -1,0 +1,82 @@
+"""What makes a function an operation: its signature is its schema, in Python, on the command line and in requests."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+
+from latentia.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PLAIN = (bool, int, float, str)
+
+
+def operation(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the plain arguments of a function against its annotations whenever it is called.
+
+    Plain are truth values, numbers and texts, sequences and unions of them and choices among literals, each perhaps
+    ``Annotated`` with a range; what else the function takes it must check itself.
+
+    Raises:
+        InputError: In place of a call with an argument of the wrong type or out of range.
+
+    >>> from latentia.shapes import PositiveInt
+    >>> @operation
+    ... def repeated(text: str, n: PositiveInt = 2) -> str:
+    ...     return text * n
+    >>> repeated("a", n=0)
+    Traceback (most recent call last):
+    latentia.errors.InputError: n is 0: input should be greater than or equal to 1
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        for name, check in _plain(function).items():
+            if name in bound.arguments:
+                bound.arguments[name] = _valid(name, check, bound.arguments[name])
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of an operation but the space, their annotations evaluated."""
+    found = dict(inspect.signature(inspect.unwrap(function), eval_str=True).parameters)
+    found.pop(next(iter(found)))
+    return found
+
+
+def is_plain(annotation: Any) -> bool:  # noqa: ANN401 - any annotation
+    """Tell whether values of a type are data, which a command or a request can spell."""
+    origin = get_origin(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return is_plain(annotation.__origin__)
+    if origin is None:
+        return annotation in PLAIN
+    if origin is Sequence:
+        return all(map(is_plain, get_args(annotation)))
+    return all(isinstance(each, PLAIN) for each in get_args(annotation))
+
+
+@cache
+def _plain(function: Callable[..., Any]) -> dict[str, Callable[[object], Any]]:
+    """Return what checks each plain parameter."""
+    annotated = inspect.signature(function, eval_str=True).parameters
+    plain = {name: each.annotation for name, each in annotated.items() if is_plain(each.annotation)}
+    return {name: TypeAdapter(annotation).validate_python for name, annotation in plain.items()}
+
+
+def _valid(name: str, check: Callable[[object], Any], value: object) -> Any:  # noqa: ANN401
+    try:
+        return check(value)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise InputError(f"{name} is {value!r}", message[:1].lower() + message[1:]) from None

@@ -1,0 +1,131 @@
+"""Laws of all operations: the signature is the schema, whoever reads it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+import pytest
+
+from latentia import operations
+from latentia.cli.group import OPERATIONS
+from latentia.cli.operation import command_of, strategy_of
+from latentia.data import Word
+from latentia.decoding import Beam, Strategy
+from latentia.errors import InputError
+from latentia.operations import Refused, TextSpace
+from latentia.operations.lines import Reader, line_by_line
+from latentia.operations.operation import is_plain, operation, parameters
+from latentia.shapes import PositiveInt
+from tests.laws.tables import model
+
+FUNCTIONS = {name: each for name in operations.__all__ if inspect.isfunction(each := getattr(operations, name))}
+
+
+def test_every_operation_is_a_command_and_a_method():
+    assert set(OPERATIONS) == set(FUNCTIONS)
+    for name, function in FUNCTIONS.items():
+        assert getattr(TextSpace, name) is function
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_list_of_commands_says_what_the_docstring_says(name):
+    assert OPERATIONS[name] == inspect.getdoc(FUNCTIONS[name]).partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_parameter_has_a_help_and_an_option_or_argument(name):
+    command = command_of(name)
+    assert set(parameters(FUNCTIONS[name])) <= {each.name for each in command.params}
+    assert all(each.help for each in command.params)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_optional_parameters_are_named(name):
+    """So that another may be put between them."""
+    for each in parameters(FUNCTIONS[name]).values():
+        assert each.default is each.empty or each.kind is each.KEYWORD_ONLY or each.name == "n"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_operation_streams(name):
+    assert inspect.signature(FUNCTIONS[name], eval_str=True).return_annotation.__origin__.__name__ == "Iterator"
+
+
+def test_plain_arguments_are_checked_and_taken_from_other_libraries():
+    @operation
+    def counted(n: PositiveInt, words: Iterable[str] = ()) -> int:
+        return n
+
+    assert counted("3") == 3
+    with pytest.raises(InputError, match="n is 0: input should be"):
+        counted(0)
+    with pytest.raises(InputError, match="n is 'a'"):
+        counted(n="a")
+
+
+@pytest.mark.parametrize(("annotation", "plain"), [(int, True), (PositiveInt, True), (Strategy, False), (list, False)])
+def test_plain_is_what_a_command_can_spell(annotation, plain):
+    assert is_plain(annotation) is plain
+
+
+def test_a_strategy_has_its_settings_and_no_others():
+    strategy = strategy_of("Beam", {"width": 7})
+    assert isinstance(strategy, Beam)
+    assert strategy.width == 7
+    with pytest.raises(InputError, match=r"Greedy has no width: take it with --strategy .*Beam"):
+        strategy_of("Greedy", {"width": 7})
+    with pytest.raises(InputError, match="no strategy 'Bean': take one of"):
+        strategy_of("Bean", {})
+
+
+@pytest.fixture
+def space() -> TextSpace:
+    tokenizer = Word().train(["a b c"])
+    return TextSpace(model(tokenizer.vocabulary_size).eval(), tokenizer, max_tokens=6)
+
+
+def test_bad_lines_are_refused_and_the_rest_done(space):
+    texts = ["a b", "", "c c c", "x y", "a " * 7, "b\0", "a", "\ud800"]
+    answers = list(space.reconstruct(texts))
+    refused = {each.line: each for each in answers if isinstance(each, Refused)}
+    assert list(refused) == [2, 4, 5, 6, 8]
+    assert [each for each in answers if isinstance(each, str)] == list(space.reconstruct(["a b", "c c c", "a"]))
+    assert str(refused[5]) == "line 5 has 7 tokens: shorten it to the model's 6"
+
+
+def test_lines_are_answered_a_chunk_at_a_time(space):
+    """Of a stream no more is read than a chunk, and lines are numbered from the first of all."""
+    read = []
+
+    def stream():
+        for text in ["a", "b c", "", "c", "b"]:
+            read.append(text)
+            yield text
+
+    reader = Reader(space.tokenizer, space.max_tokens)
+    answers = line_by_line(stream(), reader, lambda chosen, lines: zip(chosen.texts(), lines, strict=True), size=2)
+    assert next(answers) == ("a", 1)
+    assert read == ["a", "b c"]
+    assert list(answers) == [
+        ("b c", 2),
+        Refused(3, "is empty", "give a text of at least one token"),
+        ("c", 4),
+        ("b", 5),
+    ]
+
+
+def test_a_space_of_its_own_does_not_know_its_training_texts(space):
+    with pytest.raises(InputError, match="does not hold its training texts"):
+        _ = space.atlas
+
+
+def test_a_traversal_changes_one_dimension(space):
+    places = list(space.traverse("a b", dimension=1, steps=3, reach=2.0))
+    assert [place.value for place in places] == [-2.0, 0.0, 2.0]
+    with pytest.raises(InputError, match="dimension is 9: the last one is"):
+        space.traverse("a b", dimension=9)
+
+
+def test_the_analogy_of_a_text_to_itself_is_the_third(space):
+    assert list(space.analogy("a b", "a b", "c c")) == list(space.reconstruct(["c c"]))
