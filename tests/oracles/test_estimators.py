@@ -319,6 +319,7 @@ def test_two_phases_need_two_sequences_for_all_draws():
 def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound():
     from latentia.auxiliaries import DualCritic
     from latentia.evaluation import evaluate
+    from latentia.evaluation.table import rows_of_table
 
     vae = model().eval()
     batch = Batch.collate([[4, 5], [6, 6]])
@@ -331,6 +332,8 @@ def test_the_dual_estimate_is_reported_beside_the_exact_kl_and_called_no_bound()
     together = result["reconstruction"] + result["dual"]["estimate"]["value"]
     assert result["dual"]["negative_elbo"]["value"] == pytest.approx(together, abs=1e-4)
     assert result["dual"]["estimate"]["value"] != pytest.approx(result["kl"], abs=1e-3)
+    shown = {name: value for name, value, _ in rows_of_table(result)}
+    assert shown["reconstruction + dual estimate, no bound"] == f"{together:.3f}"
     vae.auxiliary = DualCritic(3, of_each=False, features=8)
     of_aggregate = evaluate(vae, lambda: [batch], words, 2, 0)["dual"]
     assert of_aggregate["of"] == "KL(q(z) || p(z))"

@@ -67,7 +67,7 @@ def _dual(dual: dict[str, Any]) -> list[Line]:
         "estimate": f"{dual.get('of')}, dual estimate",
         "negative_elbo": "reconstruction + dual estimate, no bound",
     }
-    return [_row(names[key], **dual[key]) for key in names if key in dual]
+    return [line(names[key], dual[key]) for key in names if key in dual]
 
 
 def _text(text: dict[str, Any]) -> list[Line]:

@@ -98,7 +98,7 @@ def verdicts(found: Sequence[Verdict]) -> Markup:
             element("strong", state),
             " ",
             sentence,
-            element("small", evidence),
+            element("small", *with_code(evidence)),
             class_=f"verdict {state.replace(' ', '-')}",
         )
         for state, sentence, evidence in found
