@@ -124,6 +124,7 @@ def test_a_change_that_does_not_fit_is_named(tmp_path):
         ("model.kind", "SequentialVAE", "SequentialTextVAE"),
         ("objective.weight.step", 3, "steps"),
         ("modle.latent_dim", 3, "model"),
+        ("hidden_dim", 3, "write the whole path, model.encoder.hidden_dim or model.decoder.hidden_dim"),
         ("training.epochs.count", 3, "plain value"),
         ("model.vocabulary_size", 3, "latent_dim"),
         ("training", 5, "settings of its own: batch_size, batching"),

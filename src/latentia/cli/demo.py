@@ -26,4 +26,4 @@ def demo(
     from latentia.recipes.demonstration import demonstrate
 
     folder = demonstrate(corpus, out, seed, results, remarks)
-    results.print(f"run folder: {folder}")
+    results.print(f"run folder: {folder}", markup=False)

@@ -61,9 +61,9 @@ def train(  # noqa: PLR0913 - the options of a command, and the context that kno
         sources = Sources(list(data or []), list(valid or []), Columns(text, label))
         ended = start_run(sources, chosen, folder, seed, remarks)
     if not ended:
-        remarks.print(f"interrupted and saved; continue with `latentia train --resume {folder}`")
+        remarks.print(f"interrupted and saved; continue with `latentia train --resume {folder}`", markup=False)
         raise typer.Exit(INTERRUPTED)
-    results.print(f"run folder: {folder}")
+    results.print(f"run folder: {folder}", markup=False)
 
 
 def _require_alone(context: typer.Context) -> None:

@@ -1,6 +1,6 @@
 """The whole of a recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from latentia.data import TokenizerKind
@@ -84,6 +84,7 @@ class Recipe:
         """
         settings = self.settings
         for path, value in assignments:
+            _require_whole_path(settings, path)
             settings = _replaced(settings, path.split("."), value, path)
         return Recipe(settings)
 
@@ -97,6 +98,21 @@ class _Whole:
 
 def _validated(settings: Settings) -> Settings:
     return validate(_Whole, settings, frozenset({"vocabulary_size"}))
+
+
+def _require_whole_path(settings: Settings, path: str) -> None:
+    """Refuse the end of a path in place of the path, naming those that end so."""
+    whole = [each for each in _paths(settings) if each.endswith(f".{path}")]
+    if whole and path.partition(".")[0] not in settings:
+        raise RecipeError(f"unknown key {path}", f"write the whole path, {' or '.join(whole)}")
+
+
+def _paths(node: Settings) -> Iterator[str]:
+    """Yield the path of every value in a tree."""
+    for key, value in node.items():
+        yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{below}" for below in _paths(value))
 
 
 def _replaced(node: Any, keys: list[str], value: object, path: str) -> Settings:  # noqa: ANN401 - a node or a value
