@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from latentia.models import TextModel
 from latentia.records import Batch
 from latentia.shapes import BOS, PAD, UNK
+
+ROWS = 512
+"""Of the product that the ceiling is taken of."""
 
 
 class PlainTextVAE(nn.Module):
@@ -75,3 +80,31 @@ class PlainTextVAE(nn.Module):
             log_posterior = -0.5 * (noise.pow(2) + log_variance + math.log(2 * math.pi)).sum(dim=1)
             log_weights.append(self.score(codes, batch, transposed=transposed) + log_prior - log_posterior)
         return math.log(samples) - torch.logsumexp(torch.cat(log_weights), dim=0)
+
+
+def plain_of(model: TextModel) -> PlainTextVAE:
+    """The plain model with the weights of the run."""
+    weights, decoder = model.state_dict(), model.decoder
+    vocabulary, embedding = decoder.embedding.weight.shape
+    plain = PlainTextVAE(vocabulary, embedding, decoder.recurrence.hidden_size, model.latent_dim).eval()
+    # Layer for layer the two models have the same order and shapes; only the names differ.
+    plain.load_state_dict(dict(zip(plain.state_dict(), weights.values(), strict=True)))
+    return plain
+
+
+@torch.no_grad()
+def ceiling_of(model: TextModel) -> float:
+    """The fastest product of the shape of the projection, in GFLOP/s."""
+    weight, seconds = model.decoder.vocabulary.weight, []
+    states, product = torch.randn(ROWS, weight.shape[1]), torch.empty(ROWS, weight.shape[0])
+    for _ in range(20):
+        begin = time.perf_counter()
+        torch.mm(states, weight.T, out=product)
+        seconds.append(time.perf_counter() - begin)
+    return 2.0 * product.numel() * weight.shape[1] / min(seconds) / 1e9
+
+
+def flops_a_token(model: TextModel) -> float:
+    """Multiply-adds of the decoder's LSTM as it is written and of the projection, twice each."""
+    weights = (*model.decoder.recurrence.all_weights[0][:2], model.decoder.vocabulary.weight)
+    return 2.0 * sum(weight.numel() for weight in weights)

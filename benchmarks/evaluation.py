@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from baseline import PlainTextVAE
+from baseline import PlainTextVAE, ceiling_of, flops_a_token, plain_of
 
 from latentia.data import Columns, Selection, build_corpus, read_texts
 from latentia.evaluation import importance_weighted_likelihood
@@ -33,7 +33,7 @@ from latentia.models import TextModel
 from latentia.recipes.runs import open_run
 from latentia.records import Batch
 
-ROWS, EVERY, SAMPLES_OF_PEAK = 512, 20, 20
+EVERY, SAMPLES_OF_PEAK = 20, 20
 WIDEST_DIFFERENCE = 1e-4
 
 
@@ -58,16 +58,16 @@ def _figures(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     peaks = {times: _peak_of_child(arguments, times) for times in (1, 4)}
     model, chosen = _opened(arguments, 1, folder)
     sentences = [chosen.corpus.batch(row) for row in np.split(chosen.rows, len(chosen))]
-    ceilings = [_ceiling(model)]
+    ceilings = [ceiling_of(model)]
     figures = {
         "threads": torch.get_num_threads(),
         "peak_memory_gb": peaks,
         "samples": arguments.samples,
-        **_compare(model, _plain(model), sentences, arguments.samples),
+        **_compare(model, plain_of(model), sentences, arguments.samples),
         **_two_phase(model, chosen, arguments.samples),
-        "ceiling_gflops": max(*ceilings, _ceiling(model)),
+        "ceiling_gflops": max(*ceilings, ceiling_of(model)),
     }
-    return figures | {"ceiling_microseconds": _flops_a_token(model) / figures["ceiling_gflops"] / 1e3}
+    return figures | {"ceiling_microseconds": flops_a_token(model) / figures["ceiling_gflops"] / 1e3}
 
 
 def _arguments() -> argparse.Namespace:
@@ -91,16 +91,6 @@ def _opened(arguments: argparse.Namespace, times: int, folder: Path) -> tuple[Te
     sources = [str(folder / "sentences.txt")]
     corpus, _ = build_corpus(sources, Columns(), tokenizer, folder / "corpus.arrow", max_tokens)
     return model, Selection.all_of(corpus)
-
-
-def _plain(model: TextModel) -> PlainTextVAE:
-    """The plain model with the weights of the run."""
-    weights, decoder = model.state_dict(), model.decoder
-    vocabulary, embedding = decoder.embedding.weight.shape
-    plain = PlainTextVAE(vocabulary, embedding, decoder.recurrence.hidden_size, model.latent_dim).eval()
-    # Layer for layer the two models have the same order and shapes; only the names differ.
-    plain.load_state_dict(dict(zip(plain.state_dict(), weights.values(), strict=True)))
-    return plain
 
 
 def _compare(model: TextModel, plain: PlainTextVAE, sentences: Sequence[Batch], samples: int) -> dict[str, object]:
@@ -157,24 +147,6 @@ def _peak(arguments: argparse.Namespace, folder: Path) -> float:
     model, chosen = _opened(arguments, arguments.peak, folder)
     importance_weighted_likelihood(model, chosen.batches(64), SAMPLES_OF_PEAK)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-@torch.no_grad()
-def _ceiling(model: TextModel) -> float:
-    """The fastest product of the shape of the projection, in GFLOP/s."""
-    weight, seconds = model.decoder.vocabulary.weight, []
-    states, product = torch.randn(ROWS, weight.shape[1]), torch.empty(ROWS, weight.shape[0])
-    for _ in range(20):
-        begin = time.perf_counter()
-        torch.mm(states, weight.T, out=product)
-        seconds.append(time.perf_counter() - begin)
-    return 2.0 * product.numel() * weight.shape[1] / min(seconds) / 1e9
-
-
-def _flops_a_token(model: TextModel) -> float:
-    """Multiply-adds of the decoder's LSTM as it is written and of the projection, twice each."""
-    weights = (*model.decoder.recurrence.all_weights[0][:2], model.decoder.vocabulary.weight)
-    return 2.0 * sum(weight.numel() for weight in weights)
 
 
 def _show(figures: dict[str, object]) -> None:

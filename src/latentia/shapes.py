@@ -11,6 +11,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SILENT = (PAD, BOS)
+"""Tokens that are read and never written."""
+
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
 PositiveInt = Annotated[int, Ge(1)]

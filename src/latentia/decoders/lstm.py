@@ -7,10 +7,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from latentia.decoders.base import Decoder
+from latentia.distributions.token_sequence import Candidates
 from latentia.errors import InputError
 from latentia.nn import SequenceDropout, Vocabulary, run_over_shared_inputs
 from latentia.records import Batch
-from latentia.shapes import BOS, UNK, PositiveInt
+from latentia.shapes import BOS, SILENT, UNK, PositiveInt
 
 
 class LSTMDecoder(Decoder):
@@ -88,13 +89,27 @@ class LSTMDecoder(Decoder):
         Raises:
             InputError: If codes of one a step have come to their end.
         """
+        features, state = self._read(state, tokens)
+        log_probabilities: Tensor = self.vocabulary(features)
+        return log_probabilities, state
+
+    def propose(
+        self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"], count: int, *, normalised: bool
+    ) -> tuple[Candidates, tuple[Tensor, ...]]:
+        """Read one token a row; return the best of the next that may be written, and the state."""
+        features, state = self._read(state, tokens)
+        return self.vocabulary.most_probable(features, count, SILENT, normalised=normalised), state
+
+    def _read(
+        self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"]
+    ) -> tuple[Float[Tensor, "N E"], tuple[Tensor, ...]]:
+        """Read one token a row; return what the vocabulary reads, and the state."""
         latent, hidden, cell = state
         code = _now(latent)[:, None]
         inputs = torch.cat([self.embedding(self._readable(tokens))[:, None], code], dim=-1)
         output, (hidden, cell) = self.recurrence(inputs, (hidden[None].contiguous(), cell[None].contiguous()))
-        log_probabilities: Tensor = self.vocabulary(self._output(output, code)[:, 0])
         to_come = latent if latent.ndim == 2 else latent[:, 1:]
-        return log_probabilities, (to_come, hidden[0], cell[0])
+        return self._output(output, code)[:, 0], (to_come, hidden[0], cell[0])
 
     def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
         return tokens.where(tokens == BOS, UNK) if self.inputless else tokens

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from latentia.records import Batch
-from latentia.shapes import BOS
+from latentia.shapes import BOS, SILENT
 
 DecodingState = tuple[Tensor, ...]
+Candidates = tuple[Float[Tensor, "N count"], Int[Tensor, "N count"]]
+"""Scores of tokens, and the tokens, the best first."""
 
 
 @runtime_checkable
@@ -29,6 +31,17 @@ class AutoregressiveNetwork(Protocol):
 
     def advance(self, state: DecodingState, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], DecodingState]:
         """Log-probabilities of the next token after reading one more, and the state after it."""
+        ...
+
+
+@runtime_checkable
+class ProposingNetwork(Protocol):
+    """A network that finds the best tokens faster than from the log-probabilities of all."""
+
+    def propose(
+        self, state: DecodingState, tokens: Int[Tensor, " N"], count: int, *, normalised: bool
+    ) -> tuple[Candidates, DecodingState]:
+        """The best tokens after reading one more, PAD and BOS never among them, and the state after it."""
         ...
 
 
@@ -71,3 +84,28 @@ class TokenSequence(Distribution):
     def step(self, state: DecodingState, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], DecodingState]:
         """Read one more token a row."""
         return self.network.advance(state, tokens)
+
+    def propose(
+        self, state: DecodingState, tokens: Int[Tensor, " N"], count: int, *, normalised: bool = True
+    ) -> tuple[Candidates, DecodingState]:
+        """Read one more token a row; return the ``count`` best of the next that may be written, and the state.
+
+        They come with their log-probabilities, renormalised over what may be written; or, for speed, with scores that
+        have the same order.
+        """
+        if isinstance(self.network, ProposingNetwork):
+            return self.network.propose(state, tokens, count, normalised=normalised)
+        log_probability, state = self.step(state, tokens)
+        return best_of(speakable(log_probability), count), state
+
+
+def speakable(log_probability: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
+    """PAD and BOS are no tokens of the language; their small probability goes to the others."""
+    silent = torch.tensor(SILENT, device=log_probability.device)
+    return torch.log_softmax(log_probability.index_fill(1, silent, -torch.inf), dim=-1)
+
+
+def best_of(log_probability: Float[Tensor, "N V"], count: int) -> Candidates:
+    """Return the best tokens of each row, as many as there are at most."""
+    values, tokens = log_probability.topk(min(count, log_probability.shape[1]), dim=1)
+    return values, tokens

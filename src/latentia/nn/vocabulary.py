@@ -1,10 +1,14 @@
 """The projection onto the vocabulary, fused with its cross-entropy."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from latentia.distributions.token_sequence import Candidates
+from latentia.nn.candidates import most_probable
 from latentia.shapes import PositiveInt
 
 LOGITS_AT_A_TIME = 5 * 2**20
@@ -31,6 +35,17 @@ class Vocabulary(nn.Module):
     def forward(self, states: Float[Tensor, "N E"]) -> Float[Tensor, "N V"]:
         """Log-probabilities of all tokens, in float32."""
         return torch.log_softmax(nn.functional.linear(states, self.weight, self.bias).float(), dim=-1)
+
+    def most_probable(
+        self, states: Float[Tensor, "N E"], count: int, silent: Sequence[int] = (), *, normalised: bool = True
+    ) -> Candidates:
+        """The best tokens a row with their log-probabilities, renormalised over all that are not silent.
+
+        Unless ``normalised``, with scores that have the same order, which are faster.
+        """
+        bias = self.bias.detach().clone()
+        bias[list(silent)] = -torch.inf
+        return most_probable(states, self.weight, bias, count, normalised=normalised)
 
     def log_prob(self, states: Float[Tensor, "N E"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
         """Log-probability of one token a row, in nats; the logits are made in blocks and dropped."""
