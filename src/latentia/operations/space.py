@@ -71,6 +71,11 @@ class Space:
         kind = type(self).__name__
         return f"{kind}(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
 
+    @property
+    def knows_training(self) -> bool:
+        """Whether what the model was trained on is at hand."""
+        return self._training is not _no_training
+
     @cached_property
     def training(self) -> Selection:
         """What the model was trained on.
