@@ -14,7 +14,7 @@ from latentia.errors import InputError
 from latentia.functional.resampling import paired_interval
 from latentia.operations import Augmented, Conditions, Gain, Refused, TextSpace, Written, augmentation_gain
 from latentia.operations.augmentation_gain import NOTHING, filled, gains_on, mixed, split
-from latentia.operations.examples import Judges, examples_of, token_counts
+from latentia.operations.examples import Judges, classifier, examples_of, token_counts
 from latentia.operations.novelty import DRAWS, Plan, known_texts, new_texts
 from latentia.operations.perturbation import easy_edits, token_dropout
 from tests.laws.tables import model, sequential_model
@@ -50,7 +50,8 @@ def examples(space: TextSpace, count: int):
 @pytest.mark.parametrize("method", ["neighbours", "interpolation"])
 def test_at_strength_0_there_are_reconstructions_alone(space, method):
     data = labelled(12)
-    of_text = dict(zip([text for text, _ in data], space.reconstruct([text for text, _ in data], strategy=Greedy())))
+    texts = [text for text, _ in data]
+    of_text = dict(zip(texts, space.reconstruct(texts, strategy=Greedy()), strict=True))
     made = list(space.augment(data, method=method, strength=0, threshold=0, strategy=Greedy()))
     assert made
     assert all(each.text == of_text[data[each.source - 1][0]] for each in made)
@@ -86,21 +87,18 @@ def test_a_class_covers_its_correlations(space):
     torch.testing.assert_close(torch.cov(drawn.T), expected, atol=0.02, rtol=0.05)
 
 
-def test_a_filter_of_0_keeps_what_none_would_and_a_higher_one_keeps_fewer(space):
-    data = labelled(40)
-    everything = list(space.augment(data, threshold=0, seed=3))
-    judged = list(space.augment(data, threshold=0.6, seed=3))
-    fates = known_texts(space.tokenizer, [text for text, _ in data])
-    unjudged = list(new_texts(space, examples(space, 40), replace(PLAN, seed=3, strategy=space_default()), fates))
-    assert everything == unjudged
-    assert judged == [each for each in everything if each.probability > 0.6]
-    assert 0 < len(judged) < len(everything)
-
-
-def space_default():
-    from latentia.operations.augment import SEARCHED
-
-    return SEARCHED
+@pytest.mark.parametrize("threshold", [0.0, 0.6])
+def test_a_filter_keeps_what_is_likelier_than_it_and_one_of_0_everything(space, threshold, monkeypatch):
+    """Also what is held to be impossible."""
+    few = examples(space, 40)
+    fates = known_texts(space.tokenizer, few.texts)
+    if threshold == 0:
+        monkeypatch.setattr(Judges, "probabilities", lambda self, texts, *_, own: np.zeros(len(texts)))
+    kept = list(new_texts(space, few, replace(PLAN, threshold=threshold), fates))
+    left_out = fates.counts["judged to be of another class"]
+    assert all(each.probability > threshold for each in kept) or threshold == 0
+    assert left_out == 0 if threshold == 0 else 0 < left_out < 40
+    assert len(kept) + fates.counts["nothing new"] + fates.counts["empty"] + left_out == 40
 
 
 def test_no_text_comes_back_or_comes_twice(space):
@@ -168,7 +166,7 @@ def test_a_class_alone_is_not_judged(space):
 def test_oversampling_is_duplicated_rows(space):
     few = examples(space, 6)
     texts, labels = filled(NOTHING, few, 2)
-    assert sorted(zip(texts, labels)) == sorted([*zip(few.texts, few.labels)] * 2)
+    assert sorted(zip(texts, labels, strict=True)) == sorted([*zip(few.texts, few.labels, strict=True)] * 2)
 
 
 def test_methods_train_on_as_many_rows_of_each_class(space):
@@ -178,12 +176,18 @@ def test_methods_train_on_as_many_rows_of_each_class(space):
     assert np.bincount(labels).tolist() == [15, 15]
 
 
-def test_mixtures_within_one_code_change_nothing(space):
-    """Mixed with themselves, codes are oversampled."""
-    few = examples(space, 2)
-    far = few.at(np.array([0, 1] * 10))
-    fitted = mixed(far, 1, np.random.default_rng(0))
-    assert fitted.predict(few.posteriors.centre.numpy()).tolist() == few.labels.tolist()
+def test_a_mixture_with_a_share_of_1_is_a_repetition(space):
+    class Whole(np.random.Generator):
+        def permutation(self, rows: np.ndarray) -> np.ndarray:
+            return np.roll(rows, 3)
+
+        def beta(self, a: float, b: float, size: int) -> np.ndarray:
+            return np.ones(size)
+
+    few = examples(space, 10)
+    codes = few.posteriors.centre.numpy()
+    again = classifier().fit(np.tile(codes, (3, 1)), np.tile(few.labels, 3))
+    np.testing.assert_allclose(mixed(few, 2, Whole(np.random.PCG64())).coef_, again.coef_, rtol=1e-3)
 
 
 def test_the_test_part_shares_no_text_with_the_pool(space):
@@ -208,7 +212,9 @@ def test_a_measurement_has_every_method_at_every_size(measured):
     assert "is not at hand" in str(conditions)
     gains = [row for row in rows if isinstance(row, Gain)]
     methods = ["none", "oversample", "token dropout", "edits (EDA)", "neighbours"]
-    expected = [(features, method) for features in ("tokens", "codes") for method in methods] + [("codes", "mixup of codes")]
+    expected = [(features, method) for features in ("tokens", "codes") for method in methods] + [
+        ("codes", "mixup of codes")
+    ]
     assert [(row.size, row.features, row.method) for row in gains] == [(n, *each) for n in (5, 10) for each in expected]
     assert all(row.low <= row.gain <= row.high for row in gains)
     assert {(row.gain, row.low, row.high) for row in gains if row.method == "none"} == {(0.0, 0.0, 0.0)}
@@ -270,5 +276,3 @@ def test_an_interval_covers_as_often_as_it_says():
         low, high = paired_interval(differences.double(), resamples=300)
         held += low <= 0.3 <= high
     assert 0.85 <= held / 200 <= 0.99
-
-

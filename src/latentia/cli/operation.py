@@ -30,7 +30,7 @@ from latentia.operations.lines import Remarked
 from latentia.operations.operation import is_plain, parameters
 from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
-from latentia.recipes.runs import load, sources_of
+from latentia.recipes.runs import columns_of, load
 
 TEXTS = Iterable[str]
 LABELLED = Iterable[tuple[str, str]]
@@ -136,7 +136,7 @@ def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
-    return given or read_texts(files, Columns(sources_of(run).columns.text))
+    return given or read_texts(files, Columns(columns_of(run).text))
 
 
 def _labelled(files: list[str], columns: Columns, run: Path) -> Iterator[tuple[str, str]]:
@@ -145,7 +145,7 @@ def _labelled(files: list[str], columns: Columns, run: Path) -> Iterator[tuple[s
     Raises:
         InputError: If neither the command nor the run names a column of labels.
     """
-    own = sources_of(run).columns
+    own = columns_of(run)
     columns = Columns(columns.text or own.text, columns.label or own.label)
     if not columns.label:
         raise InputError("there is no label", "name the column that holds it with --label COLUMN")

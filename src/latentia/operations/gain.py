@@ -33,7 +33,7 @@ class Conditions:
         method = f"mean of {self.seeds} nested subsets; gain over {NONE} with its paired 95% bootstrap interval"
         rows = f"every method but {NONE} trains on {self.copies + 1} rows a text; numbers are percent"
         beware = [f"beware: {self._beware()}"] if self.known else []
-        columns = f"{'a class':>7}  {'features':8}  {'method':14}  {'accuracy':>8}   {'gain':>5}   interval"
+        columns = f"{'a class':>7}  {'features':8}  {'method':14}  {'accuracy':>8}   {'gain':>6}   interval"
         return "\n".join([test, method, rows, *beware, "", columns])
 
     def _beware(self) -> str:
@@ -69,7 +69,7 @@ class Gain:
         row = f"{self.size:7d}  {self.features:8}  {self.method:14}  {100 * self.accuracy:8.2f}"
         if self.method == NONE:
             return row
-        return f"{row}  {100 * self.gain:+5.2f}   [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
+        return f"{row}  {100 * self.gain:+6.2f}   [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
 
 
 @dataclass(frozen=True)
