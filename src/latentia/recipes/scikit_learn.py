@@ -86,7 +86,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         recipe = "default" if is_pretrained(Path(folder)) else str(Path(folder) / "recipe.yaml")
         return _fitted(cls(recipe, unreadable=unreadable), load(folder))
 
-    def fit(self, X: Iterable[str], y: object = None) -> LatentTransformer:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Iterable[str], y: object = None) -> LatentTransformer:
         """Train a model on texts; a share of them is held out to choose its best weights.
 
         Args:
@@ -109,7 +109,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             space = load(folder)
         return _fitted(self, TextSpace(space.model, space.tokenizer, space.max_tokens, record=space.record))
 
-    def transform(self, X: Iterable[str]) -> Floats:  # noqa: N803
+    def transform(self, X: Iterable[str]) -> Floats:
         """Return the centre of each text's posterior, ``[N, D]``.
 
         Raises:
@@ -125,7 +125,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows: Floats = torch.stack([missing if isinstance(each, Refused) else each for each in answers]).numpy()
         return rows
 
-    def inverse_transform(self, X: ArrayLike) -> NDArray[np.object_]:  # noqa: N803
+    def inverse_transform(self, X: ArrayLike) -> NDArray[np.object_]:
         """Return the text of each code, written greedily.
 
         Raises:
