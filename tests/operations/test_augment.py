@@ -60,7 +60,7 @@ def test_at_strength_0_there_are_reconstructions_alone(space, method):
 @pytest.mark.parametrize("method", DRAWS)
 def test_draws_have_the_moments_that_they_should(space, method):
     few = examples(space, 6)
-    rows, own = np.repeat(1, 40_000), few.posteriors
+    rows, own = np.repeat(1, 20_000), few.posteriors
     members = few.members()[few.labels[1]]
     drawn = DRAWS[method](few, rows, 0.5).double()
     centres, spread = own.centre.double(), own.stddev.double()
@@ -81,7 +81,7 @@ def test_a_class_covers_its_correlations(space):
     """A covariance of single dimensions would draw codes where the class has none."""
     few = examples(space, 40)
     members = few.members()[0]
-    drawn = DRAWS["prior"](few, np.repeat(members[0], 40_000), 1.0).double()
+    drawn = DRAWS["prior"](few, np.repeat(members[0], 20_000), 1.0).double()
     own = few.at(members).posteriors
     expected = torch.cov(own.centre.T.double(), correction=0) + torch.diag(own.variance.double().mean(dim=0))
     torch.testing.assert_close(torch.cov(drawn.T), expected, atol=0.02, rtol=0.05)
