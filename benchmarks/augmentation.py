@@ -3,7 +3,7 @@
 usage: python benchmarks/augmentation.py --run RUN --data DIR [--text COLUMN] [--label COLUMN] [--methods A,B]
        [--sizes 10,50,100] [--lines N] [--copies N] [--threshold P] [--strength A]
 
-DIR holds train.tsv and test.tsv (or .jsonl, .csv, .parquet). Subsets are drawn from the first lines of the one, everything
+DIR holds train.tsv and test.tsv (or .jsonl, .csv, .parquet). Subsets are drawn from the first lines of the one, all
 is tested on the first lines of the other, and a test text that is among the former is taken out of them. The baselines
 are those of `latentia augment --evaluate`. The run may have been trained on the text of train, which is how a space
 trained without labels is used where labels are few; a warning is printed if it knows test texts.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from latentia.data import Word
+from latentia.cli import operation
+from latentia.cli.operation import command_of
+from latentia.data import Columns, Word
 from latentia.decoding import Ancestral, Greedy
 from latentia.errors import InputError
 from latentia.functional.resampling import paired_interval
@@ -276,3 +279,32 @@ def test_an_interval_covers_as_often_as_it_says():
         low, high = paired_interval(differences.double(), resamples=300)
         held += low <= 0.3 <= high
     assert 0.85 <= held / 200 <= 0.99
+
+
+@pytest.fixture
+def command(space, monkeypatch):
+    """The command, in this process and on this space."""
+    monkeypatch.setattr(operation, "load", lambda _: space)
+    monkeypatch.setattr(operation, "columns_of", lambda _: Columns("text", ""))
+    return lambda *given: command_of("augment").main([str(each) for each in ("run", *given)], standalone_mode=False)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "data.tsv"
+    path.write_text("\n".join(["class\tsentence", *(f"{label}\t{text}" for text, label in labelled(12))]))
+    return path
+
+
+def test_the_command_reads_texts_and_labels_from_columns(command, file, capsys):
+    command(file, "--text", "sentence", "--label", "class", "--threshold", 0, "--strategy", "Greedy", "--json")
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert rows
+    assert {row["label"] for row in rows} <= {"odd", "even"}
+    assert "texts given" in err
+
+
+def test_the_command_asks_for_labels(command, file):
+    with pytest.raises(InputError, match="there is no label: name the column that holds it with --label"):
+        command(file, "--text", "sentence")
