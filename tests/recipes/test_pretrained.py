@@ -15,6 +15,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 import latentia
+from latentia.cli.export import export
 from latentia.data import Columns, Word
 from latentia.errors import InputError, RecipeError, RunError
 from latentia.operations import TextSpace
@@ -261,3 +262,12 @@ def test_exported_codes_are_decoded_by_the_same_text(exported):
     space = latentia.load(exported)
     codes = space.encode(TEXTS[:3])
     assert space.decode(np.asarray(codes)) == space.decode(codes)
+
+
+def test_the_command_exports(run, tmp_path, capsys):
+    export(run, tmp_path / "out", language="de")
+    assert capsys.readouterr().out == f"folder: {tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "README.md").read_text().startswith("---\nlanguage: de\nlibrary_name: latentia\n")
+    with pytest.raises(RunError, match="already"):
+        export(run, tmp_path / "out")
+    export(run, tmp_path / "out", overwrite=True)
