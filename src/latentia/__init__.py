@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from latentia.operations import TextSpace
+    from latentia.recipes.pretrained import from_pretrained
     from latentia.recipes.runs import load
+    from latentia.recipes.scikit_learn import LatentTransformer
 
 __version__ = "0.1.0"
-__all__ = ["TextSpace", "__version__", "load"]
+__all__ = ["LatentTransformer", "TextSpace", "__version__", "from_pretrained", "load"]
 
-_HOMES = {"TextSpace": "latentia.operations", "load": "latentia.recipes.runs"}
+_HOMES = {
+    "LatentTransformer": "latentia.recipes.scikit_learn",
+    "TextSpace": "latentia.operations",
+    "from_pretrained": "latentia.recipes.pretrained",
+    "load": "latentia.recipes.runs",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,7 @@ from latentia.cli.compare import compare
 from latentia.cli.demo import demo
 from latentia.cli.diagnose import diagnose
 from latentia.cli.evaluate import evaluate
+from latentia.cli.export import export
 from latentia.cli.group import Group
 from latentia.cli.recipes import recipes
 from latentia.cli.report import plot, report
@@ -39,5 +40,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, diagnose, compare, report, plot, recipes, demo):
+for command in (train, evaluate, diagnose, compare, report, plot, export, recipes, demo):
     app.command()(command)

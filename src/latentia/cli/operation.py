@@ -21,18 +21,23 @@ from typer.core import TyperCommand
 from latentia import operations
 from latentia.cli.console import remarks, results
 from latentia.cli.options import Run
-from latentia.data import Columns, read_texts
+from latentia.data import Columns, ReadReport, read_texts
+from latentia.data.reading import read_records
 from latentia.decoding import Strategy
 from latentia.errors import InputError
 from latentia.operations import Refused
+from latentia.operations.lines import Remarked
 from latentia.operations.operation import is_plain, parameters
 from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
-from latentia.recipes.runs import load, sources_of
+from latentia.recipes.runs import columns_of, load
 
 TEXTS = Iterable[str]
+LABELLED = Iterable[tuple[str, str]]
 
 REFUSALS_SHOWN = 20
+
+FILES = "files (.txt .jsonl .csv .tsv .parquet, also .gz) or hf:NAME"
 
 NOT_GIVEN = None
 """What typer passes for an option that was not given."""
@@ -72,12 +77,25 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
         argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
         files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
         return [_parameter(name, Annotated[list[str], argument], default=[]), files]
+    if annotation == LABELLED:
+        return [_files(name, text), *_columns()]
     if not is_plain(annotation):
         raise TypeError(f"{name}: {annotation} has no spelling on the command line")
     if parameter.default is inspect.Parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
         argument = typer.Argument(metavar=name.upper(), help=text)
         return [_parameter(name, Annotated[_spelled(annotation), argument])]
     return [_option(name, _spelled(annotation), parameter.default, text)]
+
+
+def _files(name: str, text: str) -> inspect.Parameter:
+    argument = typer.Argument(metavar="DATA...", help=f"{text.rstrip('.')}: {FILES}.")
+    return _parameter(name, Annotated[list[str], argument])
+
+
+def _columns() -> list[inspect.Parameter]:
+    """Options that name the columns of labelled data."""
+    text = _option("text", str, "", "Column of DATA that holds the text; the run's own without it.")
+    return [text, _option("label", str, "", "Column of DATA that holds the label; the run's own without it.")]
 
 
 def _of_strategies() -> list[inspect.Parameter]:
@@ -103,6 +121,8 @@ def _value(parameter: inspect.Parameter, given: Mapping[str, Any], run: Path) ->
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
     if parameter.annotation == TEXTS:
         return _texts(value, given["data"], run)
+    if parameter.annotation == LABELLED:
+        return _labelled(value, Columns(given["text"], given["label"]), run)
     return value
 
 
@@ -116,7 +136,20 @@ def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
-    return given or read_texts(files, Columns(sources_of(run).columns.text))
+    return given or read_texts(files, Columns(columns_of(run).text))
+
+
+def _labelled(files: list[str], columns: Columns, run: Path) -> Iterator[tuple[str, str]]:
+    """Return the texts of files and their labels.
+
+    Raises:
+        InputError: If neither the command nor the run names a column of labels.
+    """
+    own = columns_of(run)
+    columns = Columns(columns.text or own.text, columns.label or own.label)
+    if not columns.label:
+        raise InputError("there is no label", "name the column that holds it with --label COLUMN")
+    return ((each.text, each.label) for each in read_records(files, columns, ReadReport()))
 
 
 def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
@@ -149,6 +182,8 @@ def _print(answers: Iterator[object], as_json: bool) -> None:
             refused.append(answer)
         else:
             results.print(_as_json(answer) if as_json else str(answer), markup=False)
+    for remark in answers.remarks() if isinstance(answers, Remarked) else ():
+        remarks.print(remark, markup=False)
     if total == len(refused) == 1:
         raise refused[0].as_error()
     for each in refused[:REFUSALS_SHOWN]:

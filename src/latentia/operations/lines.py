@@ -68,6 +68,23 @@ class Reader:
         return ()
 
 
+class Remarked(Iterator[T]):
+    """Answers with something to say about them once the last is given.
+
+    Args:
+        answers: What is given.
+        remarks: Returns what there is to say.
+    """
+
+    def __init__(self, answers: Iterator[T], remarks: Callable[[], Sequence[str]]) -> None:
+        """Keep both."""
+        self._answers, self.remarks = answers, remarks
+
+    def __next__(self) -> T:
+        """Give the next answer."""
+        return next(self._answers)
+
+
 Answer = Callable[[Selection, list[int]], Iterable[T]]
 """Answers usable texts, one for one and in order, given their line numbers."""
 

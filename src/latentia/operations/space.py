@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -41,6 +41,26 @@ class Atlas:
     posteriors: CodeDistribution
 
 
+@dataclass(frozen=True)
+class Record:
+    """What is known of a model beside its weights, as plain values.
+
+    Attributes:
+        recipe: The settings that it is built from; none if it was built by hand.
+        evaluation: What was measured of it.
+        datasets: Names of public data sets that it was trained on.
+        others: What another version has noted in its folder.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+
+UNRECORDED = Record()
+
+
 class Space:
     """A model and its tokenizer.
 
@@ -52,6 +72,7 @@ class Space:
         tokenizer: Its tokenizer.
         max_tokens: Longest text that is read or written, in tokens.
         training: Returns what the model was trained on, for operations that look there.
+        record: What else is known of the model, for the folders that it is saved to.
     """
 
     def __init__(
@@ -60,16 +81,22 @@ class Space:
         tokenizer: Tokenizer,
         max_tokens: int,
         training: Callable[[], Selection] = _no_training,
+        record: Record = UNRECORDED,
     ) -> None:
         """Keep the parts."""
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
         self.steps = max_tokens + 1  # EOS is a token too
-        self._training = training
+        self._training, self.record = training, record
 
     def __repr__(self) -> str:
         """Name the sizes."""
         kind = type(self).__name__
         return f"{kind}(latent_dim={self.model.latent_dim}, vocabulary_size={self.tokenizer.vocabulary_size})"
+
+    @property
+    def knows_training(self) -> bool:
+        """Whether what the model was trained on is at hand."""
+        return self._training is not _no_training
 
     @cached_property
     def training(self) -> Selection:

@@ -20,12 +20,15 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, build_corpus, read_texts
+from latentia.data.sources import HUB_PREFIX
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
+from latentia.operations.space import Record
 from latentia.recipes.library import load_recipe
+from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress, load_tensors, read_tensors, write_atomically
@@ -101,14 +104,24 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
 
 
 def load(folder: str | Path) -> TextSpace:
-    """Open a run as a space to sample, reconstruct and interpolate in.
+    """Open a run, or a folder that ``latentia export`` wrote, as a space to sample, reconstruct and interpolate in.
 
     >>> import latentia
     >>> space = latentia.load("runs/default-1")  # doctest: +SKIP
     >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
     """
-    model, tokenizer, recipe = open_run(Path(folder))
-    return TextSpace(model, tokenizer, recipe.data().max_tokens, lambda: Selection(*training_rows(Path(folder))))
+    folder = Path(folder)
+    if is_pretrained(folder):
+        return open_pretrained(folder)
+    model, tokenizer, recipe = open_run(folder)
+    record = Record(recipe.settings, _evaluation_of(folder), _public(sources_of(folder)))
+    training = partial(_training_of, folder)
+    return TextSpace(model, tokenizer, recipe.data().max_tokens, training, record)
+
+
+def columns_of(folder: Path) -> Columns:
+    """Return the columns that a run was trained on; of a folder without that record those of everyone."""
+    return Columns() if is_pretrained(folder) else sources_of(folder).columns
 
 
 def sources_of(folder: Path) -> Sources:
@@ -231,6 +244,21 @@ def _ending(progress: Progress, total: int) -> str:
     early = f" of {total:,}: no better for {progress.waited} validations" if progress.step < total else ""
     kept = f"the best, of step {progress.best_step:,}" if progress.best_step else "the last"
     return f"ended after step {progress.step:,}{early}; the weights kept are {kept}"
+
+
+def _training_of(folder: Path) -> Selection:
+    return Selection(*training_rows(folder))
+
+
+def _evaluation_of(folder: Path) -> dict[str, Any]:
+    """Return what was measured of a run, if anything."""
+    path = folder / "evaluation.json"
+    return _record(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _public(sources: Sources) -> tuple[str, ...]:
+    """Name the data sets of the Hub; files are nobody else's."""
+    return tuple(name.removeprefix(HUB_PREFIX) for name in sources.train if name.startswith(HUB_PREFIX))
 
 
 def _corpora_of(folder: Path) -> _Corpora:

@@ -1,0 +1,103 @@
+"""What is said of an augmentation: the conditions of the measurement, a gain a row, and what was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NONE, OVERSAMPLE, MIXUP = "none", "oversample", "mixup of codes"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the numbers that follow were measured on.
+
+    Attributes:
+        tested: Test texts, the same for all, split off before anything was written.
+        classes: Labels there are.
+        sizes: Texts a class in the nested subsets.
+        seeds: Draws of the subsets.
+        copies: New texts for each text of a subset; all methods but none train on as many rows.
+        known: Test texts that the generator was trained on; -1 if its training texts are not at hand.
+    """
+
+    tested: int
+    classes: int
+    sizes: tuple[int, ...]
+    seeds: int
+    copies: int
+    known: int
+
+    def __str__(self) -> str:
+        """Say it in sentences, above the columns of what follows."""
+        test = f"accuracy of logistic regressions on {self.tested:,} test texts of {self.classes} classes"
+        method = f"mean of {self.seeds} nested subsets; gain over {NONE} with its paired 95% bootstrap interval"
+        rows = f"every method but {NONE} trains on {self.copies + 1} rows a text; numbers are percent"
+        beware = [f"beware: {self._beware()}"] if self.known else []
+        columns = f"{'a class':>7}  {'features':8}  {'method':14}  {'accuracy':>8}   {'gain':>6}   interval"
+        return "\n".join([test, method, rows, *beware, "", columns])
+
+    def _beware(self) -> str:
+        if self.known < 0:
+            return "what the generator was trained on is not at hand; it may know the test texts"
+        return f"{self.known:,} of the test texts are among those that the generator was trained on"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Accuracy with a method, and what it adds to that without any.
+
+    Attributes:
+        size: Texts a class before augmentation.
+        features: What the classifier reads: counts of tokens, or codes.
+        method: Name of the method.
+        accuracy: Share of the test texts, mean over the subsets.
+        gain: Accuracy less that of none.
+        low: Lower end of the interval of the gain.
+        high: Upper end.
+    """
+
+    size: int
+    features: str
+    method: str
+    accuracy: float
+    gain: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Align with the other rows, in points."""
+        row = f"{self.size:7d}  {self.features:8}  {self.method:14}  {100 * self.accuracy:8.2f}"
+        if self.method == NONE:
+            return row
+        return f"{row}  {100 * self.gain:+6.2f}   [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the texts of a method are like, at the largest size.
+
+    Attributes:
+        method: Name of the method.
+        texts: Number of them; as many of each method, because what follows depends on it.
+        distinct_1: Different words, as a share of all words.
+        distinct_2: Different pairs of words, as a share of all pairs.
+        self_bleu: BLEU-4 of each text against the others, in percent.
+        copied: Share that stand in the subset that they were made from; such of a model were left out before.
+        training: Share that stand in the generator's training texts; -1 if they are not at hand.
+    """
+
+    method: str
+    texts: int
+    distinct_1: float
+    distinct_2: float
+    self_bleu: float
+    copied: float
+    training: float
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        known = f", in the generator's training texts {self.training:.1%}" if self.training >= 0 else ""
+        return (
+            f"{self.method}, {self.texts} texts: distinct-1 {self.distinct_1:.3f}, distinct-2 {self.distinct_2:.3f}, "
+            f"self-BLEU {self.self_bleu:.1f}, copies of their subset {self.copied:.1%}{known}"
+        )

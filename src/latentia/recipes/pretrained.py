@@ -1,0 +1,121 @@
+"""Folders that hold a model to be passed on, and the Hub that they come from."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import latentia
+from latentia.data import Tokenizer
+from latentia.errors import RunError
+from latentia.operations import TextSpace
+from latentia.operations.pretrained import CONFIG, FILES, FORMAT_VERSION, KEYS, MODEL_TYPE, NUMBERS, WEIGHTS
+from latentia.operations.space import Record
+from latentia.recipes.recipe import Recipe
+from latentia.training.checkpoint import load_tensors, read_tensors
+
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+def from_pretrained(name: str | Path, **hub: Any) -> TextSpace:  # noqa: ANN401 - of another library
+    """Open a folder of ``save_pretrained``, or a repository of the Hugging Face Hub that holds the same files.
+
+    A folder that is there is opened without a look at the network, which is asked for ``owner/name`` of others alone.
+    Of a repository no other files than those that this version writes are fetched, and nothing in them is run.
+
+    Args:
+        name: The folder, or ``owner/name``.
+        hub: What ``huggingface_hub.snapshot_download`` takes, such as ``revision``, ``cache_dir``, ``token`` and
+            ``local_files_only``; nothing of it is used for a folder.
+
+    Raises:
+        RunError: If there is no such folder or repository, or its files are missing, damaged or of another format.
+        RecipeError: If its configuration is not valid.
+    """
+    if Path(name).exists():
+        return open_pretrained(Path(name))
+    if not HUB_NAME.fullmatch(str(name)):
+        raise RunError(f"{name} does not exist", "name a folder, or a repository of the Hub as owner/name")
+    return open_pretrained(_fetched(str(name), hub))
+
+
+def is_pretrained(folder: Path) -> bool:
+    """Tell whether a folder is one to be passed on, and no run."""
+    return (folder / CONFIG).is_file() and not (folder / "run.json").exists()
+
+
+def open_pretrained(folder: Path) -> TextSpace:
+    """Open a folder of ``save_pretrained``.
+
+    Raises:
+        RunError: If a file is missing, damaged, or of a format that this version does not read.
+        RecipeError: If the configuration is not valid.
+    """
+    config = _config(folder / CONFIG)
+    tokenizer, tensors = Tokenizer.load(folder), read_tensors(folder / WEIGHTS)
+    numbers = _object(folder / NUMBERS) if (folder / NUMBERS).exists() else {}
+    return space_of(config, tokenizer, tensors, folder / WEIGHTS, numbers)
+
+
+def space_of(
+    config: Mapping[str, Any],
+    tokenizer: Tokenizer,
+    tensors: dict[str, Tensor],
+    origin: Path,
+    numbers: Mapping[str, Any],
+) -> TextSpace:
+    """Build a model from its configuration and fill in the weights.
+
+    Raises:
+        RunError: If the weights do not fit.
+        RecipeError: If the configuration is not valid.
+    """
+    recipe = Recipe(config["recipe"])
+    model = recipe.model(tokenizer.vocabulary_size)
+    load_tensors(model, tensors, origin)
+    others = {key: value for key, value in config.items() if key not in KEYS}
+    record = Record(recipe.settings, numbers, tuple(map(str, config.get("datasets", ()))), others)
+    return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Read a configuration that this version understands; of what it does not know it says so and goes on."""
+    config = _object(path)
+    if config.get("model_type") != MODEL_TYPE or not isinstance(config.get("recipe"), dict):
+        raise RunError(f"{path} describes no model of latentia", "name a folder that `latentia export` wrote")
+    if config.get("format_version") != FORMAT_VERSION:
+        written = str(config.get("latentia_version"))[:20]
+        raise RunError(
+            f"{path} has format_version {config.get('format_version')!r}; latentia {latentia.__version__} reads "
+            f"{FORMAT_VERSION}",
+            f"install the version that wrote it: pip install latentia=={written}",
+        )
+    if unknown := sorted(config.keys() - set(KEYS)):
+        warnings.warn(f"{path} has keys that this version does not know: {', '.join(unknown)}", stacklevel=4)
+    return config
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is missing or no JSON object", "restore the file from where the folder comes from")
+    return content
+
+
+def _fetched(name: str, hub: Mapping[str, Any]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, **{**hub, "allow_patterns": list(FILES)}))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"{name} cannot be fetched ({reason})", "check name and network") from None
