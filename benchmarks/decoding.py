@@ -2,11 +2,12 @@
 
 usage: python benchmarks/decoding.py --run RUN --data FILE [--codes N] [--turns N] [--json FILE]
 
-RUN is a run of the recipe ``vae``, whose weights the plain model takes; the codes are those of the first N texts of FILE,
-and decoding ends as it ends. The slow contestants take fewer of them. ``generate`` decodes a Transformer of as many
-multiply-adds a token, with random weights, as many tokens a sequence as ours have on average, and its own cache. All take
-turns, the first left out; a ratio is the median over the turns, so that what else the machine does slows both. The GEMM
-ceiling is the fastest product of the projection's shape. The process asks for as many threads as OMP_NUM_THREADS says.
+RUN is a run of the recipe ``vae``, whose weights the plain model takes; the codes are those of the first N texts of
+FILE, and decoding ends as it ends. The slow contestants take fewer of them. ``generate`` decodes a Transformer of as
+many multiply-adds a token, with random weights, as many tokens a sequence as ours have on average, and its own cache.
+All take turns, the first left out; a ratio is the median over the turns, so that what else the machine does slows both.
+The GEMM ceiling is the fastest product of the projection's shape. The process asks for as many threads as
+OMP_NUM_THREADS says.
 """
 
 from __future__ import annotations
