@@ -155,11 +155,11 @@ def side_by_side(automata: Sequence[Automaton]) -> tuple[Automaton, list[int]]:
     return Automaton(classes, table, np.concatenate([each.accepting for each in automata])), starts.tolist()
 
 
-def require_few(count: int, most: int = MOST_STATES) -> None:
+def require_few(count: int, most: int) -> None:
     """Refuse what takes too many states.
 
     Raises:
-        InputError: If they are more than 200,000.
+        InputError: If they are more.
     """
     if count > most:
         raise InputError(f"the demands take more than {most:,} states", "demand less at a time")
@@ -175,7 +175,7 @@ def reached(following: Callable[[Ints], Ints]) -> Ints:
     while len(frontier):
         frontier = np.setdiff1d(following(frontier), known)
         known = np.union1d(known, frontier)
-        require_few(len(known))
+        require_few(len(known), MOST_STATES)
     return known
 
 

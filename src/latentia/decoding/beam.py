@@ -226,9 +226,9 @@ class DiverseBeam(BeamSearch):
 def _dealt(rank: Float[Tensor, "N M"], bank: Int[Tensor, "N M"]) -> Int[Tensor, "N M"]:
     """Order candidates by their place in their bank, the best of every bank first, and by their rank within a place."""
     by_rank = rank.argsort(dim=1, descending=True, stable=True)
-    ranked = bank.gather(1, by_rank)
-    earlier = torch.ones(rank.shape[1], rank.shape[1], dtype=torch.bool, device=rank.device).tril(-1)
-    place = ((ranked[:, :, None] == ranked[:, None, :]) & earlier).sum(dim=2)
+    ranked, by_bank = bank.gather(1, by_rank).sort(dim=1, stable=True)
+    numbers = torch.arange(rank.shape[1], device=rank.device).expand_as(by_bank)
+    place = torch.empty_like(by_bank).scatter(1, by_bank, numbers - torch.searchsorted(ranked, ranked))
     place = place.masked_fill(rank.gather(1, by_rank).isneginf(), rank.shape[1])
     return by_rank.gather(1, place.argsort(dim=1, stable=True))
 
