@@ -33,17 +33,16 @@ def log_probabilities(distribution: TokenSequence) -> dict[tuple[int, ...], floa
     """Return log p of every text of one code: with EOS, or cut off after the longest."""
     scores = Likelihood(distribution)
     found: dict[tuple[int, ...], float] = {}
-    first, state = scores.start()
-    level = [((), 0.0, first, state)]
+    texts: list[tuple[int, ...]] = [()]
+    log_weight, state = scores.start()
+    totals = torch.zeros(1)
     for _ in range(LONGEST):
-        following = []
-        for text, total, log_weight, state in level:
-            found[text] = total + log_weight[0, EOS].item()
-            for word in WORDS:
-                after = scores.step(state, torch.tensor([word]))
-                following.append(((*text, word), total + log_weight[0, word].item(), *after))
-        level = following
-    found |= {text: total for text, total, _, _ in level}
+        found |= dict(zip(texts, (totals + log_weight[:, EOS]).tolist(), strict=True))
+        texts = [(*text, word) for text in texts for word in WORDS]
+        totals = (totals[:, None] + log_weight[:, WORDS]).flatten()
+        words = torch.tensor(WORDS).repeat(len(log_weight))
+        log_weight, state = scores.step(tuple(part.repeat_interleave(len(WORDS), 0) for part in state), words)
+    found |= dict(zip(texts, totals.tolist(), strict=True))
     assert math.isclose(sum(map(math.exp, found.values())), 1.0, rel_tol=1e-4)
     assert not {PAD, BOS, EOS} & set(WORDS)
     return found

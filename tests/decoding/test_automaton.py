@@ -20,9 +20,8 @@ from latentia.decoding.automaton import (
 )
 from latentia.errors import InputError
 from latentia.shapes import BOS, EOS, PAD
-from tests.decoding.languages import LONGEST, TEXTS, WORDS
+from tests.decoding.languages import LONGEST, TEXTS, WORDS, occurrences
 from tests.decoding.languages import in_order as stand_in_order
-from tests.decoding.languages import occurrences
 from tests.laws.tables import V
 
 PHRASES = [(4,), (4, 4), (4, 5), (4, 5, 4), (5, 5, 4), (4, 4, 4), (1, 6)]

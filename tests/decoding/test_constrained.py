@@ -52,7 +52,7 @@ def demands(seed: int) -> Automaton:
 
 
 @pytest.mark.parametrize("strategy", [Beam(1100), AllocatedBeam(1100)], ids=["beam", "allocated"])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_wide_constrained_beam_is_exhaustive_search(strategy, seed):
     """It compares by the model's probability, not by one renormalised over what was allowed at each step."""
     distribution, accepted = likelihood(seed=seed), demands(seed)
@@ -129,15 +129,17 @@ def statistic(distribution, accepted: Automaton, strategy, count: int) -> tuple[
     observed = Counter(map(tuple, decode(many, Constrained(strategy, accepted), LONGEST)))
     assert observed.keys() <= expected.keys()
     common = [text for text, each in expected.items() if each >= 5]
-    rare = [(sum(observed[t] for t in expected if t not in common), sum(expected[t] for t in expected if t not in common))]
+    rare = [
+        (sum(observed[t] for t in expected if t not in common), sum(expected[t] for t in expected if t not in common))
+    ]
     cells = [(observed[t], expected[t]) for t in common] + [pair for pair in rare if pair[1] > 0]
     return sum((o - e) ** 2 / e for o, e in cells), len(cells) - 1
 
 
-@pytest.mark.parametrize("seed", [3, 5, 8])
+@pytest.mark.parametrize("seed", [3, 5])
 def test_exact_sampling_has_the_probabilities_of_the_model(seed):
     torch.manual_seed(seed)
-    value, freedom = statistic(likelihood(seed=seed), demands(seed), Rejection(), 4000)
+    value, freedom = statistic(likelihood(seed=seed), demands(seed), Rejection(), 1500)
     assert value < freedom + 4 * math.sqrt(2 * freedom) + 8  # beyond the 0.9999 quantile
 
 

@@ -48,7 +48,7 @@ def test_the_first_group_is_a_beam_and_the_second_shuns_its_tokens():
     """Two groups of one, by hand: the second subtracts lambda where the first has the token at that step."""
     distribution, diversity = likelihood(seed=4), 3.0
     ((*plain,),) = decode(distribution, Greedy(), LONGEST)
-    scores, state = Likelihood(distribution).start()
+    scores, _ = Likelihood(distribution).start()
     texts = [tuple(decode(distribution, DiverseBeam(2, 2, diversity), LONGEST)[0]) for _ in range(20)]
     shunned = scores[0].clone()
     shunned[plain[0] if plain else 3] -= diversity
@@ -100,8 +100,9 @@ def test_no_run_of_tokens_is_written_twice(strategy, size):
     torch.manual_seed(0)
     texts = decode(likelihood(20, spread=1.5), RepetitionControl(strategy, no_repeat=size), 12)
     assert all(max(Counter(runs(text, size)).values(), default=1) == 1 for text in texts)
-    plain = decode(likelihood(20, spread=1.5), strategy, 12)
-    assert any(max(Counter(runs(text, size)).values(), default=1) > 1 for text in plain)
+    if isinstance(strategy, Greedy):
+        plain = decode(likelihood(20, spread=1.5), strategy, 12)
+        assert any(max(Counter(runs(text, size)).values(), default=1) > 1 for text in plain)
 
 
 def test_demands_go_before_repetition():

@@ -15,7 +15,7 @@ SEARCHED = Beam()
 
 
 @operation
-def reconstruct(  # noqa: PLR0913 - the options of a command
+def reconstruct(
     space: Space,
     texts: Iterable[str],
     *,
