@@ -1,7 +1,8 @@
 """From codes to token sequences: one strategy a class, and automata that tell what may be written."""
 
 from latentia.decoding.base import Strategy, decode
-from latentia.decoding.beam import AllocatedBeam, Beam, DiverseBeam
+from latentia.decoding.beam import AllocatedBeam, Beam
+from latentia.decoding.diverse import DiverseBeam
 from latentia.decoding.paths import Ancestral, Greedy, Rejection
 
 __all__ = [
