@@ -37,3 +37,7 @@ class InputError(LatentiaError):
 
 class NumericalError(LatentiaError):
     """A number that must be finite is not."""
+
+
+class ImpossibleError(InputError):
+    """No text meets what was demanded, or none was found in the tries that were allowed."""

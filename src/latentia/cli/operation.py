@@ -24,6 +24,7 @@ from latentia.cli.options import Run
 from latentia.data import Columns, ReadReport, read_texts
 from latentia.data.reading import read_records
 from latentia.decoding import Strategy
+from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
 from latentia.operations import Refused
 from latentia.operations.lines import Remarked
@@ -34,6 +35,9 @@ from latentia.recipes.runs import columns_of, load
 
 TEXTS = Iterable[str]
 LABELLED = Iterable[tuple[str, str]]
+
+CONTROLS = ("repetition_penalty", "no_repeat")
+"""Settings of repetition, which go with every strategy."""
 
 REFUSALS_SHOWN = 20
 
@@ -104,12 +108,17 @@ def _of_strategies() -> list[inspect.Parameter]:
     for kind in members(Strategy).values():
         for name in _settings_of(kind):
             owners.setdefault(name, []).append(kind)
-    return [_of_strategy(name, kinds) for name, kinds in owners.items()]
+    control = [_of_strategy(name, [RepetitionControl], "Of all") for name in CONTROLS]
+    return [_of_strategy(name, kinds, f"Of {_names(kinds)}") for name, kinds in owners.items()] + control
 
 
-def _of_strategy(name: str, kinds: Sequence[type]) -> inspect.Parameter:
+def _names(kinds: Sequence[type]) -> str:
+    return ", ".join(kind.__name__ for kind in kinds)
+
+
+def _of_strategy(name: str, kinds: Sequence[type], whose: str) -> inspect.Parameter:
     """An option for a setting that strategies have; without a value they keep their own."""
-    text = f"Of {', '.join(kind.__name__ for kind in kinds)}: {_helps(kinds[0])[name]}"
+    text = f"{whose}: {_helps(kinds[0])[name]}"
     return _option(name, _spelled(_settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
 
 
@@ -117,7 +126,7 @@ def _value(parameter: inspect.Parameter, given: Mapping[str, Any], run: Path) ->
     """Return an argument of an operation from what was given on the command line."""
     value = given[parameter.name]
     if parameter.annotation is Strategy:
-        names = {name for kind in members(Strategy).values() for name in _settings_of(kind)}
+        names = {name for kind in members(Strategy).values() for name in _settings_of(kind)} | {*CONTROLS}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
     if parameter.annotation == TEXTS:
         return _texts(value, given["data"], run)
@@ -162,10 +171,15 @@ def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
     known = members(Strategy)
     if name not in known:
         raise InputError(f"there is no strategy {name!r}", f"take one of {', '.join(known)}")
-    for setting in settings.keys() - _settings_of(known[name]).keys():
+    controls = {setting: value for setting, value in settings.items() if setting in CONTROLS}
+    own = {setting: value for setting, value in settings.items() if setting not in CONTROLS}
+    for setting in own.keys() - _settings_of(known[name]).keys():
         having = [other for other, kind in known.items() if setting in _settings_of(kind)]
         raise InputError(f"{name} has no {setting}", f"take it with --strategy {' or '.join(having)}")
-    strategy: Strategy = build(known[name], validate(known[name], settings), {})
+    kind, node = known[name], own
+    if controls:
+        kind, node = RepetitionControl, {"strategy": {"kind": name, **own}, **controls}
+    strategy: Strategy = build(kind, validate(kind, node), {})
     return strategy
 
 

@@ -1,5 +1,17 @@
-"""From codes to token sequences: one strategy a class."""
+"""From codes to token sequences: one strategy a class, and automata that tell what may be written."""
 
-from latentia.decoding.strategies import Ancestral, Beam, Greedy, Strategy, decode
+from latentia.decoding.base import Strategy, decode
+from latentia.decoding.beam import AllocatedBeam, Beam
+from latentia.decoding.diverse import DiverseBeam
+from latentia.decoding.paths import Ancestral, Greedy, Rejection
 
-__all__ = ["Ancestral", "Beam", "Greedy", "Strategy", "decode"]
+__all__ = [
+    "AllocatedBeam",
+    "Ancestral",
+    "Beam",
+    "DiverseBeam",
+    "Greedy",
+    "Rejection",
+    "Strategy",
+    "decode",
+]

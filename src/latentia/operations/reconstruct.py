@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from latentia.decoding import Beam, Strategy
+from latentia.operations.constraints import constrained
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
 from latentia.operations.space import Space
@@ -15,14 +16,31 @@ SEARCHED = Beam()
 
 @operation
 def reconstruct(
-    space: Space, texts: Iterable[str], *, strategy: Strategy = SEARCHED, seed: NonNegativeInt = 0
+    space: Space,
+    texts: Iterable[str],
+    *,
+    must: Sequence[str] = (),
+    must_not: Sequence[str] = (),
+    pattern: str = "",
+    length: str = "",
+    strategy: Strategy = SEARCHED,
+    seed: NonNegativeInt = 0,
 ) -> Iterator[str | Refused]:
     """Write what each text becomes when the centre of its posterior is decoded.
 
     Args:
         space: Where the texts are encoded.
         texts: What to encode and decode.
+        must: A phrase that must appear, as whole words; may be repeated.
+        must_not: A phrase that must not appear; may be repeated.
+        pattern: A regular expression that the whole text must match.
+        length: Fewest and most tokens, as MIN:MAX; either may be left out.
         strategy: How tokens are chosen.
         seed: Of tokens that are drawn.
+
+    Raises:
+        ImpossibleError: If no text meets the demands.
+        InputError: If a demand cannot be understood, or the model cannot write one of its words.
     """
+    strategy = constrained(space, strategy, must, must_not, pattern, length)
     return space.answered(texts, lambda chosen, lines: space.written(space.centres(chosen), strategy, seed, lines[0]))

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 
 from latentia.decoding import Ancestral, Strategy
+from latentia.errors import ImpossibleError
+from latentia.operations.constraints import constrained
 from latentia.operations.operation import operation
 from latentia.operations.space import ROWS_AT_A_TIME, Space, seeded
 from latentia.shapes import NonNegativeInt, PositiveInt
 
 DRAWN = Ancestral()
 
+DRAWS_WITHOUT_NEW = 10_000
+"""Texts in a row that were written before, after which no other is looked for."""
+
 
 @operation
-def sample(space: Space, n: PositiveInt = 10, *, strategy: Strategy = DRAWN, seed: NonNegativeInt = 0) -> Iterator[str]:
+def sample(  # noqa: PLR0913 - the options of a command
+    space: Space,
+    n: PositiveInt = 10,
+    *,
+    must: Sequence[str] = (),
+    must_not: Sequence[str] = (),
+    pattern: str = "",
+    length: str = "",
+    unique: bool = False,
+    strategy: Strategy = DRAWN,
+    seed: NonNegativeInt = 0,
+) -> Iterator[str]:
     """Write new texts.
 
     A model of one code a token draws its codes from the prior that was fitted to them.
@@ -21,14 +38,48 @@ def sample(space: Space, n: PositiveInt = 10, *, strategy: Strategy = DRAWN, see
     Args:
         space: Where the codes are drawn.
         n: Number of texts.
+        must: A phrase that must appear, as whole words; may be repeated.
+        must_not: A phrase that must not appear; may be repeated.
+        pattern: A regular expression that the whole text must match.
+        length: Fewest and most tokens, as MIN:MAX; either may be left out.
+        unique: Write no text twice; ends with an error when 10,000 texts in a row bring no new one.
         strategy: How tokens are chosen.
         seed: Of codes and tokens.
+
+    Raises:
+        ImpossibleError: If no text meets the demands, or there are not so many different ones.
+        InputError: If a demand cannot be understood, or the model cannot write one of its words.
     """
-    return _sampled(space, n, strategy, seed)
+    strategy = constrained(space, strategy, must, must_not, pattern, length)
+    return (
+        _different(_sampled(space, strategy, seed, n), n) if unique else islice(_sampled(space, strategy, seed, n), n)
+    )
 
 
-def _sampled(space: Space, n: int, strategy: Strategy, seed: int) -> Iterator[str]:
-    for number, start in enumerate(range(0, n, ROWS_AT_A_TIME)):
+def _sampled(space: Space, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
+    """Write texts without end, in chunks of no more than are asked for."""
+    for number, start in enumerate(count(0, ROWS_AT_A_TIME)):
         with seeded(seed, number):
-            texts = space.write(space.model.sample(min(ROWS_AT_A_TIME, n - start), space.steps), strategy)
+            rows = min(ROWS_AT_A_TIME, n - start) if start < n else ROWS_AT_A_TIME
+            texts = space.write(space.model.sample(rows, space.steps), strategy)
         yield from texts
+
+
+def _different(texts: Iterable[str], n: int) -> Iterator[str]:
+    """Yield the first so many different texts.
+
+    Raises:
+        ImpossibleError: After 10,000 texts in a row that were written before.
+    """
+    written: set[str] = set()
+    draws = 0
+    for text in texts:
+        draws = 0 if text not in written else draws + 1
+        if not draws:
+            written.add(text)
+            yield text
+        if len(written) == n:
+            return
+        if draws == DRAWS_WITHOUT_NEW:
+            remedy = "ask for fewer, demand less, or draw more freely"
+            raise ImpossibleError(f"{n} different texts were not found, but {len(written)}", remedy)

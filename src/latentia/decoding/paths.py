@@ -1,0 +1,153 @@
+"""Strategies that follow one path a code: the most probable token, or one that is drawn."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from latentia.decoding.base import Scores, Strategy, one_path
+from latentia.errors import ImpossibleError, InputError
+from latentia.shapes import EOS, PAD
+
+SMALLEST = torch.finfo(torch.float32).tiny
+
+ROWS_TRIED = 512
+"""Drafts that are drawn together by :class:`Rejection`."""
+
+
+class Greedy(Strategy):
+    """The most probable token at each step."""
+
+    def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
+        """Take the largest log-probability."""
+        return one_path(scores, max_tokens, lambda log_weight: log_weight.argmax(dim=-1))
+
+
+class Ancestral(Strategy):
+    r"""Tokens drawn from the model, sharpened or truncated.
+
+    Args:
+        temperature: Divides the log-probabilities; below 1 sharpens.
+        top_k: Keep the ``k`` most probable tokens; 0 keeps all.
+        top_p: Keep the smallest set of tokens that holds this probability (Holtzman et al., 2020); 1 keeps all.
+        typical_p: Keep the tokens whose surprise -log p is nearest to the entropy of the step, as few as hold this
+            probability (Meister et al., Locally Typical Sampling, 2022, section 4); 1 keeps all.
+
+    Raises:
+        InputError: For a temperature that is not positive, a negative ``top_k``, a ``top_p`` or ``typical_p`` outside
+            (0, 1].
+    """
+
+    def __init__(self, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, typical_p: float = 1.0) -> None:
+        """Check and keep the settings."""
+        if not (temperature > 0 and math.isfinite(temperature)):
+            raise InputError(f"temperature is {temperature}", "give a number above 0; greedy decoding is its limit")
+        if top_k < 0:
+            raise InputError(f"top_k is {top_k}", "give a number of tokens, or 0 for all")
+        for name, value in {"top_p": top_p, "typical_p": typical_p}.items():
+            if not 0 < value <= 1:
+                raise InputError(f"{name} is {value}", "give a probability above 0 and at most 1")
+        self.temperature, self.top_k, self.top_p, self.typical_p = temperature, top_k, top_p, typical_p
+
+    def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
+        """Draw a token a step."""
+        return one_path(scores, max_tokens, self.draw)
+
+    def draw(self, log_weight: Float[Tensor, "N V"]) -> Int[Tensor, " N"]:
+        """Draw one token a row."""
+        return torch.multinomial(self.truncated(log_weight).exp(), 1)[:, 0]
+
+    def truncated(self, log_weight: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
+        """Sharpened log-probabilities, renormalised over the tokens kept."""
+        # Distances from the largest, so that at the smallest temperature it alone stays finite.
+        below = log_weight - log_weight.amax(dim=-1, keepdim=True)
+        scores = torch.log_softmax(below / max(self.temperature, SMALLEST), dim=-1)
+        if self.top_k and self.top_k < scores.shape[-1]:
+            smallest = scores.topk(self.top_k, dim=-1).values[:, -1:]
+            scores = scores.masked_fill(scores < smallest, -torch.inf)
+        if self.top_p < 1:
+            scores = torch.log_softmax(scores, dim=-1)
+            scores = _smallest_set(scores, -scores, self.top_p)
+        if self.typical_p < 1:
+            scores = torch.log_softmax(scores, dim=-1)
+            entropy = torch.special.entr(scores.exp()).sum(dim=-1, keepdim=True)
+            scores = _smallest_set(scores, (scores + entropy).abs(), self.typical_p)
+        return torch.log_softmax(scores, dim=-1)
+
+
+class Rejection(Strategy):
+    r"""Texts drawn exactly from :math:`p(x \mid z)` among those that are allowed, by drawing until one is accepted.
+
+    .. math:: P(\text{accept } x) = \prod_t m_t, \qquad m_t = \sum_{v \text{ allowed}} p(v \mid x_{<t}, z)
+
+    Each token is drawn from those allowed, which alone would favour texts that begin where little is allowed later;
+    a draft is given up at step ``t`` with probability :math:`1 - m_t`, so that what is left has the probabilities
+    of the model. Where everything is allowed it is ancestral sampling.
+
+    Args:
+        tries: Drafts a code, after which it is given up.
+
+    Raises:
+        InputError: For fewer than one.
+    """
+
+    def __init__(self, tries: int = 10_000) -> None:
+        """Check and keep the number."""
+        if tries < 1:
+            raise InputError(f"tries is {tries}", "give at least 1")
+        self.tries = tries
+
+    def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
+        """Draw drafts for all codes that have no text yet, more of each as there are fewer codes.
+
+        Raises:
+            ImpossibleError: If a code is left without text after all tries.
+        """
+        codes = len(scores.start()[0])
+        texts = torch.full((codes, max_tokens), PAD)
+        waiting, tried = torch.arange(codes), 0
+        while len(waiting) and tried < self.tries:
+            each = min(self.tries - tried, max(1, ROWS_TRIED // len(waiting)))
+            drafts, accepted = _drafts(scores, waiting.repeat_interleave(each), max_tokens)
+            accepted = accepted.view(-1, each)
+            first = torch.arange(len(waiting)) * each + accepted.int().argmax(dim=1)
+            found = accepted.any(dim=1)
+            texts[waiting[found]] = drafts[first[found]]
+            waiting, tried = waiting[~found], tried + each
+        if len(waiting):
+            raise ImpossibleError(
+                f"{len(waiting)} of {codes} codes gave no accepted text in {self.tries} tries",
+                "raise tries, demand less, or take Ancestral, which obeys too but shifts probabilities",
+            )
+        return texts
+
+
+def _drafts(scores: Scores, rows: Tensor, max_tokens: int) -> tuple[Int[Tensor, "N T"], Tensor]:
+    """Draw a draft for each of some rows; return them and which were accepted."""
+    log_weight, state = scores.start()
+    log_weight, state = log_weight[rows], tuple(part[rows] for part in state)
+    live = torch.arange(len(rows))
+    path, accepted = torch.full((len(rows), max_tokens), PAD), torch.ones(len(rows), dtype=torch.bool)
+    for step in range(max_tokens):
+        mass = log_weight.double().exp().sum(dim=-1)
+        survives = torch.rand(len(mass), dtype=torch.float64) < mass.cpu()
+        token = torch.multinomial(log_weight.softmax(dim=-1), 1)[:, 0]
+        path[live, step], accepted[live] = token.cpu(), survives
+        going = survives.to(token.device) & (token != EOS)
+        live, token, state = live[going.cpu()], token[going], tuple(part[going] for part in state)
+        if step + 1 == max_tokens or not len(live):
+            break
+        log_weight, state = scores.step(state, token)
+    return path, accepted
+
+
+def _smallest_set(scores: Float[Tensor, "N V"], order: Float[Tensor, "N V"], share: float) -> Float[Tensor, "N V"]:
+    """Drop a token when those before it in an order already hold a share; the first always stays."""
+    ranked = order.argsort(dim=-1)
+    probability = scores.gather(1, ranked).exp()
+    before = probability.cumsum(dim=-1) - probability
+    dropped = (before >= share).scatter(1, ranked, before >= share)
+    return scores.masked_fill(dropped, -torch.inf)
