@@ -1,38 +1,34 @@
 """From the signature of an operation to its command.
 
-A parameter without a default is an argument, the others are options; texts are arguments, or lines of ``--data``. A
-strategy is chosen by name, and the settings of all strategies are options beside it. Help is the docstring.
+A parameter without a default is an argument, the others are options; texts are arguments, or lines of ``--data``; what
+is called data are files. Answers are printed, or written with ``--out``. A strategy is chosen by name, and the settings
+of all strategies are options beside it. Help is the docstring.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_origin
 
-import numpy as np
 import typer
 from typer.core import TyperCommand
 
 from latentia import operations
-from latentia.cli.console import remarks, results
+from latentia.cli.answers import print_answers, save_answers
+from latentia.cli.lines import Lines
 from latentia.cli.options import Run
-from latentia.data import Columns, read_texts
 from latentia.decoding import Strategy
 from latentia.errors import InputError
-from latentia.operations import Refused
 from latentia.operations.operation import is_plain, parameters
+from latentia.operations.sinks import SUFFIXES, require_writable
 from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
-from latentia.recipes.runs import load, sources_of
+from latentia.recipes.runs import load
 
 TEXTS = Iterable[str]
-
-REFUSALS_SHOWN = 20
 
 NOT_GIVEN = None
 """What typer passes for an option that was not given."""
@@ -51,14 +47,24 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     """Return a function that typer can read and call."""
     known = parameters(operation).values()
 
-    def run_operation(run: Path, as_json: bool, **given: object) -> None:
-        arguments = {each.name: _value(each, given, run) for each in known}
-        _print(operation(load(run), **arguments), as_json)
+    def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, **given: object) -> None:
+        if out:
+            require_writable(Path(out), overwrite)
+        with Lines(run, str(given.get("column", "")), into_file=bool(out)) as lines:
+            answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
+            if out:
+                save_answers(answers, Path(out), overwrite)
+            else:
+                print_answers(answers, as_json)
 
     own = [shown for each in known for shown in _typed(each, _helps(operation))]
-    as_json = _option("as_json", bool, False, "Print a JSON object a line.", "--json")
+    common = [
+        _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
+        _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
+        _option("overwrite", bool, False, "Replace the file if it is there.", "--overwrite"),
+    ]
     run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
-    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own, as_json])  # type: ignore[attr-defined]
+    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own, *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
 
@@ -69,15 +75,25 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     if annotation is Strategy:
         return [_option(name, str, type(parameter.default).__name__, text), *_of_strategies()]
     if annotation == TEXTS:
-        argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
-        files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
-        return [_parameter(name, Annotated[list[str], argument], default=[]), files]
+        return [*_of_texts(parameter, text), COLUMN]
     if not is_plain(annotation):
         raise TypeError(f"{name}: {annotation} has no spelling on the command line")
     if parameter.default is inspect.Parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
         argument = typer.Argument(metavar=name.upper(), help=text)
         return [_parameter(name, Annotated[_spelled(annotation), argument])]
     return [_option(name, _spelled(annotation), parameter.default, text)]
+
+
+def _of_texts(parameter: inspect.Parameter, text: str) -> list[inspect.Parameter]:
+    """Files where the parameter is called data, arguments or else files where it is not."""
+    if parameter.name != "data":
+        argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
+        files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
+        return [_parameter(parameter.name, Annotated[list[str], argument], default=[]), files]
+    text = f"{text} Files of any format that training reads."
+    if parameter.default is inspect.Parameter.empty:
+        return [_parameter("data", Annotated[list[str], typer.Argument(metavar="DATA...", help=text)])]
+    return [_option("data", list[str], [], text)]
 
 
 def _of_strategies() -> list[inspect.Parameter]:
@@ -95,18 +111,20 @@ def _of_strategy(name: str, kinds: Sequence[type]) -> inspect.Parameter:
     return _option(name, _spelled(_settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
 
 
-def _value(parameter: inspect.Parameter, given: Mapping[str, Any], run: Path) -> object:
+def _value(parameter: inspect.Parameter, given: Mapping[str, Any], lines: Lines) -> object:
     """Return an argument of an operation from what was given on the command line."""
     value = given[parameter.name]
     if parameter.annotation is Strategy:
         names = {name for kind in members(Strategy).values() for name in _settings_of(kind)}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
+    if parameter.annotation == TEXTS and parameter.name == "data":
+        return lines.texts(value) if value else parameter.default
     if parameter.annotation == TEXTS:
-        return _texts(value, given["data"], run)
+        return _texts(value, given["data"], lines)
     return value
 
 
-def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
+def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
     """Return the texts given as arguments, or the lines of files.
 
     Raises:
@@ -116,7 +134,7 @@ def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
-    return given or read_texts(files, Columns(sources_of(run).columns.text))
+    return given or lines.texts(files)
 
 
 def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
@@ -134,36 +152,6 @@ def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
         raise InputError(f"{name} has no {setting}", f"take it with --strategy {' or '.join(having)}")
     strategy: Strategy = build(known[name], validate(known[name], settings), {})
     return strategy
-
-
-def _print(answers: Iterator[object], as_json: bool) -> None:
-    """Print answers as they come, and refusals apart from them.
-
-    Raises:
-        InputError: At the end, if there was any refusal.
-    """
-    refused, total = [], 0
-    for answer in answers:
-        total += 1
-        if isinstance(answer, Refused):
-            refused.append(answer)
-        else:
-            results.print(_as_json(answer) if as_json else str(answer), markup=False)
-    if total == len(refused) == 1:
-        raise refused[0].as_error()
-    for each in refused[:REFUSALS_SHOWN]:
-        remarks.print(str(each), markup=False)
-    if refused:
-        raise InputError(f"{len(refused):,} of {total:,} texts got no answer", "mend or remove them")
-
-
-def _as_json(answer: object) -> str:
-    fields = dataclasses.asdict(answer) if dataclasses.is_dataclass(answer) else {"text": answer}  # type: ignore[arg-type]
-    return json.dumps(fields, ensure_ascii=False, default=_listed)
-
-
-def _listed(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _helps(documented: Callable[..., object]) -> dict[str, str]:
@@ -201,3 +189,6 @@ def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
     if get_origin(annotation) is Sequence:
         return list[str]
     return annotation if isinstance(annotation, type) else str
+
+
+COLUMN = _option("column", str, "", "Column of the files that holds the text; the run's own without it.", "--text")
