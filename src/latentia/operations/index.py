@@ -112,9 +112,7 @@ class Index:
         found, lines, codes = zip(*rows, strict=True)
         return cls(space, found, torch.from_numpy(np.stack(codes)), lines, refused, exact_up_to)
 
-    def search(
-        self, queries: Sequence[str] | Tensor | NDArray[Any], n: PositiveInt = 10
-    ) -> list[list[Neighbour]]:
+    def search(self, queries: Sequence[str] | Tensor | NDArray[Any], n: PositiveInt = 10) -> list[list[Neighbour]]:
         """Return the ``n`` nearest texts to each of some texts or codes, nearest first; all if there are fewer.
 
         Raises:

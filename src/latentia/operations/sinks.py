@@ -140,10 +140,13 @@ class _Sink(ABC):
 
     def write(self, tables: Iterable[Table]) -> int:
         """Write all tables, and return the number of rows."""
-        for table in tables:
-            self.add(table)
-            self.rows += len(next(iter(table.values())))
-        self.close()
+        try:
+            for table in tables:
+                self.add(table)
+                self.rows += len(next(iter(table.values())))
+        finally:
+            if self.rows:
+                self.close()
         return self.rows
 
     @abstractmethod
