@@ -48,9 +48,36 @@ class LSTMEncoder(Encoder):
 
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posterior of each sequence."""
+        posterior: CodeDistribution = self.posterior(self._read(batch) if _plain(batch) else self._trained(batch))
+        return posterior
+
+    def _trained(self, batch: Batch) -> Float[Tensor, "B H"]:
+        """Features of each sequence, with gradients and what is dropped while training."""
         batch = self.noise(batch)
         embedded = self.embedding(self.dropout.drop_words(batch.tokens))
         zero = embedded.new_zeros(1, len(batch), self.recurrence.hidden_size)
         states = self.dropout.run(self.recurrence, self.dropout.drop_embeddings(embedded), (zero, zero))
-        posterior: CodeDistribution = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
-        return posterior
+        return self.pooling(self.dropout.drop_states(states), batch)
+
+    def _read(self, batch: Batch) -> Float[Tensor, "B H"]:
+        """The same features without gradients: the input weights meet each different token once."""
+        different, places = batch.tokens.unique(return_inverse=True)
+        table = gates_of_inputs(self.recurrence, self.embedding(different))
+        features = table.new_empty(len(batch), self.recurrence.hidden_size)
+        for rows in _blocks(batch.lengths):
+            lengths = batch.lengths[rows]
+            longest = int(lengths[0])
+            tokens = places[rows, :longest]
+            states = run_over_tokens(self.recurrence, table, tokens, lengths)
+            equal = bool(lengths[-1] == longest)
+            features[rows] = self.pooling(states, replace(batch, tokens=tokens, lengths=lengths, equal_length=equal))
+        return features
+
+
+def _blocks(lengths: Int[Tensor, " B"]) -> Iterator[Int[Tensor, " rows"]]:
+    """Rows that are read together, longest first."""
+    order = lengths.argsort(descending=True, stable=True)
+    while len(order):
+        size = max(1, min(ROWS_AT_A_TIME, TOKENS_AT_A_TIME // int(lengths[order[0]])))
+        yield order[:size]
+        order = order[size:]
