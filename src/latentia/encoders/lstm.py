@@ -1,12 +1,22 @@
 """A recurrent encoder."""
 
-from torch import nn
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from latentia.distributions import CodeDistribution
 from latentia.encoders.base import Encoder
 from latentia.nn import Noise, Pooling, PosteriorHead, SequenceDropout
+from latentia.nn.recurrence import gates_of_inputs, run_over_tokens
+from latentia.nn.threads import on_threads
 from latentia.records import Batch
 from latentia.shapes import PositiveInt
+
+ROWS_AT_A_TIME, TOKENS_AT_A_TIME = 512, 2**14
+"""Sequences, and their number times the longest, whose states a thread holds where there are no gradients."""
 
 
 class LSTMEncoder(Encoder):
@@ -46,9 +56,15 @@ class LSTMEncoder(Encoder):
         self.recurrence = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
         self.pooling, self.posterior, self.dropout, self.noise = pooling, posterior, dropout, noise
 
+    @property
+    def any_lengths(self) -> bool:
+        """Whether there are neither gradients nor noise, on a processor in full precision."""
+        on_processor = self.embedding.weight.device.type == "cpu"
+        return on_processor and not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
+
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posterior of each sequence."""
-        posterior: CodeDistribution = self.posterior(self._read(batch) if _plain(batch) else self._trained(batch))
+        posterior: CodeDistribution = self.posterior(self._read(batch) if self.any_lengths else self._trained(batch))
         return posterior
 
     def _trained(self, batch: Batch) -> Float[Tensor, "B H"]:
@@ -64,13 +80,15 @@ class LSTMEncoder(Encoder):
         different, places = batch.tokens.unique(return_inverse=True)
         table = gates_of_inputs(self.recurrence, self.embedding(different))
         features = table.new_empty(len(batch), self.recurrence.hidden_size)
-        for rows in _blocks(batch.lengths):
+
+        def read(rows: Tensor) -> None:
             lengths = batch.lengths[rows]
             longest = int(lengths[0])
-            tokens = places[rows, :longest]
+            tokens, equal = places[rows, :longest], bool(lengths[-1] == longest)
             states = run_over_tokens(self.recurrence, table, tokens, lengths)
-            equal = bool(lengths[-1] == longest)
             features[rows] = self.pooling(states, replace(batch, tokens=tokens, lengths=lengths, equal_length=equal))
+
+        on_threads(read, list(_blocks(batch.lengths)))
         return features
 
 

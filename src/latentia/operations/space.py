@@ -20,7 +20,7 @@ from latentia.distributions import CodeDistribution, HypersphericalUniform
 from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
 from latentia.models import TextModel
-from latentia.operations.lines import Answer, Reader, Refused, T, line_by_line
+from latentia.operations.lines import LINES_AT_A_TIME, Answer, Reader, Refused, T, line_by_line
 from latentia.records import Batch
 
 ROWS_AT_A_TIME = 512
@@ -118,6 +118,9 @@ class Space:
 
     def centres(self, chosen: Selection) -> Float[Tensor, "N *code"]:
         """Return the centre of the posterior of each row, in their order."""
+        with torch.no_grad():
+            if self.model.any_lengths and len(chosen) <= LINES_AT_A_TIME:
+                return self.model.centres(chosen.whole(), self.steps)
         return self.of_each(chosen, lambda batch: self.model.centres(batch, self.steps))
 
     @torch.no_grad()
