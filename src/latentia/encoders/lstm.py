@@ -1,7 +1,6 @@
 """A recurrent encoder."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -86,7 +85,8 @@ class LSTMEncoder(Encoder):
             longest = int(lengths[0])
             tokens, equal = places[rows, :longest], bool(lengths[-1] == longest)
             states = run_over_tokens(self.recurrence, table, tokens, lengths)
-            features[rows] = self.pooling(states, replace(batch, tokens=tokens, lengths=lengths, equal_length=equal))
+            count, nothing = int(lengths.sum()), batch.labels[:0]
+            features[rows] = self.pooling(states, Batch(tokens, lengths, equal, count, batch.index[rows], nothing))
 
         on_threads(read, list(_blocks(batch.lengths)))
         return features
