@@ -92,7 +92,7 @@ def _of_texts(parameter: inspect.Parameter, text: str) -> list[inspect.Parameter
         return [_parameter(parameter.name, Annotated[list[str], argument], default=[]), files]
     text = f"{text} Files of any format that training reads."
     if parameter.default is inspect.Parameter.empty:
-        return [_parameter("data", Annotated[list[str], typer.Argument(metavar="DATA...", help=text)])]
+        return [_parameter("data", Annotated[list[str], typer.Argument(metavar="DATA", help=text)])]
     return [_option("data", list[str], [], text)]
 
 
