@@ -80,7 +80,9 @@ def test_without_gradients_the_posterior_is_the_same(vae):
     posterior = vae.infer(Batch.collate(SEQUENCES))
     with torch.no_grad():
         without = vae.infer(Batch.collate(SEQUENCES))
-    assert all(torch.equal(*pair) for pair in zip(posterior.parameters, without.parameters, strict=True))
+    # Rounded otherwise: the encoder takes its sums in another order where there are no gradients.
+    for ours, theirs in zip(without.parameters, posterior.parameters, strict=True):
+        torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
     assert not any(parameter.requires_grad for parameter in without.parameters)
 
 
