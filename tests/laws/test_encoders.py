@@ -9,6 +9,7 @@ import torch
 from torch.distributions import kl_divergence
 
 from latentia.distributions import DiagonalGaussian, information_of_each, kl_per_dimension
+from latentia.encoders import lstm
 from latentia.evaluation import active_units
 from latentia.nn import (
     AbsoluteMaxPooling,
@@ -19,6 +20,7 @@ from latentia.nn import (
     MeanPooling,
     SequenceDropout,
 )
+from latentia.nn.threads import on_threads
 from latentia.records import Batch
 from latentia.shapes import EOS, PAD
 from tests.laws.tables import ENCODERS, POOLINGS, D, H
@@ -45,6 +47,32 @@ def test_order_of_the_batch_changes_nothing(encoder):
     forward, backward = encoder(Batch.collate(SEQUENCES)), encoder(Batch.collate(SEQUENCES[::-1]))
     for ours, theirs in zip(forward.parameters, backward.parameters, strict=True):
         torch.testing.assert_close(ours, theirs.flip(0))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_without_gradients_the_posteriors_are_the_same(encoder, threads, monkeypatch):
+    """They are worked out otherwise: in blocks of like length, each different token once, on threads."""
+    monkeypatch.setattr(lstm, "ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    encoder.eval()
+    known = encoder(Batch.collate(SEQUENCES))
+    with torch.no_grad():
+        found = encoder(Batch.collate(SEQUENCES))
+    for ours, theirs in zip(found.parameters, known.parameters, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_threads_are_given_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen = []
+    on_threads(lambda part: seen.append((torch.get_num_threads(), torch.is_grad_enabled())), [torch.ones(1)] * 3)
+    assert seen == [(1, False)] * 3
+    assert torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError):
+        on_threads(lambda part: 1 // 0, [torch.ones(1)] * 3)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
 
 
 def test_every_parameter_gets_a_gradient(encoder):

@@ -16,7 +16,7 @@ from latentia.decoding import Ancestral, Greedy
 from latentia.distributions import DiagonalGaussian
 from latentia.errors import InputError
 from latentia.functional.resampling import paired_interval
-from latentia.operations import Augmented, Conditions, Gain, Refused, TextSpace, Written, augmentation_gain
+from latentia.operations import Augmented, Conditions, Gain, Quality, Refused, TextSpace, augmentation_gain
 from latentia.operations.augmentation_gain import NOTHING, filled, gains_on, mixed, split
 from latentia.operations.examples import Judges, classifier, examples_of, token_counts
 from latentia.operations.novelty import DRAWS, Plan, known_texts, new_texts
@@ -225,7 +225,7 @@ def test_a_measurement_has_every_method_at_every_size(measured):
     assert all(row.low <= row.gain <= row.high for row in gains)
     assert {(row.gain, row.low, row.high) for row in gains if row.method == "none"} == {(0.0, 0.0, 0.0)}
     assert len({len(str(row).partition("[")[0]) for row in gains if row.method != "none"}) == 1
-    assert [row.method for row in rows if isinstance(row, Written)] == methods[2:]
+    assert [row.method for row in rows if isinstance(row, Quality)] == methods[2:]
 
 
 def test_no_generated_text_is_a_test_text(space, measured, monkeypatch):

@@ -19,13 +19,19 @@ from latentia.operations.operation import is_plain, operation, parameters
 from latentia.shapes import PositiveInt
 from tests.laws.tables import model
 
-FUNCTIONS = {name: each for name in operations.__all__ if inspect.isfunction(each := getattr(operations, name))}
+FUNCTIONS = {
+    name: each
+    for name in operations.__all__
+    if inspect.isfunction(each := getattr(operations, name))
+    and next(iter(inspect.signature(each).parameters)) == "space"
+}
 
 
 def test_every_operation_is_a_command_and_a_method():
     assert set(OPERATIONS) == set(FUNCTIONS)
     for name, function in FUNCTIONS.items():
-        assert getattr(TextSpace, name) is function
+        # The method of this name returns the codes of a few texts as one tensor.
+        assert name == "encode" or getattr(TextSpace, name) is function
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -16,6 +16,11 @@ OPERATIONS = {
     "traverse": "Write what a text becomes as one dimension of its code changes, the others staying.",
     "analogy": "Write the text that is to the third as the first is to the second.",
     "augment": "Write new texts of each class of a labelled corpus, or measure what they do for classifiers.",
+    "encode": "Turn texts into vectors.",
+    "neighbours": "Find the texts whose codes are nearest to that of a text.",
+    "cluster": "Group texts by their codes, and name each group by what its middle decodes to.",
+    "outliers": "Find the texts that are least like the training texts.",
+    "score": "Estimate how likely each text is.",
 }
 """First line of each operation's docstring, said here once more because to read them takes loading torch."""
 

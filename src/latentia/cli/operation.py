@@ -1,47 +1,40 @@
 """From the signature of an operation to its command.
 
-A parameter without a default is an argument, the others are options; texts are arguments, or lines of ``--data``. A
-strategy is chosen by name, and the settings of all strategies are options beside it. Help is the docstring.
+A parameter without a default is an argument, the others are options; texts are arguments, or lines of ``--data``; what
+is called data are files. Answers are printed, or written with ``--out``. A strategy is chosen by name, and the settings
+of all strategies are options beside it. Help is the docstring.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_origin
 
-import numpy as np
 import typer
 from typer.core import TyperCommand
 
 from latentia import operations
-from latentia.cli.console import remarks, results
+from latentia.cli.answers import print_answers, save_answers
+from latentia.cli.lines import Lines
 from latentia.cli.options import Run
-from latentia.data import Columns, ReadReport, read_texts
-from latentia.data.reading import read_records
+from latentia.data import Columns
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
-from latentia.operations import Refused
-from latentia.operations.lines import Remarked
 from latentia.operations.operation import is_plain, parameters
+from latentia.operations.sinks import SUFFIXES, require_writable
 from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
-from latentia.recipes.runs import columns_of, load
+from latentia.recipes.runs import load
 
 TEXTS = Iterable[str]
 LABELLED = Iterable[tuple[str, str]]
 
 CONTROLS = ("repetition_penalty", "no_repeat")
 """Settings of repetition, which go with every strategy."""
-
-REFUSALS_SHOWN = 20
-
-FILES = "files (.txt .jsonl .csv .tsv .parquet, also .gz) or hf:NAME"
 
 NOT_GIVEN = None
 """What typer passes for an option that was not given."""
@@ -60,14 +53,25 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     """Return a function that typer can read and call."""
     known = parameters(operation).values()
 
-    def run_operation(run: Path, as_json: bool, **given: object) -> None:
-        arguments = {each.name: _value(each, given, run) for each in known}
-        _print(operation(load(run), **arguments), as_json)
+    def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, **given: object) -> None:
+        if out:
+            require_writable(Path(out), overwrite)
+        columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
+        with Lines(run, columns, into_file=bool(out)) as lines:
+            answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
+            if out:
+                save_answers(answers, Path(out), overwrite)
+            else:
+                print_answers(answers, as_json)
 
     own = [shown for each in known for shown in _typed(each, _helps(operation))]
-    as_json = _option("as_json", bool, False, "Print a JSON object a line.", "--json")
+    common = [
+        _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
+        _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
+        _option("overwrite", bool, False, "Replace the file if it is there.", "--overwrite"),
+    ]
     run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
-    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own, as_json])  # type: ignore[attr-defined]
+    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own, *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
 
@@ -78,11 +82,9 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     if annotation is Strategy:
         return [_option(name, str, type(parameter.default).__name__, text), *_of_strategies()]
     if annotation == TEXTS:
-        argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
-        files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
-        return [_parameter(name, Annotated[list[str], argument], default=[]), files]
+        return [*_of_texts(parameter, text), COLUMN]
     if annotation == LABELLED:
-        return [_files(name, text), *_columns()]
+        return [_files(text), COLUMN, LABEL]
     if not is_plain(annotation):
         raise TypeError(f"{name}: {annotation} has no spelling on the command line")
     if parameter.default is inspect.Parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
@@ -91,15 +93,19 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     return [_option(name, _spelled(annotation), parameter.default, text)]
 
 
-def _files(name: str, text: str) -> inspect.Parameter:
-    argument = typer.Argument(metavar="DATA...", help=f"{text.rstrip('.')}: {FILES}.")
-    return _parameter(name, Annotated[list[str], argument])
+def _of_texts(parameter: inspect.Parameter, text: str) -> list[inspect.Parameter]:
+    """Files where the parameter is called data, arguments or else files where it is not."""
+    if parameter.name != "data":
+        argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
+        files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
+        return [_parameter(parameter.name, Annotated[list[str], argument], default=[]), files]
+    if parameter.default is inspect.Parameter.empty:
+        return [_files(text)]
+    return [_option("data", list[str], [], f"{text} {FILES}")]
 
 
-def _columns() -> list[inspect.Parameter]:
-    """Options that name the columns of labelled data."""
-    text = _option("text", str, "", "Column of DATA that holds the text; the run's own without it.")
-    return [text, _option("label", str, "", "Column of DATA that holds the label; the run's own without it.")]
+def _files(text: str) -> inspect.Parameter:
+    return _parameter("data", Annotated[list[str], typer.Argument(metavar="DATA", help=f"{text} {FILES}")])
 
 
 def _of_strategies() -> list[inspect.Parameter]:
@@ -122,20 +128,22 @@ def _of_strategy(name: str, kinds: Sequence[type], whose: str) -> inspect.Parame
     return _option(name, _spelled(_settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
 
 
-def _value(parameter: inspect.Parameter, given: Mapping[str, Any], run: Path) -> object:
+def _value(parameter: inspect.Parameter, given: Mapping[str, Any], lines: Lines) -> object:
     """Return an argument of an operation from what was given on the command line."""
     value = given[parameter.name]
     if parameter.annotation is Strategy:
         names = {name for kind in members(Strategy).values() for name in _settings_of(kind)} | {*CONTROLS}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
+    if parameter.annotation == TEXTS and parameter.name == "data":
+        return lines.texts(value) if value else parameter.default
     if parameter.annotation == TEXTS:
-        return _texts(value, given["data"], run)
+        return _texts(value, given["data"], lines)
     if parameter.annotation == LABELLED:
-        return _labelled(value, Columns(given["text"], given["label"]), run)
+        return lines.labelled(value)
     return value
 
 
-def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
+def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
     """Return the texts given as arguments, or the lines of files.
 
     Raises:
@@ -145,20 +153,7 @@ def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
-    return given or read_texts(files, Columns(columns_of(run).text))
-
-
-def _labelled(files: list[str], columns: Columns, run: Path) -> Iterator[tuple[str, str]]:
-    """Return the texts of files and their labels.
-
-    Raises:
-        InputError: If neither the command nor the run names a column of labels.
-    """
-    own = columns_of(run)
-    columns = Columns(columns.text or own.text, columns.label or own.label)
-    if not columns.label:
-        raise InputError("there is no label", "name the column that holds it with --label COLUMN")
-    return ((each.text, each.label) for each in read_records(files, columns, ReadReport()))
+    return given or lines.texts(files)
 
 
 def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
@@ -181,38 +176,6 @@ def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
         kind, node = RepetitionControl, {"strategy": {"kind": name, **own}, **controls}
     strategy: Strategy = build(kind, validate(kind, node), {})
     return strategy
-
-
-def _print(answers: Iterator[object], as_json: bool) -> None:
-    """Print answers as they come, and refusals apart from them.
-
-    Raises:
-        InputError: At the end, if there was any refusal.
-    """
-    refused, total = [], 0
-    for answer in answers:
-        total += 1
-        if isinstance(answer, Refused):
-            refused.append(answer)
-        else:
-            results.print(_as_json(answer) if as_json else str(answer), markup=False)
-    for remark in answers.remarks() if isinstance(answers, Remarked) else ():
-        remarks.print(remark, markup=False)
-    if total == len(refused) == 1:
-        raise refused[0].as_error()
-    for each in refused[:REFUSALS_SHOWN]:
-        remarks.print(str(each), markup=False)
-    if refused:
-        raise InputError(f"{len(refused):,} of {total:,} texts got no answer", "mend or remove them")
-
-
-def _as_json(answer: object) -> str:
-    fields = dataclasses.asdict(answer) if dataclasses.is_dataclass(answer) else {"text": answer}  # type: ignore[arg-type]
-    return json.dumps(fields, ensure_ascii=False, default=_listed)
-
-
-def _listed(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _helps(documented: Callable[..., object]) -> dict[str, str]:
@@ -250,3 +213,8 @@ def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
     if get_origin(annotation) is Sequence:
         return list[str]
     return annotation if isinstance(annotation, type) else str
+
+
+FILES = "Files of any format that training reads, or hf:NAME."
+COLUMN = _option("text_column", str, "", "Column of the files that holds the text; the run's own without it.", "--text")
+LABEL = _option("label_column", str, "", "Column that holds the label; the run's own without it.", "--label")

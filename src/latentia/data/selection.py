@@ -41,6 +41,10 @@ class Selection:
         """Yield batches of equal length, shortest first; ``Batch.index`` tells the rows."""
         return sequential(self.corpus, self.rows, size)
 
+    def whole(self) -> Batch:
+        """Return one batch of all rows, in their order, padded to the longest."""
+        return self.corpus.batch(self.rows)
+
     def shuffled(self, seed: int) -> Selection:
         """Put the rows in an order that the seed decides."""
         return Selection(self.corpus, np.random.default_rng(seed).permutation(self.rows))

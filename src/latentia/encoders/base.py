@@ -13,6 +13,11 @@ class Encoder(nn.Module, ABC):
 
     embedding: nn.Embedding
 
+    @property
+    def any_lengths(self) -> bool:
+        """Whether a batch of thousands of any lengths takes no more work and memory now than small ones of equal."""
+        return False
+
     @abstractmethod
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posteriors, batch shape ``[B]``, event shape ``[D]``."""

@@ -1,12 +1,21 @@
 """A recurrent encoder."""
 
-from torch import nn
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from latentia.distributions import CodeDistribution
 from latentia.encoders.base import Encoder
 from latentia.nn import Noise, Pooling, PosteriorHead, SequenceDropout
+from latentia.nn.recurrence import gates_of_inputs, run_over_tokens
+from latentia.nn.threads import on_threads
 from latentia.records import Batch
 from latentia.shapes import PositiveInt
+
+ROWS_AT_A_TIME, TOKENS_AT_A_TIME = 512, 2**14
+"""Sequences, and their number times the longest, whose states a thread holds where there are no gradients."""
 
 
 class LSTMEncoder(Encoder):
@@ -46,11 +55,47 @@ class LSTMEncoder(Encoder):
         self.recurrence = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
         self.pooling, self.posterior, self.dropout, self.noise = pooling, posterior, dropout, noise
 
+    @property
+    def any_lengths(self) -> bool:
+        """Whether there are neither gradients nor noise, on a processor in full precision."""
+        on_processor = self.embedding.weight.device.type == "cpu"
+        return on_processor and not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
+
     def forward(self, batch: Batch) -> CodeDistribution:
         """Return the posterior of each sequence."""
+        posterior: CodeDistribution = self.posterior(self._read(batch) if self.any_lengths else self._trained(batch))
+        return posterior
+
+    def _trained(self, batch: Batch) -> Float[Tensor, "B H"]:
+        """Features of each sequence, with gradients and what is dropped while training."""
         batch = self.noise(batch)
         embedded = self.embedding(self.dropout.drop_words(batch.tokens))
         zero = embedded.new_zeros(1, len(batch), self.recurrence.hidden_size)
         states = self.dropout.run(self.recurrence, self.dropout.drop_embeddings(embedded), (zero, zero))
-        posterior: CodeDistribution = self.posterior(self.pooling(self.dropout.drop_states(states), batch))
-        return posterior
+        return self.pooling(self.dropout.drop_states(states), batch)
+
+    def _read(self, batch: Batch) -> Float[Tensor, "B H"]:
+        """The same features without gradients: the input weights meet each different token once."""
+        different, places = batch.tokens.unique(return_inverse=True)
+        table = gates_of_inputs(self.recurrence, self.embedding(different))
+        features = table.new_empty(len(batch), self.recurrence.hidden_size)
+
+        def read(rows: Tensor) -> None:
+            lengths = batch.lengths[rows]
+            longest = int(lengths[0])
+            tokens, equal = places[rows, :longest], bool(lengths[-1] == longest)
+            states = run_over_tokens(self.recurrence, table, tokens, lengths)
+            count, nothing = int(lengths.sum()), batch.labels[:0]
+            features[rows] = self.pooling(states, Batch(tokens, lengths, equal, count, batch.index[rows], nothing))
+
+        on_threads(read, list(_blocks(batch.lengths)))
+        return features
+
+
+def _blocks(lengths: Int[Tensor, " B"]) -> Iterator[Int[Tensor, " rows"]]:
+    """Rows that are read together, longest first."""
+    order = lengths.argsort(descending=True, stable=True)
+    while len(order):
+        size = max(1, min(ROWS_AT_A_TIME, TOKENS_AT_A_TIME // int(lengths[order[0]])))
+        yield order[:size]
+        order = order[size:]

@@ -22,6 +22,23 @@ def log_mean_exp(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows
     return torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])
 
 
+def log_mean_exp_error(log_weights: Float[Tensor, "K *rows"]) -> Float[Tensor, " *rows"]:
+    r"""Standard error of :func:`log_mean_exp` over draws, by the delta method, in nats.
+
+    .. math:: \mathrm{se} = \frac{s_w}{\sqrt K \, \bar w}, \qquad s_w^2 = \frac{1}{K - 1} \sum_k (w_k - \bar w)^2
+
+    It is 0 where all weights are alike and 1 where one draw carries the sum, however wrong the estimate is then; of a
+    single draw it is NaN.
+
+    Source: Owen, Monte Carlo Theory, Methods and Examples, 2013, section 2.7 (delta method).
+
+    >>> log_mean_exp_error(torch.tensor([3.0, 1.0]).log())
+    tensor(0.5000)
+    """
+    draws = log_weights.shape[0]
+    return (draws * log_weights.softmax(dim=0)).std(dim=0) / math.sqrt(draws)
+
+
 def grouped_log_mean_exp(log_weights: Float[Tensor, "K *rows"], size: int) -> Float[Tensor, " *rows"]:
     r"""Importance-weighted bound of ``size`` draws, from all ``K`` at hand: the mean over disjoint groups of so many.
 

@@ -36,6 +36,11 @@ class TextModel(nn.Module, ABC):
     auxiliary: Auxiliary | FittedPrior
     """Maps a latent variable and its batch to costs by name that are trained beside the objective."""
 
+    @property
+    def any_lengths(self) -> bool:
+        """Whether posteriors of thousands of any lengths take no more work and memory now than small equal batches."""
+        return False
+
     @abstractmethod
     def infer(self, batch: Batch, kl_weight: float = 1.0) -> CodeDistribution | StepwiseGaussian:
         """Return the posterior of each sequence; nothing else reads the encoder.

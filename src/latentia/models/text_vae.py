@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 from latentia.auxiliaries import Auxiliary, WordMask
 from latentia.decoders import Decoder
 from latentia.distributions import CodeDistribution
-from latentia.encoders import Encoder, Refinement
+from latentia.encoders import Encoder, Refinement, Unrefined
 from latentia.models.base import TextModel
 from latentia.priors import Prior
 from latentia.records import Batch, Latent
@@ -56,6 +56,11 @@ class TextVAE(TextModel):
         self.auxiliary, self.mask, self.refinement = auxiliary, mask, refinement
         if share_embedding:
             self.share_tables()
+
+    @property
+    def any_lengths(self) -> bool:
+        """Whether the encoder takes them, and nothing is done to what it returns."""
+        return isinstance(self.refinement, Unrefined) and bool(self.encoder.any_lengths)
 
     def infer(self, batch: Batch, kl_weight: float = 1.0) -> CodeDistribution:
         """Return the posterior of each sequence, refined; nothing else reads the encoder.

@@ -1,7 +1,7 @@
-"""An LSTM over inputs that many rows share, run without gradients."""
+"""A one-layer LSTM run without gradients, over inputs that many rows share or that are tokens of a table."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -37,6 +37,39 @@ def run_over_shared_inputs(
         gates.view(*codes.shape[:2], -1).add_(shared[:, step])
         hidden = _advance(gates, cell, output)
     return states.transpose(0, 1)
+
+
+def run_over_tokens(
+    recurrence: nn.LSTM, table: Float[Tensor, "U G"], tokens: Int[Tensor, "N T"], lengths: Int[Tensor, " N"]
+) -> Float[Tensor, "N T H"]:
+    """States of a one-layer LSTM from zero, over tokens whose products with the input weights are known.
+
+    What is left a step is the product with the state, of the rows that have not ended. States after the end of a row
+    are zero.
+
+    Args:
+        recurrence: The LSTM.
+        table: The four gates of each token without the state, biases added, as :func:`gates_of_inputs` makes them.
+        tokens: Rows of the table.
+        lengths: Tokens of each row, none longer than the row before it.
+    """
+    count, width = tokens.shape
+    hidden_dim = recurrence.hidden_size
+    of_states, columns = recurrence.all_weights[0][1].T, tokens.T.contiguous()
+    states, cell = table.new_zeros(width, count, hidden_dim), table.new_zeros(count, hidden_dim)
+    gates, hidden = table.new_empty(count, 4 * hidden_dim), table.new_zeros(count, hidden_dim)
+    active = (lengths[None] > torch.arange(width)[:, None]).sum(dim=1).tolist()
+    for step, rows in enumerate(active):
+        torch.index_select(table, 0, columns[step, :rows], out=gates[:rows])
+        gates[:rows].addmm_(hidden[:rows], of_states)
+        hidden = _advance(gates[:rows], cell[:rows], states[step, :rows])
+    return states.transpose(0, 1)
+
+
+def gates_of_inputs(recurrence: nn.LSTM, inputs: Float[Tensor, "U I"]) -> Float[Tensor, "U G"]:
+    """Product of inputs with the input weights of a one-layer LSTM, both biases added."""
+    of_inputs, _, *biases = recurrence.all_weights[0]
+    return nn.functional.linear(inputs, of_inputs, biases[0] + biases[1])
 
 
 def _advance(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N H"], output: Float[Tensor, "N H"]) -> Tensor:

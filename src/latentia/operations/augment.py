@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from latentia.decoding import Beam, Strategy
 from latentia.operations.augmentation_gain import gains
 from latentia.operations.examples import examples_of
-from latentia.operations.gain import Conditions, Gain, Written
+from latentia.operations.gain import Conditions, Gain, Quality
 from latentia.operations.lines import Refused, Remarked
 from latentia.operations.novelty import Augmented, Method, Plan, known_texts, new_texts
 from latentia.operations.operation import operation
@@ -30,7 +30,7 @@ def augment(  # noqa: PLR0913 - the options of a command
     evaluate: bool = False,
     seed: NonNegativeInt = 0,
     strategy: Strategy = SEARCHED,
-) -> Iterator[Augmented | Refused | Conditions | Gain | Written]:
+) -> Iterator[Augmented | Refused | Conditions | Gain | Quality]:
     r"""Write new texts of each class of a labelled corpus, or measure what they do for classifiers.
 
     The code of a new text is

@@ -21,7 +21,7 @@ from latentia.evaluation.diversity import diversity
 from latentia.evaluation.text import require_libraries
 from latentia.functional.resampling import paired_interval
 from latentia.operations.examples import Examples, Ids, classifier, token_counts
-from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE, Conditions, Gain, Written
+from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE, Conditions, Gain, Quality
 from latentia.operations.novelty import Plan, known_texts, new_texts
 from latentia.operations.perturbation import PERTURBATIONS
 from latentia.operations.space import Space
@@ -45,7 +45,7 @@ Labelled = tuple[list[str], Ids]
 NOTHING: Labelled = ([], np.empty(0, dtype=np.int64))
 
 
-def gains(space: Space, examples: Examples, plan: Plan) -> Iterator[Conditions | Gain | Written]:
+def gains(space: Space, examples: Examples, plan: Plan) -> Iterator[Conditions | Gain | Quality]:
     """Split off a test part and measure on the rest.
 
     Raises:
@@ -69,7 +69,7 @@ def split(space: Space, examples: Examples, seed: int) -> tuple[Examples, Exampl
 
 def gains_on(
     space: Space, pool: Examples, test: Examples, plan: Plan, sizes: Sequence[int] = SIZES
-) -> Iterator[Conditions | Gain | Written]:
+) -> Iterator[Conditions | Gain | Quality]:
     """Yield the conditions, then the gains of each size as they are measured, then what was written.
 
     Args:
@@ -120,7 +120,7 @@ class _Bench:
             more = torch.from_numpy(np.stack(hits) - np.stack(correct[features, NONE]))
             yield Gain(size, features, method, float(np.mean(hits)), float(more.mean()), *paired_interval(more))
 
-    def written(self, size: int) -> Iterator[Written]:
+    def written(self, size: int) -> Iterator[Quality]:
         """Describe what is written for the first subset of a size."""
         subset = self.subset(size, 0)
         made = {name: texts for name, (texts, _) in self._made(subset, 0).items()}
@@ -188,11 +188,11 @@ def mixed(subset: Examples, copies: int, draw: np.random.Generator) -> Any:  # n
     return classifier().fit(rows, np.concatenate([labels, labels[one], labels[other]]), weights)
 
 
-def _described(space: Space, name: str, texts: list[str], subset: Examples) -> Written:
+def _described(space: Space, name: str, texts: list[str], subset: Examples) -> Quality:
     own = known_texts(space.tokenizer, subset.texts).known
     copies = [tuple(ids) in own for ids in space.tokenizer.encode_batch(texts)]
     numbers = diversity(texts)
-    return Written(
+    return Quality(
         method=name,
         texts=len(texts),
         **{name: numbers[name]["value"] or 0.0 for name in ("distinct_1", "distinct_2", "self_bleu")},

@@ -73,7 +73,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Written:
+class Quality:
     """What the texts of a method are like, at the largest size.
 
     Attributes:

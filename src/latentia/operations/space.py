@@ -20,7 +20,8 @@ from latentia.distributions import CodeDistribution, HypersphericalUniform
 from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
 from latentia.models import TextModel
-from latentia.operations.lines import Answer, Reader, Refused, T, line_by_line
+from latentia.operations.lines import LINES_AT_A_TIME, Answer, Reader, Refused, T, line_by_line
+from latentia.records import Batch
 
 ROWS_AT_A_TIME = 512
 """Codes that are encoded or decoded together."""
@@ -144,13 +145,24 @@ class Space:
 
     def centres(self, chosen: Selection) -> Float[Tensor, "N *code"]:
         """Return the centre of the posterior of each row, in their order."""
+        with torch.no_grad():
+            if self.model.any_lengths and len(chosen) <= LINES_AT_A_TIME:
+                return self.model.centres(chosen.whole(), self.steps)
+        return self.of_each(chosen, lambda batch: self.model.centres(batch, self.steps))
+
+    @torch.no_grad()
+    def of_each(
+        self, chosen: Selection, of_batch: Callable[[Batch], Tensor], rows: int = ROWS_AT_A_TIME
+    ) -> Float[Tensor, "N *numbers"]:
+        """Return what is worked out of each row, in their order, by batches of at most so many rows."""
         place = np.empty(len(chosen.corpus), dtype=np.int64)
         place[chosen.rows] = np.arange(len(chosen))
-        codes = torch.empty(len(chosen), *self.model.code_shape(self.steps))
-        with torch.no_grad():
-            for batch in chosen.batches(ROWS_AT_A_TIME):
-                codes[torch.from_numpy(place[batch.index.numpy()])] = self.model.centres(batch, self.steps)
-        return codes
+        found = torch.empty(0)
+        for batch in chosen.batches(rows):
+            numbers = of_batch(batch)
+            found = found if len(found) else numbers.new_empty(len(chosen), *numbers.shape[1:])
+            found[torch.from_numpy(place[batch.index.numpy()])] = numbers
+        return found
 
     def supported(self, codes: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """Return the nearest codes that the prior can draw: themselves, or on a sphere their directions.

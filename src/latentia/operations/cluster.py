@@ -1,0 +1,131 @@
+"""Groups of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentia.decoding import Beam, Strategy
+from latentia.errors import InputError
+from latentia.functional.nearest import nearest
+from latentia.operations.index import Index
+from latentia.operations.lines import Refused
+from latentia.operations.operation import operation
+from latentia.operations.space import Space
+from latentia.shapes import NonNegativeInt, PositiveInt
+
+SEARCHED = Beam()
+STARTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Texts whose codes lie together.
+
+    Attributes:
+        name: What the middle of the cluster decodes to.
+        size: Texts in it.
+        share: Of all texts.
+        spread: Root mean squared distance of its codes from its middle.
+        central: Its texts nearest to the middle, nearest first.
+        lines: Numbers of all its texts, counted from 1.
+        code: The middle, float32, ``[D]``: the mean of the codes, on a sphere the direction of that.
+    """
+
+    name: str
+    size: int
+    share: float
+    spread: float
+    central: tuple[str, ...]
+    lines: tuple[int, ...]
+    code: NDArray[np.float32]
+
+    def __str__(self) -> str:
+        """Write the name above the central texts."""
+        return "\n".join(
+            [f"{self.size:,} texts ({self.share:.1%}): {self.name}", *(f"    {each}" for each in self.central)]
+        )
+
+
+@operation
+def cluster(
+    space: Space,
+    data: Iterable[str],
+    *,
+    k: PositiveInt = 8,
+    central: PositiveInt = 3,
+    strategy: Strategy = SEARCHED,
+    seed: NonNegativeInt = 0,
+) -> Iterator[Cluster | Refused]:
+    r"""Group texts by their codes, and name each group by what its middle decodes to.
+
+    .. math:: \min_{c_1 .. c_k} \sum_n \min_j \lVert z_n - c_j \rVert^2
+
+    by k-means, the best of ten starts; on a sphere the middles are scaled to directions at the end. The largest group
+    comes first. All codes are held, and the same seed gives the same groups.
+
+    Args:
+        space: Where the texts are encoded.
+        data: What to group.
+        k: Number of groups.
+        central: Texts of each group that are shown, the nearest to its middle.
+        strategy: How the tokens of the names are chosen.
+        seed: Of where the search starts, and of tokens that are drawn.
+
+    Raises:
+        InputError: If there are fewer different codes than groups, or the model has one code a token.
+
+    Source: Arthur and Vassilvitskii, k-means++: The Advantages of Careful Seeding, 2007.
+    """
+    space.require_whole_codes()
+    return _clustered(space, data, k, central, strategy, seed)
+
+
+def _clustered(
+    space: Space, data: Iterable[str], k: int, central: int, strategy: Strategy, seed: int
+) -> Iterator[Cluster | Refused]:
+    index = Index.of(space, data)
+    labels = _labels(index.codes, k, seed)
+    members = sorted((np.flatnonzero(labels == label) for label in range(k)), key=len, reverse=True)
+    middles = space.supported(torch.stack([index.codes[torch.from_numpy(rows)].mean(dim=0) for rows in members]))
+    names = space.written(middles, strategy, seed)
+    for rows, middle, name in zip(members, middles, names, strict=True):
+        yield _described(index, rows, middle, name, central)
+    yield from index.refused
+
+
+def _labels(codes: Float[Tensor, "N D"], k: int, seed: int) -> NDArray[Any]:
+    """The group of each code.
+
+    Raises:
+        InputError: If there are fewer different codes than groups.
+    """
+    from sklearn.cluster import KMeans
+
+    different = len(torch.unique(codes, dim=0))
+    if different < k:
+        raise InputError(f"k is {k} and there are {different} different codes", "take fewer groups or more texts")
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    labels: NDArray[Any] = KMeans(k, n_init=STARTS, random_state=state).fit_predict(codes.numpy())
+    return labels
+
+
+def _described(index: Index, rows: NDArray[np.int64], middle: Float[Tensor, " D"], name: str, central: int) -> Cluster:
+    codes = index.codes[torch.from_numpy(rows)]
+    nearby = rows[nearest(middle[None], codes, central).rows[0].numpy()]
+    return Cluster(
+        name=name,
+        size=len(rows),
+        share=len(rows) / len(index.texts),
+        spread=(codes - middle).square().sum(dim=1).mean().sqrt().item(),
+        central=tuple(index.texts[row] for row in nearby),
+        lines=tuple(index.lines[row] for row in rows),
+        code=middle.numpy(),
+    )

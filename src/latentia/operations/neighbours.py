@@ -1,0 +1,47 @@
+"""The texts nearest to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+
+from latentia.operations.index import Index, Neighbour
+from latentia.operations.lines import Refused
+from latentia.operations.operation import operation
+from latentia.operations.space import Space
+from latentia.shapes import PositiveInt
+
+
+@operation
+def neighbours(
+    space: Space, text: str, n: PositiveInt = 10, *, data: Iterable[str] = ()
+) -> Iterator[Neighbour | Refused]:
+    """Find the texts whose codes are nearest to that of a text.
+
+    Distances are Euclidean between the centres of posteriors, on a sphere angles in radians. For many queries make an
+    :class:`Index` once.
+
+    Args:
+        space: Where the texts are encoded.
+        text: Whose neighbours are wanted.
+        n: Number of texts.
+        data: Where they are looked for; without it, among up to 10,000 of the training texts.
+
+    Raises:
+        InputError: If the text cannot be read, or the model has one code a token.
+    """
+    space.require_whole_codes()
+    query = space.encode([text])
+    return _found(space, query, n, data)
+
+
+def _found(space: Space, query: Tensor, n: int, data: Iterable[str]) -> Iterator[Neighbour | Refused]:
+    index = _of_training(space) if data == () else Index.of(space, data)
+    yield from index.search(query, n)[0]
+    yield from index.refused
+
+
+def _of_training(space: Space) -> Index:
+    atlas = space.atlas
+    return Index(space, list(atlas.texts.texts()), atlas.posteriors.centre, (atlas.texts.rows + 1).tolist())
