@@ -68,6 +68,8 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     name, annotation, text = parameter.name, parameter.annotation, helps[parameter.name]
     if annotation is Strategy:
         return [_option(name, str, type(parameter.default).__name__, text), *_of_strategies()]
+    if annotation == TEXTS and parameter.kind is parameter.KEYWORD_ONLY:
+        return [_option(name, list[str], [], f"{text} A file of them; may be repeated.")]
     if annotation == TEXTS:
         argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
         files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
@@ -101,6 +103,8 @@ def _value(parameter: inspect.Parameter, given: Mapping[str, Any], run: Path) ->
     if parameter.annotation is Strategy:
         names = {name for kind in members(Strategy).values() for name in _settings_of(kind)}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
+    if parameter.annotation == TEXTS and parameter.kind is parameter.KEYWORD_ONLY:
+        return _lines(value, run)
     if parameter.annotation == TEXTS:
         return _texts(value, given["data"], run)
     return value
@@ -116,7 +120,12 @@ def _texts(given: list[str], files: list[str], run: Path) -> Iterable[str]:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
-    return given or read_texts(files, Columns(sources_of(run).columns.text))
+    return given or _lines(files, run)
+
+
+def _lines(files: list[str], run: Path) -> Iterable[str]:
+    """Return the texts of files, whose columns are those of the run's data."""
+    return read_texts(files, Columns(sources_of(run).columns.text)) if files else ()
 
 
 def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
@@ -182,8 +191,11 @@ def _settings_of(strategy: type) -> Mapping[str, inspect.Parameter]:
 
 
 def _option(name: str, kind: object, default: object, text: str, *spellings: str) -> inspect.Parameter:
-    """Describe an option to typer; one of a single letter has a single dash."""
-    spelled = spellings or (f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}",)
+    """Describe an option to typer; one of a single letter has a single dash.
+
+    A name that is a word of the language ends with an underscore, which the option leaves out.
+    """
+    spelled = spellings or (f"-{name}" if len(name) == 1 else f"--{name.rstrip('_').replace('_', '-')}",)
     shown = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
     panel = "Strategy" if default is NOT_GIVEN else None
     option = typer.Option(*spelled, help=text.replace("``", ""), show_default=shown, rich_help_panel=panel)

@@ -1,5 +1,6 @@
 """What people do with a latent space: one typed function an operation, whose signature is its schema."""
 
+from latentia.operations.edit import Edited, edit
 from latentia.operations.lines import Refused
 from latentia.operations.paths import Place, analogy, interpolate, traverse
 from latentia.operations.reconstruct import reconstruct
@@ -9,11 +10,13 @@ from latentia.operations.text_space import TextSpace
 
 __all__ = [
     "Atlas",
+    "Edited",
     "Place",
     "Refused",
     "Space",
     "TextSpace",
     "analogy",
+    "edit",
     "interpolate",
     "reconstruct",
     "sample",

@@ -1,5 +1,6 @@
 """A trained latent space of texts, with every operation as a method."""
 
+from latentia.operations.edit import edit
 from latentia.operations.paths import analogy, interpolate, traverse
 from latentia.operations.reconstruct import reconstruct
 from latentia.operations.sample import sample
@@ -10,6 +11,7 @@ class TextSpace(Space):
     """A space with the operations of :mod:`latentia.operations` as its methods."""
 
     analogy = analogy
+    edit = edit
     interpolate = interpolate
     reconstruct = reconstruct
     sample = sample
