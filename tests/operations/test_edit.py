@@ -60,7 +60,7 @@ def test_a_walk_stops_at_the_probability_and_goes_no_further_than_it_must(contra
     assert (reached > 0.79).all()
     already = contrast.likely(start) >= 0.8
     torch.testing.assert_close(walked[already], start[already])
-    assert (reached[~already] < 0.95).all()
+    assert (reached[~already] < 0.81).all()
 
 
 def test_a_weak_walk_is_pulled_back(contrast):

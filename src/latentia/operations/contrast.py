@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from latentia.data import Selection
@@ -23,8 +23,8 @@ ITERATIONS = 2000
 FEATURES, FITTED, LEARNING_RATE, DECAY = 32, 200, 0.01, 0.01
 """Of the small classifier: hidden features, steps over all codes, their size, and what pulls its weights to zero."""
 
-WALKED, STEP = 200, 0.05
-"""Steps of a guided walk, and the most of its reach that each goes."""
+WALKED, STEP, HALVINGS = 200, 0.05, 10
+"""Steps of a guided walk, the most of its reach that each goes, and halvings of the last."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,15 @@ class Contrast:
         where pull and ascent are equal; ``within`` returns it to the support of the prior after each step.
         """
         reach, wanted, start = strength * self.distance, math.log(probability / (1 - probability)), codes
+        behind = codes
         for _ in range(WALKED):
             log_odds, slope = self._slope(codes)
             step = STEP * (reach**2 * slope - (codes - start))
-            smallest = torch.finfo(step.dtype).tiny
-            # No farther than the plane through the code's log-odds reaches what is wanted.
-            longest = ((wanted - log_odds) / slope.norm(dim=1).clamp(min=smallest)).clamp(min=0.0, max=STEP * reach)
-            share = (longest / step.norm(dim=1).clamp(min=smallest)).clamp(max=1.0)
-            codes = within(codes + share[:, None] * step)
+            share = (STEP * reach / step.norm(dim=1).clamp(min=torch.finfo(step.dtype).tiny)).clamp(max=1.0)
+            behind, codes = _where(log_odds < wanted, (codes, within(codes + share[:, None] * step)), (behind, codes))
+        for _ in range(HALVINGS):
+            middle = within((behind + codes) / 2)
+            behind, codes = _where(self._slope(middle)[0] < wanted, (middle, codes), (behind, middle))
         return codes
 
     def likely(self, codes: Float[Tensor, "P D"]) -> Float[Tensor, " P"]:
@@ -138,6 +139,14 @@ class Contrast:
 
         codes = ((self._codes - self._centre) / self._scale).numpy()
         return LogisticRegression(max_iter=ITERATIONS, class_weight="balanced").fit(codes, self._wanted.numpy())
+
+
+def _where(
+    chosen: Bool[Tensor, " P"], first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Choose rows of two tensors at once."""
+    one, other = (torch.where(chosen[:, None], *each) for each in zip(first, second, strict=True))
+    return one, other
 
 
 def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iterable[str]) -> Contrast:
