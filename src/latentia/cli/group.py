@@ -16,6 +16,7 @@ OPERATIONS = {
     "traverse": "Write what a text becomes as one dimension of its code changes, the others staying.",
     "analogy": "Write the text that is to the third as the first is to the second.",
     "edit": "Change texts in one respect, which a label or two lists of texts say.",
+    "impute": "Fill the blanks of texts, written ___, with what most probably stands there.",
 }
 """First line of each operation's docstring, said here once more because to read them takes loading torch."""
 

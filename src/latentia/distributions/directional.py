@@ -46,7 +46,7 @@ class Directional(CodeDistribution, ABC):
         return type(self)(*parameters)
 
     def widened(self, spread: float) -> Directional:
-        r"""Divide the concentration by the square: angles of concentrated directions have :math:`\sigma^2 = 1/\kappa`."""
+        r"""Divide the concentration by the square: of narrow ones the angles' variance is :math:`1 / \kappa`."""
         return self.with_parameters(self.direction, self.concentration / spread**2)
 
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> Directional:

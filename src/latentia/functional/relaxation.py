@@ -57,7 +57,7 @@ def energy(
     """Energy that :func:`relaxed` descends."""
     intervals, apart = len(path) - 1, (path[-1] - path[0]).norm()
     tension = 0.5 * intervals * (path[1:] - path[:-1]).square().sum() / apart.square()
-    return (tension - weight / intervals * log_density(path[1:-1]).clamp(max=level).sum()).item()
+    return float(tension - weight / intervals * log_density(path[1:-1]).clamp(max=level).sum())
 
 
 def through_neighbours(
@@ -106,7 +106,8 @@ def _slope(log_density: Callable[[Tensor], Tensor], points: Tensor, level: float
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         total = log_density(points).clamp(max=level).sum()
-        return torch.autograd.grad(total, points)[0]
+        (slope,) = torch.autograd.grad(total, points)
+    return slope
 
 
 def _limited(steps: Float[Tensor, "inner D"], longest: Tensor) -> Float[Tensor, "inner D"]:

@@ -165,9 +165,7 @@ def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iter
     elif all(lists):
         groups = [read(space, texts) for texts in lists]
     else:
-        raise InputError(
-            "it is not said what to change", "give an attribute, or texts to go from and texts to go to"
-        )
+        raise InputError("it is not said what to change", "give an attribute, or texts to go from and texts to go to")
     return _encoded(space, groups)
 
 

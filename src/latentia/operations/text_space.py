@@ -1,6 +1,7 @@
 """A trained latent space of texts, with every operation as a method."""
 
 from latentia.operations.edit import edit
+from latentia.operations.impute import impute
 from latentia.operations.paths import analogy, interpolate, traverse
 from latentia.operations.reconstruct import reconstruct
 from latentia.operations.sample import sample
@@ -12,6 +13,7 @@ class TextSpace(Space):
 
     analogy = analogy
     edit = edit
+    impute = impute
     interpolate = interpolate
     reconstruct = reconstruct
     sample = sample
