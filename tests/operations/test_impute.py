@@ -109,7 +109,7 @@ def test_alternatives_have_their_probabilities(space):
 
 def test_a_text_is_filled_alike_whatever_stands_beside_it(space):
     alone = list(space.impute(["a ___ c"], sweeps=3))
-    assert list(space.impute(["a ___ c", "b ___"], sweeps=3))[0] == alone[0]
+    assert next(space.impute(["a ___ c", "b ___"], sweeps=3)) == alone[0]
     state = torch.get_rng_state()
     assert list(space.impute(["a ___ c"], sweeps=3)) == alone
     assert torch.equal(state, torch.get_rng_state())

@@ -106,7 +106,7 @@ def _slope(log_density: Callable[[Tensor], Tensor], points: Tensor, level: float
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         total = log_density(points).clamp(max=level).sum()
-        (slope,) = torch.autograd.grad(total, points)
+        slope: Tensor = torch.autograd.grad(total, points)[0]
     return slope
 
 
