@@ -71,9 +71,11 @@ class Judge:
         self.names: list[str] = list(self.model.classes_)
 
     def accuracy(self, texts: Texts, labels: Texts) -> float:
+        """Share of texts whose label it reads."""
         return float(self.model.score(texts, labels))
 
     def reads(self, texts: Texts) -> list[str]:
+        """Label of each text."""
         return list(self.model.predict(texts))
 
     def without_polar(self, text: str, label: str, count: int) -> str:

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from latentia.cli.operation import command_of
 from latentia.decoding import Beam
 from latentia.errors import InputError
 from latentia.operations import Refused
@@ -117,6 +118,12 @@ def test_every_way_raises_the_probability(way):
 def test_what_does_not_say_a_change_is_refused(space, given, message):
     with pytest.raises(InputError, match=message):
         space.edit(DOGS, **given)
+
+
+def test_lists_are_files_on_the_command_line():
+    spelled = {option for each in command_of("edit").params for option in each.opts}
+    assert {"--from", "--to", "--attribute", "--strength", "--data"} <= spelled
+    assert "--from-" not in spelled
 
 
 def test_one_class_is_no_contrast(space):

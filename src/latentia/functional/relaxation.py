@@ -105,11 +105,12 @@ def _slope(log_density: Callable[[Tensor], Tensor], points: Tensor, level: float
     """Gradient of the log-density where it is below the level, and nothing elsewhere."""
     with torch.enable_grad():
         points = points.detach().requires_grad_()
-        total = log_density(points).clamp(max=level).sum()
+        total: Tensor = log_density(points).clamp(max=level).sum()
         slope: Tensor = torch.autograd.grad(total, points)[0]
     return slope
 
 
 def _limited(steps: Float[Tensor, "inner D"], longest: Tensor) -> Float[Tensor, "inner D"]:
     norm = steps.norm(dim=1, keepdim=True)
-    return steps * (longest / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
+    share: Tensor = (longest / norm.clamp(min=torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
+    return steps * share
