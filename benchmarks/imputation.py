@@ -11,7 +11,7 @@ Adversarial error is the accuracy of a classifier that tells imputed from real t
 the lower, the better. It reads the end and the two words before it, as single words or as n-grams up to three, is
 trained on half of the texts, each real beside imputed, and tested on the other half. Errors are binomial.
 
-Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.
+Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, on imputing missing words.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def through_neighbours(
     r"""The cheapest way over some places, where a hop costs :math:`|z - z'|^3`: many short ones rather than a long one.
 
     Source: Groisman, Jonckheere and Sapienza, Nonhomogeneous Euclidean First-Passage Percolation and Distance
-    Learning, 2022, section 2.1.
+    Learning, 2022.
     """
     from scipy.sparse.csgraph import dijkstra
 

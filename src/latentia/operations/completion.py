@@ -51,7 +51,7 @@ class Completion:
         decoder from left to right.
 
         Source: Andrieu, Lee and Vihola, Uniform Ergodicity of the Iterated Conditional SMC and Geometric Ergodicity of
-        Particle Gibbs Samplers, 2018, section 1; Tjelmeland, Using All Metropolis-Hastings Proposals to Estimate Mean
+        Particle Gibbs Samplers, 2018; Tjelmeland, Using All Metropolis-Hastings Proposals to Estimate Mean
         Values, 2004.
         """
         fills, codes = self.started(CHAINS)
@@ -67,7 +67,7 @@ class Completion:
     def modes(self) -> list[Fills]:
         """Return where each start settles: codes are the centres of posteriors, fills the best of a beam, in turn.
 
-        Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.1; Besag, On the
+        Source: Bowman et al., Generating Sentences from a Continuous Space, 2016; Besag, On the
         Statistical Analysis of Dirty Pictures, 1986.
         """
         fills, codes = self.started(STARTS)

@@ -85,8 +85,8 @@ def edit(  # noqa: PLR0913 - options of a command
         InputError: If neither an attribute nor two lists are given, or both; if the training texts have no labels, not
             this one or no other, or a text of a list cannot be read; if the model has one code a token.
 
-    Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, section 4.1, for
-    attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020, section 5.2. For walks, Wang, Hua
+    Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, for
+    attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020. For walks, Wang, Hua
     and Wan, Controllable Unsupervised Text Attribute Transfer via Editing Entangled Latent Representation, 2019.
     """
     if way == "guided" and strength <= 0:

@@ -83,7 +83,7 @@ def impute(
         sweeps: Of a chain over code and blanks; there are 16 chains of a text.
         seed: Of all draws.
 
-    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.1, for alternating inference.
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, for alternating inference.
 
     Raises:
         InputError: If the model has one code a token.
