@@ -18,10 +18,12 @@ def effective_draws(values: Real[Tensor, "N M"]) -> float:
     correlations are summed as long as they are positive, none above the one before. It lies between 1 and the number of
     draws. Where all are equal nothing varies, and it is their number.
 
-    Source: Gelman et al., Bayesian Data Analysis, 2013, section 11.5; Geyer, Practical Markov Chain Monte Carlo, 1992.
+    Source: Gelman et al., Bayesian Data Analysis, third edition, 2013; Geyer, Practical Markov Chain Monte Carlo, 1992.
 
-    >>> effective_draws(torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]))
-    1.0
+    Two chains that never move are worth hardly more than one draw:
+
+    >>> round(effective_draws(torch.tensor([[0.0, 1.0]] * 4)), 2)
+    1.14
     """
     values = values.double()
     length, chains = values.shape
