@@ -12,14 +12,14 @@ from latentia.data import BPE, Char, Word
 from latentia.decoding import Template, draw_blanks, search_blanks
 from latentia.errors import InputError
 from latentia.functional.chains import effective_draws
-from latentia.operations import Refused, TextSpace
+from latentia.operations import Refused, TextSpace, completion
 from latentia.operations.blanks import blanked
 from latentia.operations.completion import Completion
 from latentia.records import Batch
 from latentia.shapes import SPECIAL_TOKENS
 from tests.laws.tables import model, sequential_model, spherical_model
 
-NODES = 14
+NODES = 20
 FIRST = len(SPECIAL_TOKENS)
 
 
@@ -28,7 +28,7 @@ def tiny(build=model) -> TextSpace:
     tokenizer = Word().train(["a b c"])
     vae = build(tokenizer.vocabulary_size).eval()
     for weight in (*vae.encoder.parameters(), *vae.decoder.parameters()):
-        torch.nn.init.normal_(weight, std=0.7)
+        torch.nn.init.normal_(weight, std=1.0)
     return TextSpace(vae, tokenizer, max_tokens=8)
 
 
@@ -66,17 +66,24 @@ def assert_agree(space: TextSpace, text: str, words: int, sweeps: int) -> None:
         effective = effective_draws(hits)
         error = (probability * (1 - probability) / effective) ** 0.5
         assert effective > 100
-        assert abs(hits.mean().item() - probability) < 4.5 * error + 1e-3, (fill, probability, hits.mean(), effective)
+        assert abs(hits.mean().item() - probability) < 4.5 * error + 5e-3, (fill, probability, hits.mean(), effective)
 
 
-@pytest.mark.parametrize("text", ["___ b c", "c ___ b ___", "a ___ ___"])
+@pytest.fixture
+def _many_chains(monkeypatch):
+    monkeypatch.setattr(completion, "CHAINS", 200)
+
+
+@pytest.mark.usefixtures("_many_chains")
+@pytest.mark.parametrize("text", ["a ___ c", "___ b c ___", "a ___ ___ a"])
 def test_shares_of_the_chain_are_the_exact_probabilities(space, text):
-    assert_agree(space, text, words=1, sweeps=60)
+    assert_agree(space, text, words=1, sweeps=16)
 
 
+@pytest.mark.usefixtures("_many_chains")
 def test_they_are_when_the_model_chooses_how_many(space):
     known = exact(space, "a ___", words=0)
-    drawn = Completion(space.model, blanked("a ___", space.tokenizer, 0)).draws(70)[15:]
+    drawn = Completion(space.model, blanked("a ___", space.tokenizer, 0)).draws(12)[4:]
     for size in range(1, 5):
         hits = torch.tensor([[len(each[0]) == size for each in chains] for chains in drawn]).double()
         probability = sum(each for fills, each in known.items() if len(fills[0]) == size)
@@ -86,9 +93,9 @@ def test_they_are_when_the_model_chooses_how_many(space):
 def test_proposals_alone_are_not_those_probabilities(space):
     """The test above would see a chain whose moves were not weighed."""
     known = exact(space, "a ___ c")
-    completion = Completion(space.model, blanked("a ___ c", space.tokenizer, 1))
-    template = Template.of([completion.text.opened(((FIRST,),), (0,))] * 4000)
-    codes = space.model.infer(completion._batch([((1,),)])).sample(torch.Size([4000]))[:, 0]
+    filling = Completion(space.model, blanked("a ___ c", space.tokenizer, 1))
+    template = Template.of([filling.text.opened(((FIRST,),), (0,))] * 4000)
+    codes = space.model.infer(filling._batch([((1,),)])).sample(torch.Size([4000]))[:, 0]
     with torch.no_grad():
         tokens, _ = draw_blanks(space.model.decoder(codes[None]), template, torch.zeros(4000, dtype=torch.bool))
     shares = {((FIRST + k,),): (tokens[:, 1] == FIRST + k).double().mean().item() for k in range(3)}
@@ -148,12 +155,12 @@ def test_weights_times_draws_are_the_likelihood(space):
 
 
 def test_alternating_inference_settles(space):
-    completion = Completion(space.model, blanked("a ___ c ___", space.tokenizer, 1))
-    for fills in completion.modes():
-        code = space.model.infer(completion._batch([fills])).centre
+    filling = Completion(space.model, blanked("a ___ c ___", space.tokenizer, 1))
+    for fills in filling.modes():
+        code = space.model.infer(filling._batch([fills])).centre
         again = fills
         for gap in (0, 1):
-            again = completion._best_gap([again], code, gap)[0]
+            again = filling._best_gap([again], code, gap)[0]
         assert again == fills
     answers = list(space.impute(["a ___ c ___"], method="modes"))
     assert answers == list(space.impute(["a ___ c ___"], method="modes"))
