@@ -214,3 +214,17 @@ def test_the_variance_of_a_mixture_is_that_of_its_draws():
     p = mixture()
     draws = p.sample((100_000,))
     torch.testing.assert_close(p.variance, draws.var(dim=0), rtol=0.03, atol=0)
+
+
+def test_a_widened_distribution_keeps_its_centre_and_reaches_further(build):
+    q = build(3)
+    twice = q.widened(2.0)
+    torch.testing.assert_close(twice.centre, q.centre)
+    torch.testing.assert_close(q.widened(1.0).log_prob(q.centre), q.log_prob(q.centre))
+    near, far = ((each.sample((20_000,)) - q.centre).norm(dim=-1).mean(dim=0) for each in (q, twice))
+    assert (far > 1.1 * near).all() or isinstance(q, HypersphericalUniform)
+
+
+def test_a_gaussian_twice_as_wide_has_twice_the_standard_deviation():
+    q = gaussian(4, 3)
+    torch.testing.assert_close(q.widened(2.0).stddev, 2 * q.stddev)

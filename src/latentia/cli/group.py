@@ -21,6 +21,8 @@ OPERATIONS = {
     "cluster": "Group texts by their codes, and name each group by what its middle decodes to.",
     "outliers": "Find the texts that are least like the training texts.",
     "score": "Estimate how likely each text is.",
+    "edit": "Change texts in one respect, which a label or two lists of texts say.",
+    "impute": "Fill the blanks of texts, written ___, with what most probably stands there.",
 }
 """First line of each operation's docstring, said here once more because to read them takes loading torch."""
 

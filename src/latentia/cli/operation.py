@@ -81,6 +81,8 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     name, annotation, text = parameter.name, parameter.annotation, helps[parameter.name]
     if annotation is Strategy:
         return [_option(name, str, type(parameter.default).__name__, text), *_of_strategies()]
+    if annotation == TEXTS and parameter.kind is parameter.KEYWORD_ONLY:
+        return [_option(name, list[str], [], f"{text} A file of them; may be repeated."), COLUMN]
     if annotation == TEXTS:
         return [*_of_texts(parameter, text), COLUMN]
     if annotation == LABELLED:
@@ -99,9 +101,7 @@ def _of_texts(parameter: inspect.Parameter, text: str) -> list[inspect.Parameter
         argument = typer.Argument(metavar="TEXT", help=text, show_default=False)
         files = _option("data", list[str], [], "A file of such texts instead; may be repeated.")
         return [_parameter(parameter.name, Annotated[list[str], argument], default=[]), files]
-    if parameter.default is inspect.Parameter.empty:
-        return [_files(text)]
-    return [_option("data", list[str], [], f"{text} {FILES}")]
+    return [_files(text)]
 
 
 def _files(text: str) -> inspect.Parameter:
@@ -134,7 +134,7 @@ def _value(parameter: inspect.Parameter, given: Mapping[str, Any], lines: Lines)
     if parameter.annotation is Strategy:
         names = {name for kind in members(Strategy).values() for name in _settings_of(kind)} | {*CONTROLS}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
-    if parameter.annotation == TEXTS and parameter.name == "data":
+    if parameter.annotation == TEXTS and (parameter.name == "data" or parameter.kind is parameter.KEYWORD_ONLY):
         return lines.texts(value) if value else parameter.default
     if parameter.annotation == TEXTS:
         return _texts(value, given["data"], lines)
@@ -194,8 +194,11 @@ def _settings_of(strategy: type) -> Mapping[str, inspect.Parameter]:
 
 
 def _option(name: str, kind: object, default: object, text: str, *spellings: str) -> inspect.Parameter:
-    """Describe an option to typer; one of a single letter has a single dash."""
-    spelled = spellings or (f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}",)
+    """Describe an option to typer; one of a single letter has a single dash.
+
+    A name that is a word of the language ends with an underscore, which the option leaves out.
+    """
+    spelled = spellings or (f"-{name}" if len(name) == 1 else f"--{name.rstrip('_').replace('_', '-')}",)
     shown = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
     panel = "Strategy" if default is NOT_GIVEN else None
     option = typer.Option(*spelled, help=text.replace("``", ""), show_default=shown, rich_help_panel=panel)

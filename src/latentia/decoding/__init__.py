@@ -3,6 +3,7 @@
 from latentia.decoding.base import Strategy, decode
 from latentia.decoding.beam import AllocatedBeam, Beam
 from latentia.decoding.diverse import DiverseBeam
+from latentia.decoding.forced import Template, draw_blanks, search_blanks
 from latentia.decoding.paths import Ancestral, Greedy, Rejection
 
 __all__ = [
@@ -13,5 +14,8 @@ __all__ = [
     "Greedy",
     "Rejection",
     "Strategy",
+    "Template",
     "decode",
+    "draw_blanks",
+    "search_blanks",
 ]

@@ -44,6 +44,10 @@ class CodeDistribution(Distribution, ABC):
     def with_parameters(self, *parameters: Tensor) -> CodeDistribution:
         """Return a distribution of this kind with other parameters, such as some of the rows."""
 
+    @abstractmethod
+    def widened(self, spread: float) -> CodeDistribution:
+        """Return the distribution with its standard deviations so many times as large, around the same centres."""
+
     @torch.no_grad()
     def mixture_log_prob(self, codes: Float[Tensor, "P D"], chunk: int = CHUNK) -> Float64[Tensor, " P"]:
         r"""Log-density of the equal mixture of all rows, :math:`\log \tfrac1N \sum_n q_n(z)`, in nats.

@@ -68,6 +68,10 @@ class DiagonalGaussian(CodeDistribution):
         """Return a distribution of this kind with other parameters."""
         return DiagonalGaussian(*parameters)
 
+    def widened(self, spread: float) -> DiagonalGaussian:
+        """Multiply the standard deviations."""
+        return DiagonalGaussian(self.location, self.log_variance + 2 * math.log(spread))
+
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> DiagonalGaussian:
         """Repeat the distribution over new leading axes without copying."""
         shape = torch.Size(batch_shape) + self.event_shape

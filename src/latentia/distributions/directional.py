@@ -45,6 +45,10 @@ class Directional(CodeDistribution, ABC):
         """Return a distribution of this kind with other parameters."""
         return type(self)(*parameters)
 
+    def widened(self, spread: float) -> Directional:
+        r"""Divide the concentration by the square: of narrow ones the angles' variance is :math:`1 / \kappa`."""
+        return self.with_parameters(self.direction, self.concentration / spread**2)
+
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> Directional:
         """Repeat the distribution over new leading axes without copying."""
         rows = torch.Size(batch_shape)

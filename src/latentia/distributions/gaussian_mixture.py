@@ -55,6 +55,10 @@ class GaussianMixture(CodeDistribution):
         """Return a mixture of other components."""
         return GaussianMixture(DiagonalGaussian(*parameters))
 
+    def widened(self, spread: float) -> GaussianMixture:
+        """Multiply the standard deviations of the components; the means stay."""
+        return GaussianMixture(self.components.widened(spread))
+
     def sample(self, sample_shape: Sequence[int] = torch.Size()) -> Float[Tensor, "*samples D"]:
         """Draw a component for each code, and the code from it; without gradients."""
         mean, log_variance = self.parameters

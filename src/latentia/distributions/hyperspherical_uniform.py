@@ -55,6 +55,10 @@ class HypersphericalUniform(CodeDistribution):
         """Return a distribution of this kind with other parameters."""
         return HypersphericalUniform(*parameters)
 
+    def widened(self, spread: float) -> HypersphericalUniform:
+        """Return the distribution itself: nothing is wider."""
+        return self
+
     def expand(self, batch_shape: Sequence[int], _instance: Distribution | None = None) -> HypersphericalUniform:
         """Repeat the distribution over new leading axes without copying."""
         return HypersphericalUniform(self.like.expand(torch.Size(batch_shape) + self.event_shape))

@@ -70,6 +70,10 @@ class SharedNoiseGaussian(CodeDistribution):
         (mean,) = parameters
         return SharedNoiseGaussian(mean, self.noise_map)
 
+    def widened(self, spread: float) -> SharedNoiseGaussian:
+        """Multiply the map of the noise."""
+        return SharedNoiseGaussian(self.location, self.noise_map * spread)
+
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> SharedNoiseGaussian:
         """Repeat the distribution over new leading axes without copying."""
         return self.with_parameters(self.location.expand(torch.Size(batch_shape) + self.event_shape))

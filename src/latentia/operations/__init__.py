@@ -2,8 +2,10 @@
 
 from latentia.operations.augment import augment
 from latentia.operations.cluster import Cluster, cluster
+from latentia.operations.edit import Edited, edit
 from latentia.operations.encode import Encoded, EncodedMoments, encode
 from latentia.operations.gain import Conditions, Gain, Quality
+from latentia.operations.impute import Imputed, impute
 from latentia.operations.index import Index, Neighbour
 from latentia.operations.lines import Refused
 from latentia.operations.neighbours import neighbours
@@ -22,9 +24,11 @@ __all__ = [
     "Augmented",
     "Cluster",
     "Conditions",
+    "Edited",
     "Encoded",
     "EncodedMoments",
     "Gain",
+    "Imputed",
     "Index",
     "Neighbour",
     "Outlier",
@@ -38,7 +42,9 @@ __all__ = [
     "analogy",
     "augment",
     "cluster",
+    "edit",
     "encode",
+    "impute",
     "interpolate",
     "neighbours",
     "outliers",

@@ -9,8 +9,9 @@ from latentia.decoding import Ancestral, Strategy
 from latentia.errors import ImpossibleError
 from latentia.operations.constraints import constrained
 from latentia.operations.operation import operation
+from latentia.operations.regions import Draw, Origin, Region, codes_of
 from latentia.operations.space import ROWS_AT_A_TIME, Space, seeded
-from latentia.shapes import NonNegativeInt, PositiveInt
+from latentia.shapes import NonNegativeInt, PositiveFloat, PositiveInt
 
 DRAWN = Ancestral()
 
@@ -23,6 +24,10 @@ def sample(  # noqa: PLR0913 - the options of a command
     space: Space,
     n: PositiveInt = 10,
     *,
+    near: Sequence[str] = (),
+    label: str = "",
+    region: Region = "prior",
+    spread: PositiveFloat = 1.0,
     must: Sequence[str] = (),
     must_not: Sequence[str] = (),
     pattern: str = "",
@@ -33,11 +38,17 @@ def sample(  # noqa: PLR0913 - the options of a command
 ) -> Iterator[str]:
     """Write new texts.
 
-    A model of one code a token draws its codes from the prior that was fitted to them.
+    Codes come from the prior, or from an equal mixture of the posteriors of texts, which has no holes: of some texts,
+    of the training texts of a label, or of all training texts. A model of one code a token draws its codes from the
+    prior that was fitted to them.
 
     Args:
         space: Where the codes are drawn.
         n: Number of texts.
+        near: Draw around the code of this text; may be repeated.
+        label: Draw where the training texts of this label are.
+        region: prior, or aggregate: where all training texts are.
+        spread: How many times as wide as they are posteriors are drawn from.
         must: A phrase that must appear, as whole words; may be repeated.
         must_not: A phrase that must not appear; may be repeated.
         pattern: A regular expression that the whole text must match.
@@ -48,20 +59,21 @@ def sample(  # noqa: PLR0913 - the options of a command
 
     Raises:
         ImpossibleError: If no text meets the demands, or there are not so many different ones.
-        InputError: If a demand cannot be understood, or the model cannot write one of its words.
+        InputError: If a demand cannot be understood, or the model cannot write one of its words; if more than one of
+            near, label and region is given, a spread without any, a text that cannot be read or a label that no
+            training text has, or posteriors are to be mixed in a model of one code a token.
     """
     strategy = constrained(space, strategy, must, must_not, pattern, length)
-    return (
-        _different(_sampled(space, strategy, seed, n), n) if unique else islice(_sampled(space, strategy, seed, n), n)
-    )
+    texts = _sampled(space, codes_of(space, Origin(near, label, region, spread)), strategy, seed, n)
+    return _different(texts, n) if unique else islice(texts, n)
 
 
-def _sampled(space: Space, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
+def _sampled(space: Space, draw: Draw, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
     """Write texts without end, in chunks of no more than are asked for."""
     for number, start in enumerate(count(0, ROWS_AT_A_TIME)):
         with seeded(seed, number):
             rows = min(ROWS_AT_A_TIME, n - start) if start < n else ROWS_AT_A_TIME
-            texts = space.write(space.model.sample(rows, space.steps), strategy)
+            texts = space.write(draw(rows), strategy)
         yield from texts
 
 

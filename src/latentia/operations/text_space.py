@@ -7,6 +7,8 @@ from pathlib import Path
 import latentia
 from latentia.operations.augment import augment
 from latentia.operations.cluster import cluster
+from latentia.operations.edit import edit
+from latentia.operations.impute import impute
 from latentia.operations.neighbours import neighbours
 from latentia.operations.outliers import outliers
 from latentia.operations.paths import analogy, interpolate, traverse
@@ -27,6 +29,8 @@ class TextSpace(Space):
     analogy = analogy
     augment = augment
     cluster = cluster
+    edit = edit
+    impute = impute
     interpolate = interpolate
     neighbours = neighbours
     outliers = outliers

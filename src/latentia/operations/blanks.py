@@ -1,0 +1,80 @@
+"""Texts with blanks in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latentia.data import Tokenizer
+
+MOST = 4
+"""Most tokens of a blank whose number is not given."""
+
+Fill = tuple[int, ...]
+Fills = tuple[Fill, ...]
+"""The tokens of each gap of a text."""
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """A text with gaps; blanks that follow each other are one gap.
+
+    Attributes:
+        pieces: The text between the gaps, one piece more than gaps.
+        known: Its tokens.
+        sizes: How many tokens each gap may hold.
+        spaced: Whether a token holds the space before it.
+    """
+
+    pieces: tuple[str, ...]
+    known: tuple[Fill, ...]
+    sizes: tuple[tuple[int, ...], ...]
+    spaced: bool
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of the filled text."""
+        return sum(map(len, self.known)) + sum(map(max, self.sizes))
+
+    def filled(self, fills: Fills) -> list[int]:
+        """Return the tokens of the filled text."""
+        return self.opened(fills, ())[0]
+
+    def opened(self, fills: Fills, gaps: Sequence[int]) -> tuple[list[int], list[bool]]:
+        """Return the tokens of the filled text, and which of them are in some of its gaps."""
+        tokens, opened = list(self.known[0]), [False] * len(self.known[0])
+        for gap, (fill, after) in enumerate(zip(fills, self.known[1:], strict=True)):
+            tokens += [*fill, *after]
+            opened += [gap in gaps] * len(fill) + [False] * len(after)
+        return tokens, opened
+
+    def written(self, fills: Fills, tokenizer: Tokenizer) -> tuple[str, list[str]]:
+        """Return the filled text, which keeps words that the model does not know, and the texts of the fills."""
+        texts = [tokenizer.decode(fill) for fill in fills]
+        texts = [text.strip() if self.spaced else text for text in texts]
+        whole = "".join(part for pair in zip(self.pieces, [*texts, ""], strict=True) for part in pair)
+        return whole, texts
+
+
+def blanked(text: str, tokenizer: Tokenizer, words: int) -> Blanked:
+    """Find the blanks of a text.
+
+    Args:
+        text: With three underscores or more for each blank.
+        tokenizer: Of the model.
+        words: Tokens of a blank; 0 allows 1 to 4.
+    """
+    spaced = _holds_space(tokenizer)
+    gap = r"_{3,}(?:\s*_{3,})*" if spaced else r"_{3,}"
+    counts = [len(re.findall("_{3,}", found)) for found in re.findall(gap, text)]
+    sizes = [(words * count,) if words else tuple(range(count, MOST * count + 1)) for count in counts]
+    pieces = re.split(gap, text)
+    readable = [piece.rstrip() for piece in pieces] if spaced else pieces
+    return Blanked(tuple(pieces), tuple(map(tuple, tokenizer.encode_batch(readable))), tuple(sizes), spaced)
+
+
+def _holds_space(tokenizer: Tokenizer) -> bool:
+    """Tell words and parts of words, which hold the space before them, from characters."""
+    cut = tokenizer.rust.pre_tokenizer
+    return cut is not None and len(cut.pre_tokenize_str("a a")) > 1

@@ -1,0 +1,135 @@
+"""Blanks that are filled."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+import torch
+
+from latentia.data import Selection
+from latentia.functional.chains import effective_draws
+from latentia.operations.blanks import Blanked, Fills, blanked
+from latentia.operations.completion import Completion
+from latentia.operations.lines import Refused
+from latentia.operations.operation import operation
+from latentia.operations.space import Space, seeded
+from latentia.shapes import NonNegativeInt, PositiveInt
+
+Method = Literal["gibbs", "modes"]
+
+BEGINNING = 0.25
+"""Share of the sweeps that are not counted, in which chains come to where they belong."""
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """A text whose blanks are filled.
+
+    Attributes:
+        line: Number of the text, counted from 1.
+        text: With its blanks filled.
+        fills: What fills each; blanks beside each other are one.
+        probability: Share of the chain's draws; of alternating inference, of the starts that settled here.
+        effective_draws: Independent draws that the chain's are worth.
+    """
+
+    line: int
+    text: str
+    fills: tuple[str, ...]
+    probability: float
+    effective_draws: float
+
+    @property
+    def standard_error(self) -> float:
+        """Of the probability."""
+        return math.sqrt(self.probability * (1 - self.probability) / self.effective_draws)
+
+    def __str__(self) -> str:
+        """Show the probability and the text."""
+        return f"{self.probability:5.3f}  {self.text}"
+
+
+@operation
+def impute(
+    space: Space,
+    texts: Iterable[str],
+    n: PositiveInt = 1,
+    *,
+    words: NonNegativeInt = 1,
+    method: Method = "gibbs",
+    sweeps: PositiveInt = 40,
+    seed: NonNegativeInt = 0,
+) -> Iterator[Imputed | Refused]:
+    r"""Fill the blanks of texts, written ___, with what most probably stands there.
+
+    The fills ``b`` and the code ``z`` of a text are drawn in turn given its known tokens ``k``, so that in the long run
+
+    .. math:: (b, z) \sim p(b, z \mid k) \propto p(z) \, p(x(b, k) \mid z)
+
+    and the share of draws with a fill is :math:`p(b \mid k)`. Alternating inference takes the centre of the posterior
+    and the best fill in turn instead, until nothing changes: it is faster, and says nothing of probabilities.
+
+    Args:
+        space: Whose model fills the blanks.
+        texts: With ___ for each blank.
+        n: Number of alternatives of each text, the most probable first.
+        words: Tokens of each blank; 0 lets the model choose from 1 to 4.
+        method: gibbs: draws with their probabilities; modes: alternating inference.
+        sweeps: Of a chain over code and blanks; there are 16 chains of a text.
+        seed: Of all draws.
+
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, for alternating inference.
+
+    Raises:
+        InputError: If the model has one code a token.
+    """
+    space.require_whole_codes()
+
+    def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Imputed] | Refused]:
+        for line, text in zip(lines, chosen.texts(), strict=True):
+            found = blanked(text, space.tokenizer, words)
+            problem = _problem(found, space.max_tokens)
+            if problem:
+                yield Refused(line, *problem)
+                continue
+            with seeded(seed, line):
+                drawn = _drawn(Completion(space.model, found), method, sweeps)
+            yield [_imputed(space, line, found, fills, drawn) for fills in _frequent(drawn)[:n]]
+
+    def each(answers: list[Imputed] | Refused) -> Iterable[Imputed | Refused]:
+        return answers if isinstance(answers, list) else [answers]
+
+    return chain.from_iterable(map(each, space.answered(texts, answer)))
+
+
+def _problem(found: Blanked, max_tokens: int) -> tuple[str, str] | tuple[()]:
+    if not found.sizes:
+        return "has no blank", "write ___ where something is missing"
+    if found.longest > max_tokens:
+        return f"has up to {found.longest} tokens when filled", f"shorten it to the model's {max_tokens}"
+    return ()
+
+
+def _drawn(completion: Completion, method: Method, sweeps: int) -> list[list[Fills]]:
+    """Return the fills that count, a list of chains for each sweep."""
+    if method == "modes":
+        return [completion.modes()]
+    begun = math.ceil(BEGINNING * sweeps)
+    return completion.draws(begun + sweeps)[begun:]
+
+
+def _frequent(drawn: list[list[Fills]]) -> list[Fills]:
+    """Order the fills by their share; of equal shares, by their tokens."""
+    counts = Counter(chain.from_iterable(drawn))
+    return sorted(counts, key=lambda fills: (-counts[fills], fills))
+
+
+def _imputed(space: Space, line: int, found: Blanked, fills: Fills, drawn: list[list[Fills]]) -> Imputed:
+    text, parts = found.written(fills, space.tokenizer)
+    hits = torch.tensor([[each == fills for each in chains] for chains in drawn]).double()
+    return Imputed(line, text, tuple(parts), hits.mean().item(), effective_draws(hits))

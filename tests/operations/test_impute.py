@@ -1,0 +1,225 @@
+"""Blanks that are filled."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from latentia.data import BPE, Char, Word
+from latentia.decoding import Template, draw_blanks, search_blanks
+from latentia.errors import InputError
+from latentia.functional.chains import effective_draws
+from latentia.operations import Refused, TextSpace, completion
+from latentia.operations.blanks import blanked
+from latentia.operations.completion import Completion
+from latentia.records import Batch
+from latentia.shapes import SPECIAL_TOKENS
+from tests.laws.tables import model, sequential_model, spherical_model
+
+NODES = 20
+FIRST = len(SPECIAL_TOKENS)
+
+
+def tiny(build=model) -> TextSpace:
+    """An untrained model of three words whose encoder knows nothing of its decoder, and whose code matters."""
+    tokenizer = Word().train(["a b c"])
+    vae = build(tokenizer.vocabulary_size).eval()
+    for weight in (*vae.encoder.parameters(), *vae.decoder.parameters()):
+        torch.nn.init.normal_(weight, std=1.0)
+    return TextSpace(vae, tokenizer, max_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def space():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return tiny()
+
+
+@torch.no_grad()
+def exact(space: TextSpace, text: str, words: int = 1) -> dict[tuple, float]:
+    """p(blank | known) over all fills: the sum over the vocabulary of the integral over codes, by Gauss and Hermite."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    codes = torch.tensor(list(product(nodes, repeat=3)), dtype=torch.float32)
+    mass = torch.tensor(list(product(weights, repeat=3)), dtype=torch.float64).prod(dim=1)
+    found = blanked(text, space.tokenizer, words)
+    vocabulary = range(FIRST, space.tokenizer.vocabulary_size)
+    each = [[fill for size in sizes for fill in product(vocabulary, repeat=size)] for sizes in found.sizes]
+    fills = list(product(*each))
+    evidence = []
+    for fill in fills:
+        batch = Batch.collate([found.filled(fill)])
+        evidence.append((space.model.decoder(codes[:, None]).log_prob(batch)[:, 0].double().exp() * mass).sum())
+    total = torch.stack(evidence)
+    return dict(zip(fills, (total / total.sum()).tolist(), strict=True))
+
+
+def assert_agree(space: TextSpace, text: str, words: int, sweeps: int) -> None:
+    """Each share within 4.5 standard errors of the exact probability, by the chain's own count of draws."""
+    known = exact(space, text, words)
+    drawn = Completion(space.model, blanked(text, space.tokenizer, words)).draws(sweeps)[sweeps // 4 :]
+    for fill, probability in known.items():
+        hits = torch.tensor([[each == fill for each in chains] for chains in drawn]).double()
+        effective = effective_draws(hits)
+        error = (probability * (1 - probability) / effective) ** 0.5
+        assert effective > 100
+        assert abs(hits.mean().item() - probability) < 4.5 * error + 5e-3, (fill, probability, hits.mean(), effective)
+
+
+@pytest.fixture
+def _many_chains(monkeypatch):
+    monkeypatch.setattr(completion, "CHAINS", 200)
+
+
+@pytest.mark.usefixtures("_many_chains")
+@pytest.mark.parametrize("text", ["a ___ c", "___ b c ___", "a ___ ___ a"])
+def test_shares_of_the_chain_are_the_exact_probabilities(space, text):
+    assert_agree(space, text, words=1, sweeps=16)
+
+
+@pytest.mark.usefixtures("_many_chains")
+def test_they_are_when_the_model_chooses_how_many(space):
+    known = exact(space, "a ___", words=0)
+    drawn = Completion(space.model, blanked("a ___", space.tokenizer, 0)).draws(12)[4:]
+    for size in range(1, 5):
+        hits = torch.tensor([[len(each[0]) == size for each in chains] for chains in drawn]).double()
+        probability = sum(each for fills, each in known.items() if len(fills[0]) == size)
+        assert abs(hits.mean() - probability) < 4.5 * (probability * (1 - probability) / effective_draws(hits)) ** 0.5
+
+
+def test_proposals_alone_are_not_those_probabilities(space):
+    """The test above would see a chain whose moves were not weighed."""
+    known = exact(space, "a ___ c")
+    filling = Completion(space.model, blanked("a ___ c", space.tokenizer, 1))
+    template = Template.of([filling.text.opened(((FIRST,),), (0,))] * 4000)
+    codes = space.model.infer(filling._batch([((1,),)])).sample(torch.Size([4000]))[:, 0]
+    with torch.no_grad():
+        tokens, _ = draw_blanks(space.model.decoder(codes[None]), template, torch.zeros(4000, dtype=torch.bool))
+    shares = {((FIRST + k,),): (tokens[:, 1] == FIRST + k).double().mean().item() for k in range(3)}
+    assert max(abs(shares[fill] - known[fill]) for fill in known) > 0.05
+
+
+def test_alternatives_have_their_probabilities(space):
+    answers = list(space.impute(["a ___ c", "c ___"], 3, sweeps=30))
+    assert [each.line for each in answers] == [1, 1, 1, 2, 2, 2]
+    known = exact(space, "a ___ c")
+    for each in answers[:3]:
+        fill = (tuple(space.tokenizer.encode(each.fills[0])),)
+        assert abs(each.probability - known[fill]) < 5 * each.standard_error
+        assert each.text == f"a {each.fills[0]} c"
+    assert abs(sum(each.probability for each in answers[:3]) - 1) < 1e-9
+    assert answers[0].probability >= answers[1].probability
+
+
+def test_a_text_is_filled_alike_whatever_stands_beside_it(space):
+    alone = list(space.impute(["a ___ c"], sweeps=3))
+    assert next(space.impute(["a ___ c", "b ___"], sweeps=3)) == alone[0]
+    state = torch.get_rng_state()
+    assert list(space.impute(["a ___ c"], sweeps=3)) == alone
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@torch.no_grad()
+def test_the_search_finds_the_best_of_all_fills(space):
+    codes = torch.randn(5, 3)
+    likelihood = space.model.decoder(codes[None])
+    found = blanked("a ___ b ___ ___", space.tokenizer, 1)
+    fills = [((x,), (y, z)) for x, y, z in product(range(FIRST, FIRST + 3), repeat=3)]
+    scores = torch.stack([likelihood.log_prob(Batch.collate([found.filled(each)] * 5))[0] for each in fills])
+    tokens, score = search_blanks(likelihood, Template.of([found.opened(fills[0], (0, 1))] * 5), width=27)
+    torch.testing.assert_close(score, scores.amax(dim=0))
+    assert [row[:-1] for row in tokens.tolist()] == [found.filled(fills[best]) for best in scores.argmax(dim=0)]
+
+
+@torch.no_grad()
+def test_weights_times_draws_are_the_likelihood(space):
+    """Also of rows of different length, whose padding counts for nothing."""
+    rows = [([4, 5, 6, 4], [False, True, True, False]), ([5, 6], [False, True])]
+    likelihood = space.model.decoder(torch.randn(1, 2, 3))
+    tokens, weight = draw_blanks(likelihood, Template.of(rows), torch.ones(2, dtype=torch.bool))
+    batch = Batch.collate([rows[0][0], rows[1][0]])
+    assert torch.equal(tokens, batch.tokens)
+    each = torch.zeros(2)
+    log_probability, state = likelihood.start()
+    for step in range(3):
+        inside = torch.tensor([row[1][step] if step < len(row[1]) else False for row in rows])
+        fit = (
+            log_probability[:, FIRST:].log_softmax(dim=1).gather(1, (tokens[:, step, None] - FIRST).clamp(min=0))[:, 0]
+        )
+        each += fit.where(inside, 0.0)
+        log_probability, state = likelihood.step(state, tokens[:, step])
+    torch.testing.assert_close(weight + each, likelihood.log_prob(batch)[0])
+
+
+def test_alternating_inference_settles(space):
+    filling = Completion(space.model, blanked("a ___ c ___", space.tokenizer, 1))
+    for fills in filling.modes():
+        code = space.model.infer(filling._batch([fills])).centre
+        again = fills
+        for gap in (0, 1):
+            again = filling._best_gap([again], code, gap)[0]
+        assert again == fills
+    answers = list(space.impute(["a ___ c ___"], method="modes"))
+    assert answers == list(space.impute(["a ___ c ___"], method="modes"))
+
+
+def test_spheres_are_filled_too():
+    torch.manual_seed(1)
+    assert next(tiny(spherical_model).impute(["a ___ c"], sweeps=2)).text.startswith("a ")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a b", "line 2 has no blank"),
+        ("", "line 2 is empty"),
+        ("a ___ b c a b c a b", "line 2 has 9 tokens"),
+        ("a b c a b ___ ___", "line 2 has up to 9 tokens when filled"),
+    ],
+)
+def test_texts_that_cannot_be_filled_are_refused_and_the_others_filled(space, line, problem):
+    answers = list(space.impute(["a ___", line, "b ___"], words=2, sweeps=1))
+    assert isinstance(answers[1], Refused)
+    assert str(answers[1]).startswith(problem)
+    assert [each.line for each in (answers[0], answers[2])] == [1, 3]
+
+
+def test_codes_of_one_a_token_are_refused():
+    with pytest.raises(InputError, match="one code a token"):
+        tiny(sequential_model).impute(["a ___"])
+
+
+def test_words_that_the_model_does_not_know_stay(space):
+    assert next(space.impute(["a ___ Zebra"], sweeps=1)).text.endswith(" Zebra")
+
+
+@pytest.mark.parametrize("kind", [Word(), BPE(400), Char()])
+def test_blanks_fit_the_tokenizer(kind):
+    """A word's blank takes the space before it, where tokens do; between characters spaces are known."""
+    tokenizer = kind.train(["the cat sat on the mat", "a cat and the mat"] * 20)
+    text = "the ___ sat" if not isinstance(kind, Char) else "the c___t sat"
+    found = blanked(text, tokenizer, 1)
+    whole = tokenizer.encode("the cat sat")
+    fill = (whole[1],) if not isinstance(kind, Char) else (tokenizer.encode("a")[0],)
+    assert found.filled((fill,)) == whole
+    assert found.written((fill,), tokenizer)[0] == "the cat sat"
+
+
+def test_blanks_beside_each_other_are_one_gap(space):
+    found = blanked("a ___ ____ b ___", space.tokenizer, 2)
+    assert found.sizes == ((4,), (2,))
+    assert blanked("a ___ ___", space.tokenizer, 0).sizes == (tuple(range(2, 9)),)
+
+
+def test_effective_draws_of_an_autoregression():
+    """Its autocorrelation time is (1 + r) / (1 - r)."""
+    noise, values = torch.randn(2000, 20, dtype=torch.float64), [torch.zeros(20, dtype=torch.float64)]
+    for each in noise:
+        values.append(0.6 * values[-1] + each)
+    effective = effective_draws(torch.stack(values[1:]))
+    assert abs(effective / (40_000 / 4) - 1) < 0.15
+    assert effective_draws(noise) > 35_000
+    assert effective_draws(torch.ones(10, 3)) == 30.0
