@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from latentia.decoding import AllocatedBeam, Ancestral, Beam, DiverseBeam, Greedy, Rejection, decode
+from latentia.decoding.allocated import _dealt
 from latentia.decoding.automaton import containing, length
 from latentia.decoding.base import Likelihood
-from latentia.decoding.beam import _dealt
 from latentia.decoding.constrained import Constrained
 from latentia.decoding.repetition import RepetitionControl, RepetitionScores
 from latentia.errors import InputError
@@ -20,6 +20,14 @@ from tests.laws.tables import V
 
 def test_an_allocated_beam_without_demands_is_a_beam():
     assert decode(likelihood(20), AllocatedBeam(4), 8) == decode(likelihood(20), Beam(4), 8)
+
+
+@pytest.mark.parametrize("length_penalty", [-0.5, 0.0, 0.7, 2.0])
+@pytest.mark.parametrize("width", [1, 3, 9])
+def test_a_code_is_left_only_when_its_answer_is_certain(width, length_penalty):
+    """Beam leaves codes and ended sequences alone; a search that extends all to the end finds the same."""
+    whole = decode(likelihood(40), AllocatedBeam(width, length_penalty), 9)
+    assert decode(likelihood(40), Beam(width, length_penalty), 9) == whole
 
 
 def test_places_are_dealt_over_banks_and_unfilled_ones_to_others():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentia.cli import operation
+from latentia.cli import lines, operation
 from latentia.cli.operation import command_of
 from latentia.data import Columns, Word
 from latentia.decoding import Ancestral, Greedy
@@ -288,7 +288,7 @@ def test_an_interval_covers_as_often_as_it_says():
 def command(space, monkeypatch):
     """The command, in this process and on this space."""
     monkeypatch.setattr(operation, "load", lambda _: space)
-    monkeypatch.setattr(operation, "columns_of", lambda _: Columns("text", ""))
+    monkeypatch.setattr(lines, "columns_of", lambda _: Columns("text", ""))
     return lambda *given: command_of("augment").main([str(each) for each in ("run", *given)], standalone_mode=False)
 
 

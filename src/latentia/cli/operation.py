@@ -64,14 +64,15 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
             else:
                 print_answers(answers, as_json)
 
-    own = [shown for each in known for shown in _typed(each, _helps(operation))]
+    # By name, because several parameters may be read from files, whose columns are named once.
+    own = {shown.name: shown for each in known for shown in _typed(each, _helps(operation))}
     common = [
         _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
         _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
         _option("overwrite", bool, False, "Replace the file if it is there.", "--overwrite"),
     ]
     run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
-    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own, *common])  # type: ignore[attr-defined]
+    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from latentia.decoders.base import Decoder
 from latentia.distributions.token_sequence import Candidates
 from latentia.errors import InputError
-from latentia.nn import SequenceDropout, Vocabulary, run_over_shared_inputs
+from latentia.nn import SequenceDropout, Vocabulary, run_one_step, run_over_shared_inputs
 from latentia.records import Batch
 from latentia.shapes import BOS, SILENT, UNK, PositiveInt
 
@@ -105,11 +105,15 @@ class LSTMDecoder(Decoder):
     ) -> tuple[Float[Tensor, "N E"], tuple[Tensor, ...]]:
         """Read one token a row; return what the vocabulary reads, and the state."""
         latent, hidden, cell = state
-        code = _now(latent)[:, None]
-        inputs = torch.cat([self.embedding(self._readable(tokens))[:, None], code], dim=-1)
-        output, (hidden, cell) = self.recurrence(inputs, (hidden[None].contiguous(), cell[None].contiguous()))
+        code = _now(latent)
+        inputs = torch.cat([self.embedding(self._readable(tokens)), code], dim=-1)
+        if self._measured():
+            hidden, cell = run_one_step(self.recurrence, inputs, hidden, cell)
+        else:
+            before = hidden[None].contiguous(), cell[None].contiguous()
+            hidden, cell = (part[0] for part in self.recurrence(inputs[:, None], before)[1])
         to_come = latent if latent.ndim == 2 else latent[:, 1:]
-        return self._output(output, code)[:, 0], (to_come, hidden[0], cell[0])
+        return self._output(hidden[:, None], code[:, None])[:, 0], (to_come, hidden, cell)
 
     def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
         return tokens.where(tokens == BOS, UNK) if self.inputless else tokens

@@ -1,7 +1,8 @@
 """From codes to token sequences: one strategy a class, and automata that tell what may be written."""
 
+from latentia.decoding.allocated import AllocatedBeam
 from latentia.decoding.base import Strategy, decode
-from latentia.decoding.beam import AllocatedBeam, Beam
+from latentia.decoding.beam import Beam
 from latentia.decoding.diverse import DiverseBeam
 from latentia.decoding.forced import Template, draw_blanks, search_blanks
 from latentia.decoding.paths import Ancestral, Greedy, Rejection

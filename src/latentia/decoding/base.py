@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentia.distributions import TokenSequence
-from latentia.shapes import BOS, EOS, PAD
+from latentia.distributions.token_sequence import Candidates, best_of, speakable
+from latentia.shapes import EOS, PAD
 
 State = tuple[Tensor, ...]
 
@@ -45,16 +46,26 @@ class Likelihood(Scores):
     def start(self) -> tuple[Float[Tensor, "N V"], State]:
         """Read BOS."""
         log_probability, state = self.likelihood.start()
-        return _speakable(log_probability), state
+        return speakable(log_probability), state
 
     def step(self, state: State, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], State]:
         """Read one more token a row."""
         log_probability, state = self.likelihood.step(state, tokens)
-        return _speakable(log_probability), state
+        return speakable(log_probability), state
 
     def missing(self, state: State) -> Int[Tensor, "1 1"]:
         """Every text will do."""
         return torch.zeros((1, 1), dtype=torch.int32, device=state[0].device)
+
+
+def propose(
+    scores: Scores, state: State, tokens: Int[Tensor, " N"], count: int, *, normalised: bool = True
+) -> tuple[Candidates, State]:
+    """Read one more token a row; return the best of the next ones, with log-weights, or scores of the same order."""
+    if isinstance(scores, Likelihood):
+        return scores.likelihood.propose(state, tokens, count, normalised=normalised)
+    log_weight, state = scores.step(state, tokens)
+    return best_of(log_weight, count), state
 
 
 class Strategy(ABC):
@@ -100,8 +111,3 @@ def one_path(scores: Scores, max_tokens: int, choose: Choose) -> Int[Tensor, "N 
 def _before_end(sequence: list[int]) -> list[int]:
     ends = [place for place, token in enumerate(sequence) if token in (EOS, PAD)]
     return sequence[: ends[0]] if ends else sequence
-
-
-def _speakable(log_probability: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
-    silent = torch.tensor([PAD, BOS], device=log_probability.device)
-    return torch.log_softmax(log_probability.index_fill(1, silent, -torch.inf), dim=-1)

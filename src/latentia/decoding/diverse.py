@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from latentia.decoding.beam import BeamSearch, Candidates
+from latentia.decoding.allocated import BeamSearch, Candidates
 from latentia.errors import InputError
 from latentia.shapes import PAD
 

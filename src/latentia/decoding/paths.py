@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentia.decoding.base import Scores, Strategy, one_path
+from latentia.decoding.base import Scores, Strategy, one_path, propose
 from latentia.errors import ImpossibleError, InputError
 from latentia.shapes import EOS, PAD
 
@@ -22,8 +22,20 @@ class Greedy(Strategy):
     """The most probable token at each step."""
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
-        """Take the largest log-probability."""
-        return one_path(scores, max_tokens, lambda log_weight: log_weight.argmax(dim=-1))
+        """Take the largest log-probability, and of the others no notice."""
+        log_weight, state = scores.start()
+        live = torch.arange(log_weight.shape[0], device=log_weight.device)
+        path = torch.full((len(live), max_tokens), PAD, device=live.device)
+        token = log_weight.argmax(dim=-1)
+        for step in range(max_tokens):
+            path[live, step] = token
+            going = token != EOS
+            live, token, state = live[going], token[going], tuple(part[going] for part in state)
+            if step + 1 == max_tokens or not len(live):
+                break
+            (_, best), state = propose(scores, state, token, 1, normalised=False)
+            token = best[:, 0]
+        return path[:, : step + 1]
 
 
 class Ancestral(Strategy):

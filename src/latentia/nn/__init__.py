@@ -11,7 +11,7 @@ from latentia.nn.heads import (
 )
 from latentia.nn.noise import Blank, Clean, Drop, Noise, Shuffle, Substitute
 from latentia.nn.pooling import AbsoluteMaxPooling, LastState, MaxPooling, MeanPooling, Pooling
-from latentia.nn.recurrence import run_over_shared_inputs
+from latentia.nn.recurrence import run_one_step, run_over_shared_inputs
 from latentia.nn.vocabulary import Vocabulary
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "Shuffle",
     "Substitute",
     "Vocabulary",
+    "run_one_step",
     "run_over_shared_inputs",
 ]

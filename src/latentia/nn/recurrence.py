@@ -72,6 +72,21 @@ def gates_of_inputs(recurrence: nn.LSTM, inputs: Float[Tensor, "U I"]) -> Float[
     return nn.functional.linear(inputs, of_inputs, biases[0] + biases[1])
 
 
+def run_one_step(
+    recurrence: nn.LSTM,
+    inputs: Float[Tensor, "N I"],
+    hidden: Float[Tensor, "N H"],
+    cell: Float[Tensor, "N H"],
+) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N H"]]:
+    """Hidden state and cell of a one-layer LSTM after one more step, without gradients.
+
+    The library's own packs the weights anew at every call, which takes longer than a step of a few rows.
+    """
+    gates = gates_of_inputs(recurrence, inputs).addmm_(hidden, recurrence.all_weights[0][1].T)
+    cell = cell.clone()
+    return _advance(gates, cell, torch.empty_like(cell)), cell
+
+
 def _advance(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N H"], output: Float[Tensor, "N H"]) -> Tensor:
     """Update the cell in place, and write and return the hidden state."""
     kept, new = gates.tensor_split((2 * cell.shape[1],), dim=1)
