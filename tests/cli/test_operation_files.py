@@ -13,7 +13,6 @@ from latentia.cli.operation import command_of
 from latentia.data import Columns, Corpus, Selection, Word
 from latentia.errors import DataError, InputError
 from latentia.operations import TextSpace
-from latentia.recipes.runs import Sources
 from tests.laws.tables import model
 
 WORDS = Word().train(["a b c"])
@@ -26,7 +25,7 @@ def call(tmp_path, monkeypatch):
     space = TextSpace(model(WORDS.vocabulary_size).eval(), WORDS, 6, lambda: Selection.all_of(corpus))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(operation, "load", lambda run: space)
-    monkeypatch.setattr(lines, "sources_of", lambda run: Sources([], [], Columns("said")))
+    monkeypatch.setattr(lines, "columns_of", lambda run: Columns("said"))
     (tmp_path / "a.txt").write_text("a b\n\nc\n")
     (tmp_path / "b.tsv").write_text("id\tsaid\n7\tb b\n8\tc c a\n")
     return lambda name, *words: command_of(name).main(["RUN", *words], standalone_mode=False)

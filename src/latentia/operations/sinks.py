@@ -61,8 +61,8 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
         InputError: If the suffix is unknown, the file is there already, its folder is not, or there is no answer.
 
     >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write(["so it goes"], f"{folder.name}/texts.jsonl").rows
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(["so it goes"], f"{folder}/texts.jsonl").rows
     1
     """
     path = Path(path)
