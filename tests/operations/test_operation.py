@@ -100,6 +100,13 @@ def test_bad_lines_are_refused_and_the_rest_done(space):
     assert str(refused[5]) == "line 5 has 7 tokens: shorten it to the model's 6"
 
 
+def test_a_text_written_with_the_word_for_unknown_words_is_read(space):
+    """As corpora are that were made so, and as the model itself writes."""
+    known, unknown = space.reconstruct(["<unk> <unk>", "x y"])
+    assert isinstance(known, str)
+    assert isinstance(unknown, Refused)
+
+
 def test_lines_are_answered_a_chunk_at_a_time(space):
     """Of a stream no more is read than a chunk, and lines are numbered from the first of all."""
     read = []

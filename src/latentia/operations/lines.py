@@ -13,7 +13,7 @@ import numpy as np
 from latentia.data import Corpus, Selection, Tokenizer
 from latentia.data.reading import clean_text
 from latentia.errors import InputError
-from latentia.shapes import UNK
+from latentia.shapes import SPECIAL_TOKENS, UNK
 
 T = TypeVar("T")
 
@@ -63,7 +63,8 @@ class Reader:
         tokens = int(corpus.lengths[row]) - 1
         if tokens > self.max_tokens:
             return f"has {tokens} tokens", f"shorten it to the model's {self.max_tokens}"
-        if all(token == UNK for token in corpus.tokens(row)):
+        # A text may be written with the word for unknown words, as corpora are that were made so, and as models write.
+        if all(token == UNK for token in corpus.tokens(row)) and SPECIAL_TOKENS[UNK] not in corpus.text(row):
             return "holds no token that the model knows", "write it in words of the training texts"
         return ()
 
