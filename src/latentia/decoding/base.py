@@ -58,6 +58,14 @@ class Likelihood(Scores):
         return torch.zeros((1, 1), dtype=torch.int32, device=state[0].device)
 
 
+def propose_first(scores: Scores, count: int, *, normalised: bool = True) -> tuple[Candidates, State]:
+    """Return the best first tokens of each row, as :func:`propose` does those that come later."""
+    if isinstance(scores, Likelihood):
+        return scores.likelihood.propose(*scores.likelihood.opened(), count, normalised=normalised)
+    log_weight, state = scores.start()
+    return best_of(log_weight, count), state
+
+
 def propose(
     scores: Scores, state: State, tokens: Int[Tensor, " N"], count: int, *, normalised: bool = True
 ) -> tuple[Candidates, State]:

@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from latentia.decoding.base import Scores, Strategy, propose
-from latentia.distributions.token_sequence import best_of
+from latentia.decoding.base import Scores, Strategy, propose, propose_first
 from latentia.errors import InputError
 from latentia.shapes import EOS, PAD
 
@@ -36,9 +35,9 @@ class Beam(Strategy):
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Extend the sequences that have not ended of the codes that are not done."""
-        log_weight, state = scores.start()
-        hypotheses = Hypotheses.begun(log_weight, self.width, self.length_penalty)
-        live = torch.arange(len(log_weight), device=log_weight.device)
+        candidates, state = propose_first(scores, self.width)
+        hypotheses = Hypotheses.begun(*candidates, self.width, self.length_penalty)
+        live = torch.arange(len(hypotheses.paths), device=hypotheses.paths.device)
         row = live[:, None].expand(-1, self.width)
         texts = torch.full((len(live), max_tokens), PAD, device=live.device)
         for length in range(1, max_tokens + 1):
@@ -73,9 +72,10 @@ class Hypotheses:
     length_penalty: float
 
     @classmethod
-    def begun(cls, log_weight: Float[Tensor, "N V"], width: int, length_penalty: float) -> Hypotheses:
+    def begun(
+        cls, values: Float[Tensor, "N K"], tokens: Int[Tensor, "N K"], width: int, length_penalty: float
+    ) -> Hypotheses:
         """Begin with the best first tokens; where there are fewer than sequences, the others are none."""
-        values, tokens = best_of(log_weight, width)
         missing = width - values.shape[1]
         totals, paths = pad(values, (0, missing), value=-torch.inf), pad(tokens, (0, missing), value=PAD)
         return cls(paths[:, :, None], totals, torch.ones_like(totals), length_penalty)

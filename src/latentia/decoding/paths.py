@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentia.decoding.base import Scores, Strategy, one_path, propose
+from latentia.decoding.base import Scores, Strategy, one_path, propose, propose_first
 from latentia.errors import ImpossibleError, InputError
 from latentia.shapes import EOS, PAD
 
@@ -23,18 +23,18 @@ class Greedy(Strategy):
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Take the largest log-probability, and of the others no notice."""
-        log_weight, state = scores.start()
-        live = torch.arange(log_weight.shape[0], device=log_weight.device)
+        (_, best), state = propose_first(scores, 1, normalised=False)
+        live = torch.arange(len(best), device=best.device)
         path = torch.full((len(live), max_tokens), PAD, device=live.device)
-        token = log_weight.argmax(dim=-1)
         for step in range(max_tokens):
+            token = best[:, 0]
             path[live, step] = token
             going = token != EOS
-            live, token, state = live[going], token[going], tuple(part[going] for part in state)
+            if not bool(going.all()):
+                live, token, state = live[going], token[going], tuple(part[going] for part in state)
             if step + 1 == max_tokens or not len(live):
                 break
             (_, best), state = propose(scores, state, token, 1, normalised=False)
-            token = best[:, 0]
         return path[:, : step + 1]
 
 

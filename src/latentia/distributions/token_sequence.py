@@ -75,11 +75,14 @@ class TokenSequence(Distribution):
         """Log-probability of each token in nats, 0 at padding."""
         return self.network.score(self.latent, value)
 
+    def opened(self) -> tuple[DecodingState, Int[Tensor, " N"]]:
+        """State before the first token and the token to read, BOS, for ``N = S * B`` rows."""
+        codes = self.latent.flatten(0, 1)
+        return self.network.start(codes), torch.full((len(codes),), BOS, device=codes.device)
+
     def start(self) -> tuple[Float[Tensor, "N V"], DecodingState]:
         """Log-probabilities of the first token and the state after BOS, for ``N = S * B`` rows."""
-        codes = self.latent.flatten(0, 1)
-        first = torch.full((len(codes),), BOS, device=codes.device)
-        return self.step(self.network.start(codes), first)
+        return self.step(*self.opened())
 
     def step(self, state: DecodingState, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], DecodingState]:
         """Read one more token a row."""

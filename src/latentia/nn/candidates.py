@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latentia.distributions.token_sequence import Candidates
 
-ROWS_AT_A_TIME, TOKENS_OF_A_TILE, PATCH = 256, 1024, 128
+ROWS_AT_A_TIME, TOKENS_OF_A_TILE, PATCH = 256, 2048, 128
 """Logits of so many states are held at once, 10 MB with 10,000 tokens; a tile of them is made while a cache holds it,
 and of each patch of tokens the largest is kept."""
 
