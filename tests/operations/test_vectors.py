@@ -117,6 +117,7 @@ def test_scores_reach_the_evidence_and_their_errors_are_those_seen():
     assert 0.6 < values.std() / claimed < 1.6
     assert abs(values.mean() - exact) < 5 * claimed / math.sqrt(60) + claimed**2
     assert all(each.elbo < each.log_likelihood for each in scored)
+    assert all(each.estimator in str(each) and each.estimator.startswith("log_iw(") for each in scored)
 
 
 def test_the_error_of_a_log_of_a_mean_is_that_of_the_mean_over_it():

@@ -97,22 +97,22 @@ def decode(likelihood: TokenSequence, strategy: Strategy, max_tokens: int) -> li
     return [_before_end(sequence) for sequence in sequences]
 
 
-Choose = Callable[[Float[Tensor, "N V"]], Int[Tensor, " N"]]
+Follow = Callable[[State, Int[Tensor, " N"]], tuple[Int[Tensor, " N"], State]]
+"""Reads one more token a row and chooses the next."""
 
 
-def one_path(scores: Scores, max_tokens: int, choose: Choose) -> Int[Tensor, "N T"]:
+def one_path(token: Int[Tensor, " N"], state: State, follow: Follow, max_tokens: int) -> Int[Tensor, "N T"]:
     """Extend one path a code until all have ended; a path that has is no longer computed."""
-    log_weight, state = scores.start()
-    live = torch.arange(log_weight.shape[0], device=log_weight.device)
+    live = torch.arange(len(token), device=token.device)
     path = torch.full((len(live), max_tokens), PAD, device=live.device)
     for step in range(max_tokens):
-        token = choose(log_weight)
         path[live, step] = token
         going = token != EOS
-        live, token, state = live[going], token[going], tuple(part[going] for part in state)
+        if not bool(going.all()):
+            live, token, state = live[going], token[going], tuple(part[going] for part in state)
         if step + 1 == max_tokens or not len(live):
             break
-        log_weight, state = scores.step(state, token)
+        token, state = follow(state, token)
     return path[:, : step + 1]
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentia.decoding.base import Scores, Strategy, one_path, propose, propose_first
+from latentia.decoding.base import Scores, State, Strategy, one_path, propose, propose_first
 from latentia.errors import ImpossibleError, InputError
 from latentia.shapes import EOS, PAD
 
@@ -24,18 +24,12 @@ class Greedy(Strategy):
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Take the largest log-probability, and of the others no notice."""
         (_, best), state = propose_first(scores, 1, normalised=False)
-        live = torch.arange(len(best), device=best.device)
-        path = torch.full((len(live), max_tokens), PAD, device=live.device)
-        for step in range(max_tokens):
-            token = best[:, 0]
-            path[live, step] = token
-            going = token != EOS
-            if not bool(going.all()):
-                live, token, state = live[going], token[going], tuple(part[going] for part in state)
-            if step + 1 == max_tokens or not len(live):
-                break
+
+        def follow(state: State, token: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
             (_, best), state = propose(scores, state, token, 1, normalised=False)
-        return path[:, : step + 1]
+            return best[:, 0], state
+
+        return one_path(best[:, 0], state, follow, max_tokens)
 
 
 class Ancestral(Strategy):
@@ -66,7 +60,13 @@ class Ancestral(Strategy):
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Draw a token a step."""
-        return one_path(scores, max_tokens, self.draw)
+        log_weight, state = scores.start()
+
+        def follow(state: State, token: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+            log_weight, state = scores.step(state, token)
+            return self.draw(log_weight), state
+
+        return one_path(self.draw(log_weight), state, follow, max_tokens)
 
     def draw(self, log_weight: Float[Tensor, "N V"]) -> Int[Tensor, " N"]:
         """Draw one token a row."""

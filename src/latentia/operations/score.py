@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 
 import torch
 from jaxtyping import Float
@@ -31,6 +32,7 @@ class Scored:
         log_likelihood: The importance-weighted estimate, in expectation not above the log-likelihood.
         standard_error: Of this estimate over draws of codes, not over texts.
         elbo: The evidence lower bound from the same draws.
+        estimator: Name of the estimate, with its number of draws.
     """
 
     line: int
@@ -39,10 +41,11 @@ class Scored:
     log_likelihood: float
     standard_error: float
     elbo: float
+    estimator: str
 
     def __str__(self) -> str:
         """Align the numbers."""
-        return f"{self.log_likelihood:9.2f} ± {self.standard_error:.2f}  {self.text}"
+        return f"{self.log_likelihood:9.2f} ± {self.standard_error:.2f} nats, {self.estimator}  {self.text}"
 
 
 @operation
@@ -73,7 +76,7 @@ def _scored(space: Space, chosen: Selection, lines: list[int], samples: int, see
     with seeded(seed, lines[0]):
         columns = likelihoods(space, chosen, samples)
     tokens = chosen.corpus.lengths[chosen.rows].tolist()
-    return map(Scored, lines, chosen.texts(), tokens, *columns.T.tolist())
+    return map(Scored, lines, chosen.texts(), tokens, *columns.T.tolist(), repeat(f"log_iw({samples})"))
 
 
 def likelihoods(space: Space, chosen: Selection, samples: int) -> Float[Tensor, "N 3"]:
