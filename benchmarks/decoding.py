@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -33,6 +34,9 @@ from latentia.shapes import EOS
 BATCH, WIDTH, LONGEST = 256, 5, 64
 FEW = {"plain, one at a time": 32, "plain, beam": 256, "generate, beam": 256, "latentia, beam": 1024, "generate": 512}
 """Codes of the slower contestants, at most."""
+
+SAME = 0.9
+"""Share of the codes that must decode alike."""
 
 AGAINST = {
     "latentia": ("plain, one at a time", "plain", "generate"),
@@ -120,6 +124,8 @@ def _check(model: TextModel, codes: torch.Tensor) -> None:
     theirs = [ids[: ids.index(EOS)] if EOS in ids else ids for ids in one_at_a_time(plain_of(model), codes, LONGEST)]
     same = sum(a == b for a, b in zip(ours, theirs, strict=True))
     print(f"the same text as the plain loop of {same} of {len(ours)} codes (ties and rounding part the others)")
+    if same < SAME * len(ours):
+        sys.exit("the two do not decode the same model")
 
 
 def _rates(contestants: dict[str, Contestant], codes: torch.Tensor, turns: int) -> dict[str, list[float]]:
