@@ -3,11 +3,12 @@
 usage: python benchmarks/decoding.py --run RUN --data FILE [--codes N] [--turns N] [--json FILE]
 
 RUN is a run of the recipe ``vae``, whose weights the plain model takes; the codes are those of the first N texts of
-FILE, and decoding ends as it ends. The slow contestants take fewer of them. ``generate`` decodes a Transformer of as
-many multiply-adds a token, with random weights, as many tokens a sequence as ours have on average, and its own cache.
-All take turns, the first left out; a ratio is the median over the turns, so that what else the machine does slows both.
-The GEMM ceiling is the fastest product of the projection's shape. The process asks for as many threads as
-OMP_NUM_THREADS says.
+FILE, and decoding ends as it ends. Everything but one at a time has at most 256 sequences under way: others are given
+batches of so many, and our greedy search all codes, of which it begins one where another ends. The slow ones take
+fewer. ``generate`` decodes a Transformer of as many multiply-adds a token, with random weights, as many tokens a
+sequence as ours have on average, and its own cache. All take turns, the first left out; a ratio is the median over the
+turns, so that what else the machine does slows both. The GEMM ceiling is the fastest product of the projection's shape.
+The process asks for as many threads as OMP_NUM_THREADS says.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _contestants(model: TextModel, tokens: int) -> dict[str, Contestant]:
         )
 
     return {
-        "latentia": in_batches(lambda batch: _decoded(model, batch, Greedy())),
+        "latentia": lambda codes: _decoded(model, codes, Greedy()),
         "plain": in_batches(lambda batch: batched_greedy(plain, batch, LONGEST)),
         "plain, one at a time": lambda codes: one_at_a_time(plain, codes, LONGEST),
         "generate": in_batches(lambda batch: generate(batch, 1)),

@@ -97,10 +97,10 @@ def test_a_length_leaves_room_for_the_end():
 
 def test_the_impossible_is_refused_before_anything_is_computed():
     class Untouchable(Scores):
-        def start(self):
+        def opened(self):
             raise AssertionError("computed")
 
-        step = missing = start
+        step = missing = opened
 
     for automaton in (containing((4, 5, 6), V, 2), containing((4,), V) & ~containing((4,), V)):
         with pytest.raises(ImpossibleError, match="no text of 5 tokens meets the demands"):

@@ -88,7 +88,7 @@ def test_a_penalty_is_a_power_of_the_probability_of_what_is_written():
     _, plain = scores.start()
     tokens = torch.tensor([4, 5, 6])
     expected, _ = scores.step(plain, tokens)
-    penalised = RepetitionScores(scores, 1.7, 0)
+    penalised = RepetitionScores(scores, 1.7, 0, LONGEST)
     _, state = penalised.start()
     found, _ = penalised.step(state, tokens)
     rows = torch.arange(3)

@@ -9,6 +9,10 @@ import torch
 
 from latentia.data import Word
 from latentia.decoding import Ancestral, Beam, Greedy, decode
+from latentia.decoding.automaton import length
+from latentia.decoding.constrained import Constrained
+from latentia.decoding.repetition import RepetitionControl
+from latentia.distributions import TokenSequence
 from latentia.errors import InputError
 from latentia.operations import TextSpace
 from latentia.records import Batch
@@ -47,6 +51,30 @@ def test_greedy_takes_the_largest_at_each_step():
     for token in [*ids, EOS][:5]:
         assert renormalised(log_probability)[0].argmax().item() == token
         log_probability, state = distribution.step(state, torch.tensor([token]))
+
+
+DECIDED = {
+    "plain": Greedy(),
+    "no repeats": RepetitionControl(Greedy(), repetition_penalty=1.3, no_repeat=2),
+    "of a length": Constrained(Greedy(), length(V, 2, 4)),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a code a text", "a code a token"])
+@pytest.mark.parametrize("strategy", DECIDED.values(), ids=DECIDED)
+def test_paths_that_begin_where_others_end_are_as_they_are_alone(strategy, whole, monkeypatch):
+    """Codes of 40 texts of different lengths, three of them followed at a time."""
+    distribution = likelihood(40)
+    if not whole:
+        distribution = TokenSequence(distribution.network, torch.randn(1, 40, 7, D))
+    together = decode(distribution, strategy, 6)
+    alone = [
+        decode(TokenSequence(distribution.network, code), strategy, 6)[0] for code in distribution.latent.split(1, 1)
+    ]
+    monkeypatch.setattr("latentia.decoding.paths.PATHS_AT_A_TIME", 3)
+    few = decode(distribution, strategy, 6)
+    assert len({len(ids) for ids in alone}) > 1
+    assert together == alone == few
 
 
 def test_a_wide_beam_is_exhaustive():

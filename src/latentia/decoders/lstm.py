@@ -77,9 +77,10 @@ class LSTMDecoder(Decoder):
         return scores.masked_scatter(real, self.vocabulary.log_prob(states[real.flatten(0, 1)], targets[real]))
 
     def start(self, latent: Float[Tensor, "N *code"]) -> tuple[Tensor, ...]:
-        """State before the first token: the code, or those of the steps to come, hidden state, cell."""
-        cell = self.initial(_now(latent))
-        return latent, cell.tanh(), cell
+        """State before the first token: code, hidden state, cell, and of codes of one a step the steps taken."""
+        taken = () if latent.ndim == 2 else (torch.zeros(len(latent), dtype=torch.long, device=latent.device),)
+        cell = self.initial(_now(latent, *taken))
+        return latent, cell.tanh(), cell, *taken
 
     def advance(
         self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"]
@@ -104,16 +105,16 @@ class LSTMDecoder(Decoder):
         self, state: tuple[Tensor, ...], tokens: Int[Tensor, " N"]
     ) -> tuple[Float[Tensor, "N E"], tuple[Tensor, ...]]:
         """Read one token a row; return what the vocabulary reads, and the state."""
-        latent, hidden, cell = state
-        code = _now(latent)
+        latent, hidden, cell, *taken = state
+        code = _now(latent, *taken)
         inputs = torch.cat([self.embedding(self._readable(tokens)), code], dim=-1)
         if self._measured():
             hidden, cell = run_one_step(self.recurrence, inputs, hidden, cell)
         else:
             before = hidden[None].contiguous(), cell[None].contiguous()
             hidden, cell = (part[0] for part in self.recurrence(inputs[:, None], before)[1])
-        to_come = latent if latent.ndim == 2 else latent[:, 1:]
-        return self._output(hidden[:, None], code[:, None])[:, 0], (to_come, hidden, cell)
+        after = (latent, hidden, cell, *(steps + 1 for steps in taken))
+        return self._output(hidden[:, None], code[:, None])[:, 0], after
 
     def _readable(self, tokens: Int[Tensor, "*rows"]) -> Int[Tensor, "*rows"]:
         return tokens.where(tokens == BOS, UNK) if self.inputless else tokens
@@ -127,7 +128,7 @@ class LSTMDecoder(Decoder):
     def _states(self, latent: Tensor, inputs: Float[Tensor, "B T I"]) -> Float[Tensor, "N T E"]:
         """What the vocabulary reads, for ``N = S * B`` rows."""
         samples, width = latent.shape[0], inputs.shape[1]
-        codes, hidden, cell = self.start(latent.flatten(0, 1))
+        codes, hidden, cell, *_ = self.start(latent.flatten(0, 1))
         each_step = codes[:, None].expand(-1, width, -1) if codes.ndim == 2 else codes[:, :width]
         if self._measured():
             outputs = run_over_shared_inputs(self.recurrence, inputs, latent, (hidden, cell))
@@ -147,10 +148,10 @@ class LSTMDecoder(Decoder):
         return projected
 
 
-def _now(latent: Float[Tensor, "N *code"]) -> Float[Tensor, "N D"]:
-    """Code of the next step: the only one, or the first of those to come."""
-    if latent.ndim == 2:
+def _now(latent: Float[Tensor, "N *code"], *taken: Int[Tensor, " N"]) -> Float[Tensor, "N D"]:
+    """Code of the next step: the only one, or the first after the steps taken."""
+    if not taken:
         return latent
-    if latent.shape[1] == 0:
+    if bool((taken[0] >= latent.shape[1]).any()):
         raise InputError("the codes have no step left", "give one step more than tokens are to be written")
-    return latent[:, 0]
+    return latent.take_along_dim(taken[0][:, None, None], dim=1)[:, 0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +14,8 @@ from latentia.shapes import EOS, PAD
 
 State = tuple[Tensor, ...]
 
+CODES_AT_A_TIME = 512
+
 
 class Scores(ABC):
     """Log-weights of the next token, for one row a hypothesis.
@@ -24,8 +25,15 @@ class Scores(ABC):
     """
 
     @abstractmethod
+    def opened(self) -> tuple[State, Int[Tensor, " N"]]:
+        """State before anything is read, the first axis of each of its tensors the row, and the token to read, BOS.
+
+        Rows that have read different numbers of tokens can be put together.
+        """
+
     def start(self) -> tuple[Float[Tensor, "N V"], State]:
-        """Log-weights of the first token, and the state; the first axis of each of its tensors is the row."""
+        """Log-weights of the first token, and the state."""
+        return self.step(*self.opened())
 
     @abstractmethod
     def step(self, state: State, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], State]:
@@ -43,10 +51,9 @@ class Likelihood(Scores):
         """Keep the distribution."""
         self.likelihood = likelihood
 
-    def start(self) -> tuple[Float[Tensor, "N V"], State]:
-        """Read BOS."""
-        log_probability, state = self.likelihood.start()
-        return speakable(log_probability), state
+    def opened(self) -> tuple[State, Int[Tensor, " N"]]:
+        """Begin with what the likelihood begins with."""
+        return self.likelihood.opened()
 
     def step(self, state: State, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], State]:
         """Read one more token a row."""
@@ -56,14 +63,6 @@ class Likelihood(Scores):
     def missing(self, state: State) -> Int[Tensor, "1 1"]:
         """Every text will do."""
         return torch.zeros((1, 1), dtype=torch.int32, device=state[0].device)
-
-
-def propose_first(scores: Scores, count: int, *, normalised: bool = True) -> tuple[Candidates, State]:
-    """Return the best first tokens of each row, as :func:`propose` does those that come later."""
-    if isinstance(scores, Likelihood):
-        return scores.likelihood.propose(*scores.likelihood.opened(), count, normalised=normalised)
-    log_weight, state = scores.start()
-    return best_of(log_weight, count), state
 
 
 def propose(
@@ -79,6 +78,11 @@ def propose(
 class Strategy(ABC):
     """How the next token is chosen."""
 
+    @property
+    def codes_at_a_time(self) -> int:
+        """Codes that are best searched together."""
+        return CODES_AT_A_TIME
+
     @abstractmethod
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Return one sequence a code: EOS and then padding, or cut off after ``max_tokens``."""
@@ -93,29 +97,6 @@ def decode(likelihood: TokenSequence, strategy: Strategy, max_tokens: int) -> li
         strategy: How tokens are chosen.
         max_tokens: Tokens after which a sequence is cut off.
     """
-    sequences: list[list[int]] = strategy.search(Likelihood(likelihood), max_tokens).tolist()
-    return [_before_end(sequence) for sequence in sequences]
-
-
-Follow = Callable[[State, Int[Tensor, " N"]], tuple[Int[Tensor, " N"], State]]
-"""Reads one more token a row and chooses the next."""
-
-
-def one_path(token: Int[Tensor, " N"], state: State, follow: Follow, max_tokens: int) -> Int[Tensor, "N T"]:
-    """Extend one path a code until all have ended; a path that has is no longer computed."""
-    live = torch.arange(len(token), device=token.device)
-    path = torch.full((len(live), max_tokens), PAD, device=live.device)
-    for step in range(max_tokens):
-        path[live, step] = token
-        going = token != EOS
-        if not bool(going.all()):
-            live, token, state = live[going], token[going], tuple(part[going] for part in state)
-        if step + 1 == max_tokens or not len(live):
-            break
-        token, state = follow(state, token)
-    return path[:, : step + 1]
-
-
-def _before_end(sequence: list[int]) -> list[int]:
-    ends = [place for place, token in enumerate(sequence) if token in (EOS, PAD)]
-    return sequence[: ends[0]] if ends else sequence
+    sequences = strategy.search(Likelihood(likelihood), max_tokens)
+    lengths = ((sequences == EOS) | (sequences == PAD)).logical_not().cumprod(dim=1).sum(dim=1)
+    return [ids[:length] for ids, length in zip(sequences.tolist(), lengths.tolist(), strict=True)]

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from latentia.decoding.base import Scores, Strategy, propose, propose_first
+from latentia.decoding.base import Scores, Strategy, propose
 from latentia.errors import InputError
 from latentia.shapes import EOS, PAD
 
@@ -35,7 +35,7 @@ class Beam(Strategy):
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Extend the sequences that have not ended of the codes that are not done."""
-        candidates, state = propose_first(scores, self.width)
+        candidates, state = propose(scores, *scores.opened(), self.width)
         hypotheses = Hypotheses.begun(*candidates, self.width, self.length_penalty)
         live = torch.arange(len(hypotheses.paths), device=hypotheses.paths.device)
         row = live[:, None].expand(-1, self.width)

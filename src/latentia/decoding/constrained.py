@@ -61,13 +61,12 @@ class ConstrainedScores(Scores):
         self.scores, self.max_tokens = scores, max_tokens
         self.tables = Tables.of(automaton, starts)
 
-    def start(self) -> tuple[Float[Tensor, "N V"], State]:
-        """Begin in the first states, with all tokens left."""
-        log_weight, inner = self.scores.start()
-        self.tables = Tables(*(table.to(log_weight.device) for table in self.tables))
-        place = self.tables.starts.expand(len(log_weight))
-        left = torch.full_like(place, self.max_tokens)
-        return self._allowed(log_weight, place, left), (place, left, *inner)
+    def opened(self) -> tuple[State, Int[Tensor, " N"]]:
+        """Begin in the first states, where BOS changes nothing, with all tokens left after it."""
+        inner, opening = self.scores.opened()
+        self.tables = Tables(*(table.to(opening.device) for table in self.tables))
+        place = self.tables.starts.expand(len(opening))
+        return (place, torch.full_like(place, self.max_tokens + 1), *inner), opening
 
     def step(self, state: State, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], State]:
         """Move to the next states."""
@@ -101,6 +100,11 @@ class Constrained(Strategy):
     def __init__(self, strategy: Strategy, automaton: Automaton, starts: Sequence[int] = (0,)) -> None:
         """Keep the parts."""
         self.strategy, self.automaton, self.starts = strategy, automaton, starts
+
+    @property
+    def codes_at_a_time(self) -> int:
+        """As many as the other strategy takes."""
+        return self.strategy.codes_at_a_time
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Search with what is not accepted at minus infinity.

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentia.decoding.base import Scores, State, Strategy, one_path, propose, propose_first
+from latentia.decoding.base import Scores, State, Strategy, propose
 from latentia.errors import ImpossibleError, InputError
 from latentia.shapes import EOS, PAD
 
 SMALLEST = torch.finfo(torch.float32).tiny
 
+PATHS_AT_A_TIME = 256
+
 ROWS_TRIED = 512
 """Drafts that are drawn together by :class:`Rejection`."""
 
 
-class Greedy(Strategy):
-    """The most probable token at each step."""
+class OnePath(Strategy):
+    """A strategy that follows one path a code, some at a time; where one ends, that of the next code begins.
+
+    So the weights are read for many paths at all steps but the very last, whatever the lengths.
+    """
+
+    @property
+    def codes_at_a_time(self) -> int:
+        """Many times as many as paths, which leaves few steps of few paths."""
+        return 16 * PATHS_AT_A_TIME
+
+    @abstractmethod
+    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+        """Read one more token a row; return the next, and the state."""
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
+        """Follow the paths until all have ended or are cut off."""
+        waiting, opening = scores.opened()
+        texts, lengths = opening.new_full((len(opening), max_tokens), PAD), torch.zeros_like(opening)
+        live = torch.arange(min(PATHS_AT_A_TIME, len(opening)), device=opening.device)
+        begun, token, state = len(live), opening[live], tuple(part[live] for part in waiting)
+        while len(live):
+            token, state = self.follow(scores, state, token)
+            texts[live, lengths[live]] = token
+            lengths[live] += 1
+            going = (token != EOS) & (lengths[live] < max_tokens)
+            if bool(going.all()):
+                continue
+            new = torch.arange(begun, min(begun + int((~going).sum()), len(opening)), device=live.device)
+            begun += len(new)
+            live, token = torch.cat([live[going], new]), torch.cat([token[going], opening[new]])
+            state = tuple(torch.cat([now[going], later[new]]) for now, later in zip(state, waiting, strict=True))
+        return texts
+
+
+class Greedy(OnePath):
+    """The most probable token at each step."""
+
+    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
         """Take the largest log-probability, and of the others no notice."""
-        (_, best), state = propose_first(scores, 1, normalised=False)
-
-        def follow(state: State, token: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
-            (_, best), state = propose(scores, state, token, 1, normalised=False)
-            return best[:, 0], state
-
-        return one_path(best[:, 0], state, follow, max_tokens)
+        (_, best), state = propose(scores, state, tokens, 1, normalised=False)
+        return best[:, 0], state
 
 
-class Ancestral(Strategy):
+class Ancestral(OnePath):
     r"""Tokens drawn from the model, sharpened or truncated.
 
     Args:
@@ -58,15 +91,10 @@ class Ancestral(Strategy):
                 raise InputError(f"{name} is {value}", "give a probability above 0 and at most 1")
         self.temperature, self.top_k, self.top_p, self.typical_p = temperature, top_k, top_p, typical_p
 
-    def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
-        """Draw a token a step."""
-        log_weight, state = scores.start()
-
-        def follow(state: State, token: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
-            log_weight, state = scores.step(state, token)
-            return self.draw(log_weight), state
-
-        return one_path(self.draw(log_weight), state, follow, max_tokens)
+    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+        """Draw the next."""
+        log_weight, state = scores.step(state, tokens)
+        return self.draw(log_weight), state
 
     def draw(self, log_weight: Float[Tensor, "N V"]) -> Int[Tensor, " N"]:
         """Draw one token a row."""

@@ -10,26 +10,26 @@ from torch import Tensor
 
 from latentia.decoding.base import Scores, State, Strategy
 from latentia.errors import InputError
+from latentia.shapes import PAD
 
 
 class RepetitionScores(Scores):
-    """Scores that know what has been written: the tokens are one more tensor of the decoding state."""
+    """Scores that know what has been written: the last tokens are one more tensor of the decoding state."""
 
-    def __init__(self, scores: Scores, penalty: float, size: int) -> None:
+    def __init__(self, scores: Scores, penalty: float, size: int, max_tokens: int) -> None:
         """Keep the settings."""
-        self.scores, self.penalty, self.size = scores, penalty, size
+        self.scores, self.penalty, self.size, self.max_tokens = scores, penalty, size, max_tokens
 
-    def start(self) -> tuple[Float[Tensor, "N V"], State]:
-        """Nothing is written."""
-        log_weight, inner = self.scores.start()
-        written = torch.empty((len(log_weight), 0), dtype=torch.long, device=log_weight.device)
-        return log_weight, (written, *inner)
+    def opened(self) -> tuple[State, Int[Tensor, " N"]]:
+        """Nothing is written, but PAD, which never is."""
+        inner, opening = self.scores.opened()
+        return (opening.new_full((len(opening), self.max_tokens), PAD), *inner), opening
 
     def step(self, state: State, tokens: Int[Tensor, " N"]) -> tuple[Float[Tensor, "N V"], State]:
         """Write one more token a row."""
         written, *inner = state
         log_weight, rest = self.scores.step(tuple(inner), tokens)
-        written = torch.cat([written, tokens[:, None]], dim=1)
+        written = torch.cat([written[:, 1:], tokens[:, None]], dim=1)
         penalised = log_weight.scatter(1, written, log_weight.gather(1, written) * self.penalty)
         return self._without_ngrams(penalised, written), (written, *rest)
 
@@ -78,6 +78,11 @@ class RepetitionControl(Strategy):
             raise InputError(f"no_repeat is {no_repeat}", "give a number of tokens, or 0 to allow all")
         self.strategy, self.penalty, self.size = strategy, repetition_penalty, no_repeat
 
+    @property
+    def codes_at_a_time(self) -> int:
+        """As many as the other strategy takes."""
+        return self.strategy.codes_at_a_time
+
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Search with scores that know what has been written."""
-        return self.strategy.search(RepetitionScores(scores, self.penalty, self.size), max_tokens)
+        return self.strategy.search(RepetitionScores(scores, self.penalty, self.size, max_tokens), max_tokens)

@@ -10,7 +10,7 @@ from latentia.errors import ImpossibleError
 from latentia.operations.constraints import constrained
 from latentia.operations.operation import operation
 from latentia.operations.regions import Draw, Origin, Region, codes_of
-from latentia.operations.space import ROWS_AT_A_TIME, Space, seeded
+from latentia.operations.space import Space, seeded
 from latentia.shapes import NonNegativeInt, PositiveFloat, PositiveInt
 
 DRAWN = Ancestral()
@@ -70,9 +70,10 @@ def sample(  # noqa: PLR0913 - the options of a command
 
 def _sampled(space: Space, draw: Draw, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
     """Write texts without end, in chunks of no more than are asked for."""
-    for number, start in enumerate(count(0, ROWS_AT_A_TIME)):
+    most = strategy.codes_at_a_time
+    for number, start in enumerate(count(0, most)):
         with seeded(seed, number):
-            rows = min(ROWS_AT_A_TIME, n - start) if start < n else ROWS_AT_A_TIME
+            rows = min(most, n - start) if start < n else most
             texts = space.write(draw(rows), strategy)
         yield from texts
 

@@ -24,7 +24,7 @@ from latentia.operations.lines import LINES_AT_A_TIME, Answer, Reader, Refused, 
 from latentia.records import Batch
 
 ROWS_AT_A_TIME = 512
-"""Codes that are encoded or decoded together."""
+"""Texts that are encoded together."""
 
 ATLAS_SIZE = 10_000
 """Training texts that stand for all of them."""
@@ -180,8 +180,9 @@ class Space:
         Raises:
             InputError: If the codes are not ``N`` finite tensors of the shape of a code.
         """
-        chunks = self.valid_codes(codes).split(ROWS_AT_A_TIME)
-        return [text for chunk in chunks for text in self.write(chunk, strategy or Greedy())]
+        strategy = strategy or Greedy()
+        chunks = self.valid_codes(codes).split(strategy.codes_at_a_time)
+        return [text for chunk in chunks for text in self.write(chunk, strategy)]
 
     def write(self, codes: Float[Tensor, "N *code"], strategy: Strategy) -> list[str]:
         """Return the text of each of a few codes."""
@@ -190,7 +191,7 @@ class Space:
 
     def written(self, codes: Float[Tensor, "N *code"], strategy: Strategy, *key: int) -> Iterator[str]:
         """Yield the text of each code, a chunk at a time; what the strategy draws follows the key."""
-        for number, chunk in enumerate(codes.split(ROWS_AT_A_TIME)):
+        for number, chunk in enumerate(codes.split(strategy.codes_at_a_time)):
             with seeded(*key, number):
                 texts = self.write(chunk, strategy)
             yield from texts
