@@ -108,7 +108,7 @@ def test_a_text_written_with_the_word_for_unknown_words_is_read(space):
 
 
 def test_lines_are_answered_a_chunk_at_a_time(space):
-    """Of a stream no more is read than a chunk, and lines are numbered from the first of all."""
+    """Of a stream no more is read than two chunks, and lines are numbered from the first of all."""
     read = []
 
     def stream():
@@ -119,7 +119,7 @@ def test_lines_are_answered_a_chunk_at_a_time(space):
     reader = Reader(space.tokenizer, space.max_tokens)
     answers = line_by_line(stream(), reader, lambda chosen, lines: zip(chosen.texts(), lines, strict=True), size=2)
     assert next(answers) == ("a", 1)
-    assert read == ["a", "b c"]
+    assert read == ["a", "b c", "", "c"]
     assert list(answers) == [
         ("b c", 2),
         Refused(3, "is empty", "give a text of at least one token"),

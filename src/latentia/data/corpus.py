@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -59,7 +59,15 @@ class Corpus:
 
     def text(self, row: SupportsIndex) -> str:
         """Text of a sequence."""
-        return self._columns.text(row)
+        return self.texts(np.array([range(len(self))[row]]))[0]
+
+    def texts(self, rows: Rows) -> list[str]:
+        """Texts of some sequences."""
+        return self._columns.texts_of(rows)
+
+    def count(self, token: int, rows: Rows) -> NDArray[np.int64]:
+        """How often a token stands in each of some sequences."""
+        return self._columns.count(token, rows)
 
     def batch(self, rows: Rows) -> Batch:
         """Gather rows into a batch, each closed by EOS and padded to the longest."""
@@ -122,7 +130,13 @@ class Corpus:
         """
         if not texts:
             raise InputError("there is no text", "give at least one")
-        records = [Record(_usable(text, number), "", str(number)) for number, text in enumerate(texts, start=1)]
+        return cls.from_records(
+            [Record(_usable(text, number), "", str(number)) for number, text in enumerate(texts, start=1)], tokenizer
+        )
+
+    @classmethod
+    def from_records(cls, records: Iterable[Record], tokenizer: Tokenizer) -> Corpus:
+        """Hold a few records, whose texts are clean, in memory."""
         return cls(write_memory(records, tokenizer))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from latentia.data.corpus import Corpus
 from latentia.data.loader import sequential
 from latentia.records import Batch
+
+ROWS_AT_A_TIME = 4096
+"""Texts that are taken out of the corpus together."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Selection:
 
     def texts(self) -> Iterator[str]:
         """Yield the text of each row."""
-        return (self.corpus.text(row) for row in self.rows)
+        starts = range(0, len(self), ROWS_AT_A_TIME)
+        return chain.from_iterable(self.corpus.texts(self.rows[start : start + ROWS_AT_A_TIME]) for start in starts)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield batches of equal length, shortest first; ``Batch.index`` tells the rows."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,12 +63,24 @@ class Columnar:
     ends: NDArray[np.int64]
     label_names: tuple[str, ...]
 
-    def text(self, row: SupportsIndex) -> str:
-        """Find the text of a row in its chunk."""
-        index = range(len(self.sizes))[row]
-        chunk = int(np.searchsorted(self.ends, index, side="right"))
-        texts = self.texts[chunk]
-        return str(texts[index - int(self.ends[chunk]) + len(texts)].as_py())
+    def texts_of(self, rows: NDArray[np.int64]) -> list[str]:
+        """Find the texts of rows, chunk by chunk."""
+        chunks = np.searchsorted(self.ends, rows, side="right")
+        found = np.empty(len(rows), dtype=object)
+        for chunk in np.unique(chunks):
+            here, texts = chunks == chunk, self.texts[chunk]
+            places = rows[here] - (self.ends[chunk] - len(texts))
+            found[here] = texts.take(_numbers(places, np.dtype(np.int64))).to_pylist()
+        return list(found)
+
+    def count(self, token: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count a token in each row."""
+        sizes = self.sizes[rows].astype(np.int64)
+        ends = np.cumsum(sizes)
+        places = np.arange(sizes.sum()) + np.repeat(self.starts[rows] - ends + sizes, sizes)
+        before = np.concatenate([[0], np.cumsum(self.ids[places] == token)])
+        counts: NDArray[np.int64] = before[ends] - before[ends - sizes]
+        return counts
 
 
 def write_file(

@@ -122,7 +122,8 @@ def _with_moments(space: Space, chosen: Selection, lines: list[int]) -> Iterator
 
 def unknown_tokens(chosen: Selection) -> list[int]:
     """Count the tokens of each row that the model does not know."""
-    return [tokens.count(UNK) for tokens in chosen.tokens()]
+    counts: list[int] = chosen.corpus.count(UNK, chosen.rows).tolist()
+    return counts
 
 
 def _shown(vector: NDArray[np.float32]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
 
 from latentia.data import Corpus, Selection, Tokenizer
-from latentia.data.reading import clean_text
+from latentia.data.reading import Record, clean_text
 from latentia.errors import InputError
 from latentia.shapes import SPECIAL_TOKENS, UNK
 
@@ -58,15 +60,16 @@ class Reader:
     tokenizer: Tokenizer
     max_tokens: int
 
-    def problem(self, corpus: Corpus, row: int) -> tuple[str, str] | tuple[()]:
-        """Return what keeps the model from reading a text, and the remedy."""
-        tokens = int(corpus.lengths[row]) - 1
-        if tokens > self.max_tokens:
-            return f"has {tokens} tokens", f"shorten it to the model's {self.max_tokens}"
-        # A text may be written with the word for unknown words, as corpora are that were made so, and as models write.
-        if all(token == UNK for token in corpus.tokens(row)) and SPECIAL_TOKENS[UNK] not in corpus.text(row):
-            return "holds no token that the model knows", "write it in words of the training texts"
-        return ()
+    def problems(self, corpus: Corpus) -> Iterator[tuple[int, str, str]]:
+        """Yield each row that the model cannot read, what keeps it from that, and the remedy."""
+        sizes = corpus.lengths - 1
+        unknown = corpus.count(UNK, np.arange(len(corpus))) == sizes
+        for row in np.flatnonzero(unknown | (sizes > self.max_tokens)).tolist():
+            if sizes[row] > self.max_tokens:
+                yield row, f"has {sizes[row]} tokens", f"shorten it to the model's {self.max_tokens}"
+            # A text may hold the word for unknown words: corpora are made so, and models write it.
+            elif SPECIAL_TOKENS[UNK] not in corpus.text(row):
+                yield row, "holds no token that the model knows", "write it in words of the training texts"
 
 
 class Remarked(Iterator[T]):
@@ -99,7 +102,7 @@ def line_by_line(
     """Yield one answer or refusal a text, in order, as each chunk of them is done.
 
     Args:
-        texts: Any number of them; no more than a chunk is held.
+        texts: Any number of them; no more than two chunks are held.
         reader: Tells texts that the model can read from others.
         answer: Answers those that it can.
         size: Texts a chunk.
@@ -109,22 +112,52 @@ def line_by_line(
     """
     if isinstance(texts, str):  # a sequence of texts to a type checker, and of characters to the model
         raise InputError(f"{texts!r} is one text", "give a list of texts")
-    stream, count = iter(texts), itertools.count(1, size)
+    stream, firsts = iter(texts), itertools.count(1, size)
     chunks = iter(lambda: list(islice(stream, size)), [])
-    return chain.from_iterable(_answered(chunk, next(count), reader, answer) for chunk in chunks)
+    read = _one_ahead(partial(_read, chunk, next(firsts), reader) for chunk in chunks)
+    return chain.from_iterable(_answered(chunk, answer) for chunk in read)
 
 
-def _answered(chunk: Sequence[str], first: int, reader: Reader, answer: Answer[T]) -> Iterator[T | Refused]:
+def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
+    """Yield what each piece of work returns; the next is done on a thread while the caller makes use of one.
+
+    Tokenising holds no lock of Python's, nor do the products of a network, so that the two go on side by side.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        for first in islice(pieces, 1):
+            done = first()
+            for later in pieces:
+                waiting = thread.submit(later)
+                yield done
+                done = waiting.result()
+            yield done
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Lines as they were read: each is refused or readable; of the readable ones there is a selection, if any are."""
+
+    lines: range
+    refused: dict[int, Refused]
+    readable: tuple[tuple[Selection, list[int]], ...]
+
+
+def _read(texts: Sequence[str], first: int, reader: Reader) -> _Chunk:
+    """Clean and tokenise some lines, and refuse what cannot be read."""
+    lines = range(first, first + len(texts))
+    cleaned = [clean_text(text) for text in texts]
+    refused = {line: Refused(line, *FAULTS[fault]) for line, (_, fault) in zip(lines, cleaned, strict=True) if fault}
+    usable = [line for line in lines if line not in refused]
+    if not usable:
+        return _Chunk(lines, refused, ())
+    corpus = Corpus.from_records([Record(cleaned[line - first][0], "", "") for line in usable], reader.tokenizer)
+    refused |= {usable[row]: Refused(usable[row], *problem) for row, *problem in reader.problems(corpus)}
+    rows = np.array([row for row, line in enumerate(usable) if line not in refused], dtype=np.int64)
+    readable = ((Selection(corpus, rows), [usable[row] for row in rows]),) if len(rows) else ()
+    return _Chunk(lines, refused, readable)
+
+
+def _answered(chunk: _Chunk, answer: Answer[T]) -> Iterator[T | Refused]:
     """Answer what can be read, and put the answers back between the refusals."""
-    cleaned = {line: clean_text(text) for line, text in enumerate(chunk, start=first)}
-    refused = {line: Refused(line, *FAULTS[fault]) for line, (_, fault) in cleaned.items() if fault}
-    lines = [line for line in cleaned if line not in refused]
-    answers: Iterator[T] = iter(())
-    if lines:
-        corpus = Corpus.from_texts([cleaned[line][0] for line in lines], reader.tokenizer)
-        problems = {line: reader.problem(corpus, row) for row, line in enumerate(lines)}
-        refused |= {line: Refused(line, *problem) for line, problem in problems.items() if problem}
-        rows = np.array([row for row, line in enumerate(lines) if line not in refused], dtype=np.int64)
-        if len(rows):
-            answers = iter(answer(Selection(corpus, rows), [lines[row] for row in rows]))
-    return (refused[line] if line in refused else next(answers) for line in cleaned)
+    answers = chain.from_iterable(answer(*readable) for readable in chunk.readable)
+    return (chunk.refused[line] if line in chunk.refused else next(answers) for line in chunk.lines)
