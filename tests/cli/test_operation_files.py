@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -45,6 +46,16 @@ def test_the_column_can_be_named(call, capsys):
     call("score", "b.tsv", "--json")
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["text"] for each in answers] == ["b b", "c c a"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_is_printed_is_what_was_answered(call, capfd, options):
+    """Words between colons stay words, and tabs that part columns stay tabs."""
+    (Path.cwd() / "odd.txt").write_text(":heart: a [b]\ta\n")
+    call("encode", "odd.txt", *options)
+    said = capfd.readouterr().out
+    text = json.loads(said)["text"] if options else said.rpartition("\t")[0]
+    assert text == ":heart: a [b]\ta"
 
 
 def test_neighbours_are_looked_for_in_a_file_or_in_the_training_texts(call, capsys):

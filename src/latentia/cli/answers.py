@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentia.cli.console import remarks, results
+from latentia.cli.console import print_line, remarks
 from latentia.errors import InputError
 from latentia.operations import Refused, write
 from latentia.operations.lines import Remarked
@@ -29,7 +29,7 @@ def print_answers(answers: Iterator[object], as_json: bool) -> None:
             refused.append(answer)
         else:
             done += 1
-            results.print(_as_json(answer) if as_json else str(answer), markup=False)
+            print_line(_as_json(answer) if as_json else str(answer))
     _remark(answers)
     _require_all(refused, done)
 

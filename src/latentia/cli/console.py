@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.segment import Segment, Segments
 
-results = Console(highlight=False, soft_wrap=True)
-remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+# Texts between colons are no names of pictures.
+results = Console(highlight=False, soft_wrap=True, emoji=False)
+remarks = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def print_line(text: str) -> None:
+    """Print a line of results, every character of it as it is; a console would turn tabs into spaces."""
+    results.print(Segments([Segment(text), Segment.line()]))
