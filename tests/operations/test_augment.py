@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -19,8 +19,9 @@ from latentia.functional.resampling import paired_interval
 from latentia.operations import Augmented, Conditions, Gain, Quality, Refused, TextSpace, augmentation_gain
 from latentia.operations.augmentation_gain import NOTHING, filled, gains_on, mixed, split
 from latentia.operations.examples import Judges, classifier, examples_of, token_counts
+from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE
 from latentia.operations.novelty import DRAWS, Plan, known_texts, new_texts
-from latentia.operations.perturbation import easy_edits, token_dropout
+from latentia.operations.perturbation import PERTURBATIONS, easy_edits, token_dropout
 from tests.laws.tables import model, sequential_model, spherical_model
 
 WORDS = [f"w{number}" for number in range(12)]
@@ -306,6 +307,23 @@ def test_the_command_reads_texts_and_labels_from_columns(command, file, capsys):
     assert rows
     assert {row["label"] for row in rows} <= {"odd", "even"}
     assert "texts given" in err
+
+
+def test_a_measurement_goes_to_a_file_and_what_is_said_beside_it_is_told(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(augmentation_gain, "SEEDS", 2)
+    file, out = tmp_path / "data.tsv", tmp_path / "gains.jsonl"
+    file.write_text("\n".join(["label\ttext", *(f"{label}\t{text}" for text, label in labelled(60))]))
+    command(file, "--label", "label", "--evaluate", "--threshold", 0, "--strategy", "Greedy", "--out", out)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {row["method"] for row in rows} == {*DRAWS, NONE, OVERSAMPLE, MIXUP, *PERTURBATIONS} - {
+        "prior",
+        "interpolation",
+    }
+    assert all(set(row) == {field.name for field in fields(Gain)} for row in rows)
+    said = capsys.readouterr().err
+    assert "test texts of 2 classes" in said
+    assert "edits (EDA)," in said
+    assert "a class  features" not in said
 
 
 def test_the_command_asks_for_labels(command, file):

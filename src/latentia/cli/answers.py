@@ -41,6 +41,8 @@ def save_answers(answers: Iterator[object], path: Path, overwrite: bool) -> None
         InputError: If the file cannot be written; or at the end, if there was any refusal.
     """
     written = write(answers, path, overwrite=overwrite)
+    for aside in written.asides:
+        remarks.print(aside.remark(), markup=False)
     remarks.print(f"{written.rows:,} rows in {path}", markup=False)
     _remark(answers)
     _require_all(list(written.refused), written.rows)

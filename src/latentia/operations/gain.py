@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latentia.operations.aside import Aside
+
 NONE, OVERSAMPLE, MIXUP = "none", "oversample", "mixup of codes"
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditions(Aside):
     """What the numbers that follow were measured on.
 
     Attributes:
@@ -29,12 +31,18 @@ class Conditions:
 
     def __str__(self) -> str:
         """Say it in sentences, above the columns of what follows."""
+        columns = f"{'a class':>7}  {'features':8}  {'method':14}  {'accuracy':>8}   {'gain':>6}   interval"
+        return f"{self.remark()}\n\n{columns}"
+
+    def remark(self) -> str:
+        """Say it in sentences."""
         test = f"accuracy of logistic regressions on {self.tested:,} test texts of {self.classes} classes"
-        method = f"mean of {self.seeds} nested subsets; gain over {NONE} with its paired 95% bootstrap interval"
+        method = (
+            f"mean of {self.seeds} draws of nested subsets; gain over {NONE} with its paired 95% bootstrap interval"
+        )
         rows = f"every method but {NONE} trains on {self.copies + 1} rows a text; numbers are percent"
         beware = [f"beware: {self._beware()}"] if self.known else []
-        columns = f"{'a class':>7}  {'features':8}  {'method':14}  {'accuracy':>8}   {'gain':>6}   interval"
-        return "\n".join([test, method, rows, *beware, "", columns])
+        return "\n".join([test, method, rows, *beware])
 
     def _beware(self) -> str:
         if self.known < 0:
@@ -73,7 +81,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Quality:
+class Quality(Aside):
     """What the texts of a method are like, at the largest size.
 
     Attributes:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentia.errors import InputError
+from latentia.operations.aside import Aside
 from latentia.operations.lines import Refused
 
 ANSWERS_AT_A_TIME = 8192
@@ -38,11 +39,13 @@ class Written:
         path: The file.
         rows: Answers in it.
         refused: Texts without an answer, which are not in it.
+        asides: What describes the others, likewise.
     """
 
     path: Path
     rows: int
     refused: tuple[Refused, ...]
+    asides: tuple[Aside, ...]
 
 
 def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = False) -> Written:
@@ -53,7 +56,7 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
     or line break in a cell of a ``.tsv`` becomes a space. The file appears under its name when all answers are in it.
 
     Args:
-        answers: What an operation yields; all of one kind.
+        answers: What an operation yields; all of one kind, but for refusals and asides.
         path: The file.
         overwrite: Whether a file that is there may be replaced.
 
@@ -68,14 +71,15 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
     path = Path(path)
     require_writable(path, overwrite)
     refused: list[Refused] = []
-    usable = set_aside(answers, refused)
+    asides: list[Aside] = []
+    usable = set_aside(set_aside(answers, refused), asides, Aside)
     first = list(islice(usable, ANSWERS_AT_A_TIME))
     if not first:
         raise refused[0].as_error() if refused else InputError("there is no answer to write", "give some text")
     chunks = chain([first], iter(lambda: list(islice(usable, ANSWERS_AT_A_TIME)), []))
     with _replaced(path) as stream:
         rows = _SINKS[path.suffix](stream).write(_table(chunk) for chunk in chunks)
-    return Written(path, rows, tuple(refused))
+    return Written(path, rows, tuple(refused), tuple(asides))
 
 
 def require_writable(path: Path, overwrite: bool) -> None:
@@ -92,11 +96,11 @@ def require_writable(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path} is there already", "name another file, or replace it with --overwrite")
 
 
-def set_aside(answers: Iterable[Any], refused: list[Refused]) -> Iterator[Any]:
-    """Yield the answers, and put refusals into a list."""
+def set_aside(answers: Iterable[Any], others: list[Any], kind: type = Refused) -> Iterator[Any]:
+    """Yield the answers, and put those of a kind, refusals unless another is named, into a list."""
     for answer in answers:
-        if isinstance(answer, Refused):
-            refused.append(answer)
+        if isinstance(answer, kind):
+            others.append(answer)
         else:
             yield answer
 
