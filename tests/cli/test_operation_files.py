@@ -28,16 +28,21 @@ def call(tmp_path, monkeypatch):
     monkeypatch.setattr(operation, "load", lambda run: space)
     monkeypatch.setattr(lines, "columns_of", lambda run: Columns("said"))
     (tmp_path / "a.txt").write_text("a b\n\nc\n")
+    (tmp_path / "c.txt").write_text("c\n")
     (tmp_path / "b.tsv").write_text("id\tsaid\n7\tb b\n8\tc c a\n")
     return lambda name, *words: command_of(name).main(["RUN", *words], standalone_mode=False)
 
 
-def test_files_of_any_format_are_data(call, capsys):
-    call("encode", "a.txt", "b.tsv", "--out", "codes.parquet")
-    assert pq.read_table("codes.parquet")["text"].to_pylist() == ["a b", "c", "b b", "c c a"]
+def test_files_of_any_format_are_data_and_lines_are_those_of_the_files(call, capsys):
+    """Blank lines too: each has an answer or a refusal, and none moves the numbers of the others."""
+    with pytest.raises(InputError, match="1 text got no answer: mend or remove it"):
+        call("encode", "a.txt", "b.tsv", "--out", "codes.parquet")
+    table = pq.read_table("codes.parquet")
+    assert table["text"].to_pylist() == ["a b", "c", "b b", "c c a"]
+    assert table["line"].to_pylist() == [1, 3, 4, 5]
     said = capsys.readouterr().err
     assert "4 rows in codes.parquet" in said
-    assert "4 of 5 lines used; 1 line empty, left out (first a.txt:2)" in said
+    assert "a.txt:2 is empty: give a text" in said
 
 
 def test_the_column_can_be_named(call, capsys):
@@ -66,7 +71,7 @@ def test_neighbours_are_looked_for_in_a_file_or_in_the_training_texts(call, caps
 
 
 def test_a_file_that_is_there_stays(call):
-    call("encode", "a.txt", "--out", "codes.npy")
+    call("encode", "c.txt", "--out", "codes.npy")
     with pytest.raises(InputError, match="is there already"):
         call("encode", "b.tsv", "--out", "codes.npy")
     call("encode", "b.tsv", "--out", "codes.npy", "--overwrite")
@@ -79,9 +84,60 @@ def test_answers_of_other_operations_go_to_files_too(call):
         assert len([json.loads(line)["text"] for line in stream]) == 3
 
 
+@pytest.fixture
+def thousand(tmp_path):
+    """A thousand lines with three bad ones, after a header."""
+    texts = ["a b c"] * 1000
+    texts[16], texts[500], texts[999] = "", "zzz", "a " * 7
+    (tmp_path / "thousand.tsv").write_text("\n".join(["said", *texts]))
+
+
+@pytest.mark.usefixtures("thousand")
+@pytest.mark.parametrize("name", ["encode", "score", "reconstruct"])
+def test_of_a_thousand_lines_three_bad_ones_are_refused_where_they_stand(call, capfd, name):
+    named = ["--data"] if name == "reconstruct" else []
+    with pytest.raises(InputError, match="3 texts got no answer: mend or remove them"):
+        call(name, *named, "thousand.tsv", *(["--samples", "2"] if name == "score" else []), "--json")
+    out, err = capfd.readouterr()
+    assert [json.loads(each)["line"] for each in out.splitlines()] == sorted({*range(1, 1001)} - {17, 501, 1000})
+    assert [each.split()[0] for each in err.splitlines()] == [
+        "thousand.tsv:18",
+        "thousand.tsv:502",
+        "thousand.tsv:1001",
+    ]
+
+
+def test_of_many_refusals_some_are_told_and_all_are_in_a_file(call, capsys, tmp_path):
+    (tmp_path / "many.txt").write_text("a\n" + "zzz\n" * 30)
+    with pytest.raises(InputError, match="30 texts got no answer"):
+        call("encode", "many.txt", "--refused", "refused.jsonl")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 21
+    assert said[-1] == "and 10 more; refused.jsonl has all"
+    refused = [json.loads(each) for each in (tmp_path / "refused.jsonl").read_text().splitlines()]
+    assert [each["where"] for each in refused] == [f"many.txt:{line}" for line in range(2, 32)]
+    assert refused[0]["line"] == 2
+    assert refused[0]["remedy"] == "write it in words of the training texts"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--json", "--out", "x.csv"], "--json and --out are given"),
+        (["--overwrite"], "--overwrite is given and no file"),
+        (["--refused", "x.txt"], "no .jsonl file"),
+        (["--refused", "there.jsonl"], "is there already"),
+    ],
+)
+def test_options_that_would_do_nothing_or_harm_are_refused(call, tmp_path, options, message):
+    (tmp_path / "there.jsonl").touch()
+    with pytest.raises(InputError, match=message):
+        call("encode", "b.tsv", *options)
+
+
 def test_refused_texts_are_told_apart_from_the_file(call, capsys, tmp_path):
     (tmp_path / "a.txt").write_text("a b\nzzz\nc\n")
     with pytest.raises(InputError, match="1 text got no answer"):
         call("encode", "a.txt", "--out", "codes.csv")
     assert len((tmp_path / "codes.csv").read_text().splitlines()) == 3
-    assert "line 2 holds no token" in capsys.readouterr().err
+    assert "a.txt:2 holds no token" in capsys.readouterr().err

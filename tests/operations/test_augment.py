@@ -56,7 +56,7 @@ def examples(space: TextSpace, count: int):
 def test_at_strength_0_there_are_reconstructions_alone(space, method):
     data = labelled(12)
     texts = [text for text, _ in data]
-    of_text = dict(zip(texts, space.reconstruct(texts, strategy=Greedy()), strict=True))
+    of_text = dict(zip(texts, map(str, space.reconstruct(texts, strategy=Greedy())), strict=True))
     made = list(space.augment(data, method=method, strength=0, threshold=0, strategy=Greedy()))
     assert made
     assert all(each.text == of_text[data[each.source - 1][0]] for each in made)
@@ -149,11 +149,20 @@ def test_seeds_decide_and_leave_the_generator_alone(space):
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_a_row_without_a_label_is_refused_and_the_others_are_used(space):
+    data = [*labelled(8), ("w1", ""), "w2", ("w3", None), ("w4",), (5, "odd"), *labelled(8)[:2]]
+    answers = list(space.augment(data, threshold=0, strategy=Greedy()))
+    refused = [each for each in answers if isinstance(each, Refused)]
+    assert [each.line for each in refused] == [9, 10, 11, 12, 13]
+    assert {each.problem for each in refused} == {"holds no text, or lacks its label"}
+    assert len(answers) > len(refused)
+
+
 def test_what_cannot_be_augmented_is_refused(space):
     with pytest.raises(InputError, match="'b' has one text: give at least two"):
         space.augment([("w0", "a"), ("w1", "a"), ("w2", "b")], method="interpolation")
-    with pytest.raises(InputError, match="row 2 has no label"):
-        space.augment([("w0", "a"), ("w1", "")])
+    with pytest.raises(InputError, match="text 1 holds no text, or lacks its label"):
+        space.augment([("w1", "")])
     with pytest.raises(InputError, match="there is no text"):
         space.augment([])
     with pytest.raises(InputError, match="method is 'mix'"):

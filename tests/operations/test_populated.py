@@ -92,7 +92,7 @@ def test_two_texts_are_joined_in_populated_land():
         space = labelled_space(*([build] if build else []))
         texts = list(space.interpolate(TEXTS[0], TEXTS[9], way="populated", steps=4))
         assert len(texts) == 4
-        assert [texts[0], texts[-1]] == list(space.reconstruct([TEXTS[0], TEXTS[9]]))
+        assert [texts[0], texts[-1]] == list(map(str, space.reconstruct([TEXTS[0], TEXTS[9]])))
     assert len(set(space.interpolate(TEXTS[0], TEXTS[0], way="populated", steps=3))) == 1
 
 

@@ -1,4 +1,4 @@
-"""Texts of files, read as they are needed, with an account of what was left out and a bar of how far it came."""
+"""Texts of files, read as they are needed, with a bar of how far it came."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.text import Text
 
 from latentia.cli.console import remarks, results
-from latentia.data import Columns, ReadReport
-from latentia.data.reading import Record, read_records
+from latentia.data import Columns
+from latentia.data.reading import Record, read_lines
 from latentia.errors import InputError
+from latentia.operations.lines import Located
 from latentia.recipes.runs import columns_of
 
 SHOWN_EVERY = 256
@@ -29,18 +30,18 @@ class Lines(AbstractContextManager["Lines"]):
 
     def __init__(self, run: Path, columns: Columns, into_file: bool) -> None:
         """Keep the settings; nothing is read yet."""
-        self._run, self._columns, self._report = run, columns, ReadReport()
+        self._run, self._columns = run, columns
         shown = remarks.is_terminal and (into_file or not results.is_terminal)
         parts = (SpinnerColumn(), TextColumn("{task.completed:,} lines"), _Rate(), TimeElapsedColumn())
         self._bar = Progress(*parts, console=remarks, transient=True, disable=not shown)
 
     def texts(self, files: Sequence[str]) -> Iterator[str]:
-        """Yield the usable texts of files."""
+        """Yield the texts of files, each with its place; one that cannot be read has a fault, and will be refused."""
         column = self._columns.text or columns_of(self._run).text
-        return (record.text for record in self._records(files, Columns(column)))
+        return map(_located, self._records(files, Columns(column)))
 
     def labelled(self, files: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield the usable texts of files and their labels.
+        """Yield the texts of files, as :meth:`texts` does, and their labels.
 
         Raises:
             InputError: If neither the command nor the run names a column of labels.
@@ -49,22 +50,24 @@ class Lines(AbstractContextManager["Lines"]):
         columns = Columns(self._columns.text or own.text, self._columns.label or own.label)
         if not columns.label:
             raise InputError("there is no label", "name the column that holds it with --label COLUMN")
-        return ((record.text, record.label) for record in self._records(files, columns))
+        return ((_located(record), record.label) for record in self._records(files, columns))
 
     def _records(self, files: Sequence[str], columns: Columns) -> Iterator[Record]:
         """Yield records, and move the bar."""
         self._bar.start()
         task = self._bar.add_task("", total=None)
-        for number, record in enumerate(read_records(files, columns, self._report), start=1):
+        for number, record in enumerate(read_lines(files, columns), start=1):
             if number % SHOWN_EVERY == 0:
                 self._bar.update(task, completed=number)
             yield record
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away, and say what was left out."""
+        """Take the bar away."""
         self._bar.stop()
-        if self._report.left_out:
-            remarks.print("; ".join(self._report.sentences()), markup=False)
+
+
+def _located(record: Record) -> Located:
+    return Located(record.text, record.where, record.fault)
 
 
 class _Rate(ProgressColumn):

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from latentia import operations
-from latentia.cli.answers import print_answers, save_answers
+from latentia.cli.answers import Refusals, print_answers, save_answers
 from latentia.cli.lines import Lines
 from latentia.cli.options import Run
 from latentia.data import Columns
@@ -53,28 +53,44 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     """Return a function that typer can read and call."""
     known = parameters(operation).values()
 
-    def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, **given: object) -> None:
-        if out:
-            require_writable(Path(out), overwrite)
+    def run_operation(run: Path, as_json: bool, out: str, refused: str, overwrite: bool, **given: object) -> None:
+        _require_files(as_json, out, refused, overwrite)
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Lines(run, columns, into_file=bool(out)) as lines:
             answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
             if out:
-                save_answers(answers, Path(out), overwrite)
+                save_answers(answers, Path(out), overwrite, Refusals(refused))
             else:
-                print_answers(answers, as_json)
+                print_answers(answers, as_json, Refusals(refused))
 
     # By name, because several parameters may be read from files, whose columns are named once.
     own = {shown.name: shown for each in known for shown in _typed(each, _helps(operation))}
     common = [
         _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
         _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
-        _option("overwrite", bool, False, "Replace the file if it is there.", "--overwrite"),
+        _option("refused", str, "", "Write refusals to this file, .jsonl, with line, problem and remedy."),
+        _option("overwrite", bool, False, "Replace files that are there.", "--overwrite"),
     ]
     run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
     run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
+
+
+def _require_files(as_json: bool, out: str, refused: str, overwrite: bool) -> None:
+    """Refuse files that cannot be written, and options that would do nothing.
+
+    Raises:
+        InputError: If any is given.
+    """
+    if as_json and out:
+        raise InputError("--json and --out are given", "name a .jsonl file, or print")
+    if overwrite and not (out or refused):
+        raise InputError("--overwrite is given and no file", "name one with --out")
+    if refused and Path(refused).suffix != ".jsonl":
+        raise InputError(f"{refused} is no .jsonl file", "name one")
+    for file in filter(None, (out, refused)):
+        require_writable(Path(file), overwrite)
 
 
 def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspect.Parameter]:

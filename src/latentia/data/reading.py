@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from latentia.data.columnar import read_hub, read_parquet
 from latentia.data.formats import read_csv, read_jsonl, read_tsv, read_txt
@@ -41,11 +42,12 @@ READERS: dict[str, Callable[[Source, Columns, int], Iterator[Row]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One usable line."""
+    """One line, usable unless it has a fault."""
 
     text: str
     label: str
     where: str
+    fault: str = ""
 
 
 def read_records(sources: Sequence[str], columns: Columns, report: ReadReport) -> Iterator[Record]:
@@ -60,9 +62,24 @@ def read_records(sources: Sequence[str], columns: Columns, report: ReadReport) -
     """
     identified = [identify(name) for name in sources]
     report.sources += [source.name for source in identified]
-    for source in identified:
-        yield from _read_source(source, columns, report)
+    for record in chain.from_iterable(_judged(source, columns) for source in identified):
+        report.read += 1
+        if record.fault:
+            report.leave_out(record.fault, record.where)
+            continue
+        report.used += 1
+        report.reserved_words += "<" in record.text and any(word in record.text for word in RESERVED)
+        yield record
     report.require(1)
+
+
+def read_lines(sources: Sequence[str], columns: Columns) -> Iterator[Record]:
+    """Yield every line of all sources, in order; those that cannot be used have a fault and no text.
+
+    Raises:
+        DataError: If a source is missing, empty, of an unknown format, damaged, or lacks a column.
+    """
+    return chain.from_iterable(_judged(source, columns) for source in [identify(name) for name in sources])
 
 
 def read_texts(sources: Sequence[str], columns: Columns) -> Iterator[str]:
@@ -70,28 +87,22 @@ def read_texts(sources: Sequence[str], columns: Columns) -> Iterator[str]:
     return (record.text for record in read_records(sources, columns, ReadReport()))
 
 
-def _read_source(source: Source, columns: Columns, report: ReadReport) -> Iterator[Record]:
+def _judged(source: Source, columns: Columns) -> Iterator[Record]:
     """Judge the rows of one source."""
-    before = report.read
+    found = False
     for row in READERS[source.format](source, columns, MAX_LINE_BYTES):
-        report.read += 1
-        text, label, fault = _judge(row, bool(columns.label))
-        where = f"{source.name}:{row.line}"
-        if fault:
-            report.leave_out(fault, where)
-            continue
-        report.used += 1
-        report.reserved_words += "<" in text and any(word in text for word in RESERVED)
-        yield Record(text, label, where)
-    if report.read == before:
+        found = True
+        yield _judge(row, bool(columns.label), f"{source.name}:{row.line}")
+    if not found:
         raise empty_file(source.name)
 
 
-def _judge(row: Row, labelled: bool) -> tuple[str, str, str]:
-    """Return the clean text and label of a row, or the kind of its fault."""
+def _judge(row: Row, labelled: bool, where: str) -> Record:
+    """Take the clean text and label of a row, or the kind of its fault."""
     text, fault = clean_text(row.text) if not row.fault else ("", row.fault)
     label = _label(row.label) if labelled and not fault else ""
-    return text, label, fault or ("malformed" if labelled and not label else "")
+    fault = fault or ("malformed" if labelled and not label else "")
+    return Record("" if fault else text, label, where, fault)
 
 
 def clean_text(raw: object) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from latentia.operations.neighbours import neighbours
 from latentia.operations.novelty import Augmented
 from latentia.operations.outliers import Outlier, outliers
 from latentia.operations.paths import Place, analogy, interpolate, traverse
-from latentia.operations.reconstruct import reconstruct
+from latentia.operations.reconstruct import Reconstructed, reconstruct
 from latentia.operations.sample import sample
 from latentia.operations.score import Scored, score
 from latentia.operations.sinks import Written, write
@@ -34,6 +34,7 @@ __all__ = [
     "Outlier",
     "Place",
     "Quality",
+    "Reconstructed",
     "Refused",
     "Scored",
     "Space",

@@ -16,7 +16,7 @@ from latentia.data import Selection, Tokenizer
 from latentia.distributions import CodeDistribution, concatenated
 from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Located, Refused
 from latentia.operations.space import ROWS_AT_A_TIME, Space
 
 Ids = NDArray[np.int64]
@@ -73,9 +73,9 @@ def examples_of(space: Space, data: Iterable[tuple[str, str]]) -> tuple[Examples
     """Read and encode labelled texts; those that the model cannot read are refused.
 
     Raises:
-        InputError: If a row is no pair of texts, or no text can be used.
+        InputError: If no text can be used.
     """
-    rows = [_pair(row, line) for line, row in enumerate(data, start=1)]
+    rows = [_pair(row) for row in data]
     answers = list(space.answered([text for text, _ in rows], partial(_read, space)))
     read = [answer for answer in answers if isinstance(answer, _Read)]
     refused = [answer for answer in answers if isinstance(answer, Refused)]
@@ -87,10 +87,14 @@ def examples_of(space: Space, data: Iterable[tuple[str, str]]) -> tuple[Examples
     return Examples([each.text for each in read], names.tolist(), labels, lines, posteriors), refused
 
 
-def _pair(row: object, line: int) -> tuple[str, str]:
-    if not (isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[1], str) and row[1]):
-        raise InputError(f"row {line} has no label", "give pairs of a text and the name of its class")
-    return row[0], row[1]
+def _pair(row: object) -> tuple[str, str]:
+    """Split a row into text and label; of one that is no such pair the text will be refused."""
+    match row:
+        case (str(text), str(label)) if label:
+            return text, label
+        case (Located() as text, _):
+            return Located("", text.where, text.fault or "malformed"), ""
+    return Located("", "", "malformed"), ""
 
 
 def _read(space: Space, chosen: Selection, lines: list[int]) -> Iterator[_Read]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
@@ -26,8 +26,23 @@ FAULTS = {
     "nul": ("holds NUL", "remove the character"),
     "invalid_utf8": ("is not valid Unicode", "remove its lone surrogates"),
     "over_long": ("is longer than a megabyte", "give a shorter text"),
-    "malformed": ("is no string", "give a string"),
+    "malformed": ("holds no text, or lacks its label", "give a string, and a label where one is asked for"),
 }
+
+
+class Located(str):
+    """A text that knows where it stands, ``file:line``, or the kind of fault that kept it from being read there."""
+
+    __slots__ = ("fault", "where")
+
+    where: str
+    fault: str
+
+    def __new__(cls, text: str, where: str, fault: str = "") -> Located:
+        """Keep all three."""
+        located = super().__new__(cls, text)
+        located.where, located.fault = where, fault
+        return located
 
 
 @dataclass(frozen=True)
@@ -38,19 +53,21 @@ class Refused:
         line: Its number, counted from 1.
         problem: What is wrong.
         remedy: What to do about it.
+        where: The place in its file, ``file:line``; empty of a text from elsewhere.
     """
 
     line: int
     problem: str
     remedy: str
+    where: str = ""
 
     def __str__(self) -> str:
         """Name the line."""
-        return f"line {self.line} {self.problem}: {self.remedy}"
+        return f"{self.where or f'line {self.line}'} {self.problem}: {self.remedy}"
 
     def as_error(self) -> InputError:
         """Return the error of a caller who can go on with no line missing."""
-        return InputError(f"text {self.line} {self.problem}", self.remedy)
+        return InputError(f"{self.where or f'text {self.line}'} {self.problem}", self.remedy)
 
 
 @dataclass(frozen=True)
@@ -137,6 +154,7 @@ def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
 class _Chunk:
     """Lines as they were read: each is refused or readable; of the readable ones there is a selection, if any are."""
 
+    texts: Sequence[str]
     lines: range
     refused: dict[int, Refused]
     readable: tuple[tuple[Selection, list[int]], ...]
@@ -145,19 +163,31 @@ class _Chunk:
 def _read(texts: Sequence[str], first: int, reader: Reader) -> _Chunk:
     """Clean and tokenise some lines, and refuse what cannot be read."""
     lines = range(first, first + len(texts))
-    cleaned = [clean_text(text) for text in texts]
+    cleaned = [_cleaned(text) for text in texts]
     refused = {line: Refused(line, *FAULTS[fault]) for line, (_, fault) in zip(lines, cleaned, strict=True) if fault}
     usable = [line for line in lines if line not in refused]
     if not usable:
-        return _Chunk(lines, refused, ())
+        return _Chunk(texts, lines, refused, ())
     corpus = Corpus.from_records([Record(cleaned[line - first][0], "", "") for line in usable], reader.tokenizer)
     refused |= {usable[row]: Refused(usable[row], *problem) for row, *problem in reader.problems(corpus)}
     rows = np.array([row for row, line in enumerate(usable) if line not in refused], dtype=np.int64)
     readable = ((Selection(corpus, rows), [usable[row] for row in rows]),) if len(rows) else ()
-    return _Chunk(lines, refused, readable)
+    return _Chunk(texts, lines, refused, readable)
 
 
 def _answered(chunk: _Chunk, answer: Answer[T]) -> Iterator[T | Refused]:
     """Answer what can be read, and put the answers back between the refusals."""
     answers = chain.from_iterable(answer(*readable) for readable in chunk.readable)
-    return (chunk.refused[line] if line in chunk.refused else next(answers) for line in chunk.lines)
+    each = (chunk.refused[line] if line in chunk.refused else next(answers) for line in chunk.lines)
+    return map(_placed, each, chunk.texts)
+
+
+def _cleaned(text: object) -> tuple[str, str]:
+    """Return a clean text, or the kind of its fault."""
+    return ("", text.fault) if isinstance(text, Located) and text.fault else clean_text(text)
+
+
+def _placed(answer: T | Refused, text: str) -> T | Refused:
+    """Say of a refused text where it stands, if it knows."""
+    refused = isinstance(answer, Refused) and isinstance(text, Located)
+    return replace(answer, where=text.where) if refused else answer  # type: ignore[type-var, attr-defined]

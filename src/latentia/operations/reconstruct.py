@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from latentia.data import Selection
 from latentia.decoding import Beam, Strategy
 from latentia.operations.constraints import constrained
 from latentia.operations.lines import Refused
@@ -12,6 +14,25 @@ from latentia.operations.space import Space
 from latentia.shapes import NonNegativeInt
 
 SEARCHED = Beam()
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """A text and what its code is decoded to.
+
+    Attributes:
+        line: Number of the text, counted from 1.
+        text: As it was.
+        reconstruction: What is written.
+    """
+
+    line: int
+    text: str
+    reconstruction: str
+
+    def __str__(self) -> str:
+        """Show what is written."""
+        return self.reconstruction
 
 
 @operation
@@ -25,7 +46,7 @@ def reconstruct(
     length: str = "",
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
-) -> Iterator[str | Refused]:
+) -> Iterator[Reconstructed | Refused]:
     """Write what each text becomes when the centre of its posterior is decoded.
 
     Args:
@@ -43,4 +64,9 @@ def reconstruct(
         InputError: If a demand cannot be understood, or the model cannot write one of its words.
     """
     strategy = constrained(space, strategy, must, must_not, pattern, length)
-    return space.answered(texts, lambda chosen, lines: space.written(space.centres(chosen), strategy, seed, lines[0]))
+
+    def answer(chosen: Selection, lines: list[int]) -> Iterator[Reconstructed]:
+        written = space.written(space.centres(chosen), strategy, seed, lines[0])
+        return map(Reconstructed, lines, chosen.texts(), written)
+
+    return space.answered(texts, answer)
