@@ -100,7 +100,7 @@ def test_the_impossible_is_refused_before_anything_is_computed():
         def opened(self):
             raise AssertionError("computed")
 
-        step = missing = opened
+        step = missing = streams = opened
 
     for automaton in (containing((4, 5, 6), V, 2), containing((4,), V) & ~containing((4,), V)):
         with pytest.raises(ImpossibleError, match="no text of 5 tokens meets the demands"):

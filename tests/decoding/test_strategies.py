@@ -106,7 +106,7 @@ def test_a_batch_decodes_as_its_rows_do():
 
 def test_ancestral_frequencies_are_the_probabilities():
     scores = torch.log_softmax(torch.tensor([[0.0, 1.0, 2.0, -1.0]]), dim=-1)
-    draws = Ancestral(temperature=0.8).draw(scores.expand(40_000, -1))
+    draws = Ancestral(temperature=0.8).draw(scores.expand(40_000, -1), torch.rand(40_000, dtype=torch.float64))
     expected = torch.softmax(scores[0] / 0.8, dim=-1) * 40_000
     observed = torch.bincount(draws, minlength=4)
     assert ((observed - expected).square() / expected).sum().item() < 16.3  # chi-square, 3 degrees, 0.999
@@ -114,7 +114,9 @@ def test_ancestral_frequencies_are_the_probabilities():
 
 def test_the_smallest_temperature_is_greedy():
     scores = torch.log_softmax(torch.randn(50, 9), dim=-1)
-    torch.testing.assert_close(Ancestral(temperature=5e-324).draw(scores), scores.argmax(dim=-1))
+    torch.testing.assert_close(
+        Ancestral(temperature=5e-324).draw(scores, torch.rand(len(scores)).double()), scores.argmax(dim=-1)
+    )
 
 
 def test_truncation_keeps_the_named_sets():

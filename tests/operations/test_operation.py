@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
+import torch
 
 from latentia import operations
 from latentia.cli.group import OPERATIONS
 from latentia.cli.operation import command_of, strategy_of
-from latentia.data import Word
-from latentia.decoding import Beam, Strategy
+from latentia.data import Corpus, Selection, Word
+from latentia.decoding import Ancestral, Beam, DiverseBeam, Rejection, Strategy
 from latentia.errors import InputError
 from latentia.operations import Refused, TextSpace
 from latentia.operations.lines import Reader, line_by_line
 from latentia.operations.operation import is_plain, operation, parameters
 from latentia.shapes import PositiveInt
-from tests.laws.tables import model
+from tests.laws.tables import model, spherical_model
 
 FUNCTIONS = {
     name: each
@@ -128,6 +131,55 @@ def test_lines_are_answered_a_chunk_at_a_time(space):
         ("c", 4),
         ("b", 5),
     ]
+
+
+STEADY = {
+    "encode": lambda space, texts: operations.encode(space, texts, of="draw"),
+    "score": lambda space, texts: space.score(texts, samples=4),
+    "impute": lambda space, texts: space.impute([f"{text} ___" for text in texts], sweeps=2),
+    **{
+        f"reconstruct-{type(strategy).__name__}": lambda space, texts, strategy=strategy: space.reconstruct(
+            texts, strategy=strategy
+        )
+        for strategy in (Ancestral(), DiverseBeam(), Rejection())
+    },
+    "edit": lambda space, texts: space.edit(texts, from_=["a", "b b"], to=["c", "c a"], strategy=Ancestral()),
+    "outliers": lambda space, texts: sorted(space.outliers(texts, 9, samples=4), key=lambda each: each.line),
+}
+
+
+@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("build", [model, spherical_model], ids=["gaussian", "spherical"])
+def test_an_answer_depends_on_its_text_and_line_alone(name, build):
+    """Not on what else is asked, nor on what is refused."""
+    tokenizer = Word().train(["a b c"])
+    training = Selection.all_of(Corpus.from_texts(["a b", "b c", "c a a"] * 4, tokenizer))
+    space = TextSpace(build(tokenizer.vocabulary_size).eval(), tokenizer, 6, lambda: training)
+    for weight in space.model.parameters():
+        torch.nn.init.normal_(weight, std=0.8)
+    answers = list(STEADY[name](space, ["a b", "c", "b b", "c a a"]))
+    others = list(STEADY[name](space, ["\0", "b a", "b b", "c a a", "b a c"]))
+    elsewhere = list(STEADY[name](space, ["b b", "b b", "a c"]))
+    for answer in answers[2:]:
+        assert_close(
+            answer, next(each for each in others if each.line == answer.line and not isinstance(each, Refused))
+        )
+    if name in ("encode", "score"):
+        with pytest.raises(AssertionError):
+            assert_close(replace(elsewhere[0], line=0), replace(elsewhere[1], line=0))
+
+
+def assert_close(answer, other):
+    """Equal but for rounding, since the products of a network are not those of a larger batch to the last digit."""
+    for name, value in vars_of(answer).items():
+        if isinstance(value, str | tuple):
+            assert getattr(other, name) == value
+        else:
+            np.testing.assert_allclose(getattr(other, name), value, rtol=1e-4, atol=1e-5)
+
+
+def vars_of(answer):
+    return {each.name: getattr(answer, each.name) for each in fields(answer)}
 
 
 def test_a_space_of_its_own_does_not_know_its_training_texts(space):

@@ -17,7 +17,7 @@ from latentia.evaluation import importance_weighted_likelihood
 from latentia.functional.importance import log_mean_exp, log_mean_exp_error
 from latentia.functional.nearest import nearest
 from latentia.operations import Encoded, Index, Refused, TextSpace, write
-from latentia.operations.space import seeded
+from latentia.operations.space import streams_of
 from tests.evaluation.small import exact_evidence, one_dimensional
 from tests.laws.tables import D, model, sequential_model, spherical_model
 
@@ -95,13 +95,12 @@ def test_scores_are_those_of_the_evaluation(build):
     """Of the same draws the same numbers, whatever the model."""
     space = space_of(build)
     found = list(space.score(TEXTS, samples=8, seed=3))
-    chosen = Selection.all_of(Corpus.from_texts(TEXTS, WORDS))
-    batches = list(chosen.batches(64))
-    with seeded(3, 1):
-        known = importance_weighted_likelihood(space.model, batches, 8)
-    rows = torch.cat([batch.index for batch in batches]).tolist()
-    assert [found[row].log_likelihood for row in rows] == pytest.approx((-known.nll_iw).tolist(), rel=1e-5)
-    assert [found[row].elbo for row in rows] == pytest.approx(known.elbo.tolist(), rel=1e-5)
+    for each, stream in zip(found, streams_of(3, range(1, 7)).tolist(), strict=True):
+        batch = Corpus.from_texts([each.text], WORDS).batch(np.array([0]))
+        torch.manual_seed(stream)
+        known = importance_weighted_likelihood(space.model, [batch], 8)
+        assert each.log_likelihood == pytest.approx(-known.nll_iw.item(), rel=1e-5)
+        assert each.elbo == pytest.approx(known.elbo.item(), rel=1e-5)
     assert [each.tokens for each in found] == [len(text.split()) + 1 for text in TEXTS]
 
 

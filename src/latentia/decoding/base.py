@@ -16,6 +16,8 @@ State = tuple[Tensor, ...]
 
 CODES_AT_A_TIME = 512
 
+NO_STREAMS = torch.empty(0, dtype=torch.int64)
+
 
 class Scores(ABC):
     """Log-weights of the next token, for one row a hypothesis.
@@ -40,16 +42,25 @@ class Scores(ABC):
         """Read one more token a row."""
 
     @abstractmethod
+    def streams(self, rows: int) -> Int[Tensor, " N"]:
+        """Return the stream of random numbers of each code; what a strategy draws for a code comes from its own."""
+
+    @abstractmethod
     def missing(self, state: State) -> Int[Tensor, "N V"]:
         """Return how many more tokens a demanded text needs after each next one; 1 x 1 where it is all the same."""
 
 
 class Likelihood(Scores):
-    """``p(x|z)`` without PAD and BOS, which are no tokens of the language: their probability goes to the others."""
+    """``p(x|z)`` without PAD and BOS, which are no tokens of the language: their probability goes to the others.
 
-    def __init__(self, likelihood: TokenSequence) -> None:
-        """Keep the distribution."""
-        self.likelihood = likelihood
+    Args:
+        likelihood: Of the codes.
+        streams: One of random numbers for each code, int64; without them they follow the global generator.
+    """
+
+    def __init__(self, likelihood: TokenSequence, streams: Int[Tensor, " N"] = NO_STREAMS) -> None:
+        """Keep both."""
+        self.likelihood, self._streams = likelihood, streams
 
     def opened(self) -> tuple[State, Int[Tensor, " N"]]:
         """Begin with what the likelihood begins with."""
@@ -59,6 +70,10 @@ class Likelihood(Scores):
         """Read one more token a row."""
         log_probability, state = self.likelihood.step(state, tokens)
         return speakable(log_probability), state
+
+    def streams(self, rows: int) -> Int[Tensor, " N"]:
+        """Return those that are given, or draw some."""
+        return self._streams if len(self._streams) else torch.randint(torch.iinfo(torch.int64).max, (rows,))
 
     def missing(self, state: State) -> Int[Tensor, "1 1"]:
         """Every text will do."""
@@ -89,14 +104,18 @@ class Strategy(ABC):
 
 
 @torch.no_grad()
-def decode(likelihood: TokenSequence, strategy: Strategy, max_tokens: int) -> list[list[int]]:
+def decode(
+    likelihood: TokenSequence, strategy: Strategy, max_tokens: int, streams: Int[Tensor, " N"] = NO_STREAMS
+) -> list[list[int]]:
     """Decode every code of a likelihood, in order; ids end before EOS.
 
     Args:
         likelihood: ``p(x|z)`` of ``N = S * B`` codes.
         strategy: How tokens are chosen.
         max_tokens: Tokens after which a sequence is cut off.
+        streams: Of random numbers, one for each code: what is drawn for it then depends on nothing else. Without them
+            draws follow the global generator.
     """
-    sequences = strategy.search(Likelihood(likelihood), max_tokens)
+    sequences = strategy.search(Likelihood(likelihood, streams), max_tokens)
     lengths = ((sequences == EOS) | (sequences == PAD)).logical_not().cumprod(dim=1).sum(dim=1)
     return [ids[:length] for ids, length in zip(sequences.tolist(), lengths.tolist(), strict=True)]

@@ -75,6 +75,10 @@ class ConstrainedScores(Scores):
         place, left = self.tables.after[place, self.tables.classes[tokens]], left - 1
         return self._allowed(log_weight, place, left), (place, left, *rest)
 
+    def streams(self, rows: int) -> Int[Tensor, " N"]:
+        """Return what the others say."""
+        return self.scores.streams(rows)
+
     def missing(self, state: State) -> Int[Tensor, "N V"]:
         """Return the distance to acceptance after each token; of EOS none."""
         missing = self.tables.missing[state[0]][:, self.tables.classes]

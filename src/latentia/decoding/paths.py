@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from latentia.decoding.base import Scores, State, Strategy, propose
 from latentia.errors import ImpossibleError, InputError
+from latentia.functional.streams import integers, uniforms
 from latentia.shapes import EOS, PAD
 
 SMALLEST = torch.finfo(torch.float32).tiny
@@ -19,6 +22,16 @@ PATHS_AT_A_TIME = 256
 
 ROWS_TRIED = 512
 """Drafts that are drawn together by :class:`Rejection`."""
+
+
+Chance = Callable[[], Float64[Tensor, " N"]]
+"""Returns the random number of each row at this step, uniform on [0, 1)."""
+
+
+def drawn(probability: Float[Tensor, "N V"], chance: Float64[Tensor, " N"]) -> Int[Tensor, " N"]:
+    """Return the token of each row whose share of the row's sum, the shares laid end to end, holds its number."""
+    ends = probability.cumsum(dim=1, dtype=torch.float64)
+    return torch.searchsorted(ends, (chance * ends[:, -1])[:, None], right=True)[:, 0]
 
 
 class OnePath(Strategy):
@@ -33,17 +46,21 @@ class OnePath(Strategy):
         return 16 * PATHS_AT_A_TIME
 
     @abstractmethod
-    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+    def follow(
+        self, scores: Scores, state: State, tokens: Int[Tensor, " N"], chance: Chance
+    ) -> tuple[Int[Tensor, " N"], State]:
         """Read one more token a row; return the next, and the state."""
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Follow the paths until all have ended or are cut off."""
         waiting, opening = scores.opened()
+        streams = scores.streams(len(opening)).to(opening.device)
         texts, lengths = opening.new_full((len(opening), max_tokens), PAD), torch.zeros_like(opening)
         live = torch.arange(min(PATHS_AT_A_TIME, len(opening)), device=opening.device)
         begun, token, state = len(live), opening[live], tuple(part[live] for part in waiting)
         while len(live):
-            token, state = self.follow(scores, state, token)
+            chance = partial(uniforms, streams[live], lengths[live])
+            token, state = self.follow(scores, state, token, chance)
             texts[live, lengths[live]] = token
             lengths[live] += 1
             going = (token != EOS) & (lengths[live] < max_tokens)
@@ -59,7 +76,9 @@ class OnePath(Strategy):
 class Greedy(OnePath):
     """The most probable token at each step."""
 
-    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+    def follow(
+        self, scores: Scores, state: State, tokens: Int[Tensor, " N"], chance: Chance
+    ) -> tuple[Int[Tensor, " N"], State]:
         """Take the largest log-probability, and of the others no notice."""
         (_, best), state = propose(scores, state, tokens, 1, normalised=False)
         return best[:, 0], state
@@ -91,14 +110,16 @@ class Ancestral(OnePath):
                 raise InputError(f"{name} is {value}", "give a probability above 0 and at most 1")
         self.temperature, self.top_k, self.top_p, self.typical_p = temperature, top_k, top_p, typical_p
 
-    def follow(self, scores: Scores, state: State, tokens: Int[Tensor, " N"]) -> tuple[Int[Tensor, " N"], State]:
+    def follow(
+        self, scores: Scores, state: State, tokens: Int[Tensor, " N"], chance: Chance
+    ) -> tuple[Int[Tensor, " N"], State]:
         """Draw the next."""
         log_weight, state = scores.step(state, tokens)
-        return self.draw(log_weight), state
+        return self.draw(log_weight, chance()), state
 
-    def draw(self, log_weight: Float[Tensor, "N V"]) -> Int[Tensor, " N"]:
-        """Draw one token a row."""
-        return torch.multinomial(self.truncated(log_weight).exp(), 1)[:, 0]
+    def draw(self, log_weight: Float[Tensor, "N V"], chance: Float64[Tensor, " N"]) -> Int[Tensor, " N"]:
+        """Draw one token a row, which a number on [0, 1) decides."""
+        return drawn(self.truncated(log_weight).exp(), chance)
 
     def truncated(self, log_weight: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
         """Sharpened log-probabilities, renormalised over the tokens kept."""
@@ -146,12 +167,14 @@ class Rejection(Strategy):
         Raises:
             ImpossibleError: If a code is left without text after all tries.
         """
-        codes = len(scores.start()[0])
-        texts = torch.full((codes, max_tokens), PAD)
+        codes = len(scores.opened()[1])
+        streams, texts = scores.streams(codes), torch.full((codes, max_tokens), PAD)
         waiting, tried = torch.arange(codes), 0
         while len(waiting) and tried < self.tries:
             each = min(self.tries - tried, max(1, ROWS_TRIED // len(waiting)))
-            drafts, accepted = _drafts(scores, waiting.repeat_interleave(each), max_tokens)
+            numbers = torch.arange(tried, tried + each).repeat(len(waiting))
+            own = integers(streams[waiting].repeat_interleave(each), numbers)
+            drafts, accepted = _drafts(scores, waiting.repeat_interleave(each), own, max_tokens)
             accepted = accepted.view(-1, each)
             first = torch.arange(len(waiting)) * each + accepted.int().argmax(dim=1)
             found = accepted.any(dim=1)
@@ -165,16 +188,16 @@ class Rejection(Strategy):
         return texts
 
 
-def _drafts(scores: Scores, rows: Tensor, max_tokens: int) -> tuple[Int[Tensor, "N T"], Tensor]:
-    """Draw a draft for each of some rows; return them and which were accepted."""
+def _drafts(scores: Scores, rows: Tensor, streams: Tensor, max_tokens: int) -> tuple[Int[Tensor, "N T"], Tensor]:
+    """Draw a draft for each of some rows, from a stream each; return them and which were accepted."""
     log_weight, state = scores.start()
     log_weight, state = log_weight[rows], tuple(part[rows] for part in state)
     live = torch.arange(len(rows))
     path, accepted = torch.full((len(rows), max_tokens), PAD), torch.ones(len(rows), dtype=torch.bool)
     for step in range(max_tokens):
         mass = log_weight.double().exp().sum(dim=-1)
-        survives = torch.rand(len(mass), dtype=torch.float64) < mass.cpu()
-        token = torch.multinomial(log_weight.softmax(dim=-1), 1)[:, 0]
+        survives = uniforms(streams[live], 2 * step) < mass.cpu()
+        token = drawn(log_weight.softmax(dim=-1), uniforms(streams[live], 2 * step + 1).to(mass.device))
         path[live, step], accepted[live] = token.cpu(), survives
         going = survives.to(token.device) & (token != EOS)
         live, token, state = live[going.cpu()], token[going], tuple(part[going] for part in state)

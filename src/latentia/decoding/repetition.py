@@ -33,6 +33,10 @@ class RepetitionScores(Scores):
         penalised = log_weight.scatter(1, written, log_weight.gather(1, written) * self.penalty)
         return self._without_ngrams(penalised, written), (written, *rest)
 
+    def streams(self, rows: int) -> Int[Tensor, " N"]:
+        """Return what the others say."""
+        return self.scores.streams(rows)
+
     def missing(self, state: State) -> Int[Tensor, "N V"]:
         """Return what the others say."""
         return self.scores.missing(state[1:])

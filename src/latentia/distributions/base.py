@@ -44,6 +44,10 @@ class CodeDistribution(Distribution, ABC):
     def with_parameters(self, *parameters: Tensor) -> CodeDistribution:
         """Return a distribution of this kind with other parameters, such as some of the rows."""
 
+    def at(self, rows: Tensor | slice) -> CodeDistribution:
+        """Return the distribution of some rows."""
+        return self.with_parameters(*(part[rows] for part in self.parameters))
+
     @abstractmethod
     def widened(self, spread: float) -> CodeDistribution:
         """Return the distribution with its standard deviations so many times as large, around the same centres."""

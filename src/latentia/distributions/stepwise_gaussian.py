@@ -37,6 +37,10 @@ class StepwiseGaussian(Distribution):
         self.each, self.mask = DiagonalGaussian(mean, log_variance), mask
         super().__init__(mean.shape[:1], mean.shape[1:], validate_args=False)
 
+    def at(self, rows: Tensor | slice) -> StepwiseGaussian:
+        """Return the distribution of some sequences."""
+        return StepwiseGaussian(*(part[rows] for part in (*self.each.parameters, self.mask)))
+
     @property
     def mean(self) -> Float[Tensor, "B T D"]:
         """The mean of each step, 0 at padding."""

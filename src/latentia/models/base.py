@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -49,8 +50,12 @@ class TextModel(nn.Module, ABC):
         """
 
     @abstractmethod
+    def latent_at(self, batch: Batch, posterior: Distribution, codes: Float[Tensor, "S B *code"]) -> Latent:
+        """Return codes of each example, beside its posterior and prior."""
+
     def latent(self, batch: Batch, posterior: Distribution, samples: int = 1) -> Latent:
-        """Draw ``samples`` codes an example from its posterior, beside the prior of it."""
+        """Draw ``samples`` codes an example from its posterior."""
+        return self.latent_at(batch, posterior, posterior.rsample(torch.Size([samples])))
 
     def forward(self, batch: Batch, samples: int = 1, kl_weight: float = 1.0) -> ModelRun:
         """Infer, draw ``samples`` codes an example, and score the batch under each."""
@@ -58,7 +63,10 @@ class TextModel(nn.Module, ABC):
 
     def explain(self, batch: Batch, posterior: Distribution, samples: int = 1) -> ModelRun:
         """Draw ``samples`` codes an example from its posterior, and score the batch under each."""
-        latent = self.latent(batch, posterior, samples)
+        return self.scored(batch, self.latent(batch, posterior, samples))
+
+    def scored(self, batch: Batch, latent: Latent) -> ModelRun:
+        """Score the batch under each code."""
         visibility, of_mask = self.mask(batch)
         log_likelihood = self.decoder(latent.sample).log_prob(replace(batch, visibility=visibility))
 

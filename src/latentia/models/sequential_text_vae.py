@@ -77,9 +77,9 @@ class SequentialTextVAE(TextModel):
         posterior: StepwiseGaussian = self.encoder(batch)
         return posterior
 
-    def latent(self, batch: Batch, posterior: Distribution, samples: int = 1) -> Latent:
-        """Draw the codes of all steps ``samples`` times an example, beside the prior of as many steps."""
-        return Latent("z", posterior.rsample((samples,)), posterior, self.prior(batch.mask))
+    def latent_at(self, batch: Batch, posterior: Distribution, codes: Float[Tensor, "S B T D"]) -> Latent:
+        """Return codes of all steps of each example, beside its posterior and the prior of as many steps."""
+        return Latent("z", codes, posterior, self.prior(batch.mask))
 
     def unit_prior(self) -> CodeDistribution:
         """Return the prior of a step on its own."""

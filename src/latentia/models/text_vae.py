@@ -70,9 +70,9 @@ class TextVAE(TextModel):
         posterior: CodeDistribution = self.refinement(self.encoder(batch), self.prior(), self.decoder, batch, kl_weight)
         return posterior
 
-    def latent(self, batch: Batch, posterior: Distribution, samples: int = 1) -> Latent:
-        """Draw ``samples`` codes an example from its posterior, beside the prior, which is the same for all."""
-        return Latent("z", posterior.rsample((samples,)), posterior, self.prior())
+    def latent_at(self, batch: Batch, posterior: Distribution, codes: Float[Tensor, "S B D"]) -> Latent:
+        """Return codes of each example, beside its posterior and the prior, which is the same for all."""
+        return Latent("z", codes, posterior, self.prior())
 
     def unit_prior(self) -> CodeDistribution:
         """Return the prior."""

@@ -100,7 +100,7 @@ def edit(  # noqa: PLR0913 - options of a command
         else:
             moved = space.supported(codes + strength * (contrast.difference if way == "means" else contrast.normal))
         judged = contrast.likely if way == "guided" else contrast.probability
-        written = space.written(moved, strategy, seed, lines[0])
+        written = space.written(moved, strategy, seed, lines)
         columns = (lines, chosen.texts(), written, judged(codes).tolist(), judged(moved).tolist())
         for line, text, edited, before, after in zip(*columns, strict=True):
             yield Edited(line, text, edited, strength, before, after)

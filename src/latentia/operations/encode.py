@@ -18,7 +18,7 @@ from latentia.errors import InputError
 from latentia.evaluation.aggregate import single_dimensions
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
-from latentia.operations.space import Space, seeded
+from latentia.operations.space import ROWS_AT_A_TIME, Space, draws_of, streams_of
 from latentia.records import Batch
 from latentia.shapes import UNK, NonNegativeInt
 
@@ -92,9 +92,7 @@ def encode(
     if not space.model.whole_codes:
         raise InputError(f"of is {of!r} and this model has one code a token", "take the centre")
     if of == "draw":
-        return space.answered(
-            data, lambda chosen, lines: _encoded(chosen, lines, _drawn(space, chosen, seed, lines[0]))
-        )
+        return space.answered(data, lambda chosen, lines: _encoded(chosen, lines, _drawn(space, chosen, lines, seed)))
     if isinstance(space.model.unit_prior(), HypersphericalUniform):
         raise InputError("a direction has no standard deviation in a dimension", "take the centre or a draw")
     return space.answered(data, lambda chosen, lines: _with_moments(space, chosen, lines))
@@ -104,9 +102,11 @@ def _encoded(chosen: Selection, lines: list[int], codes: Float[Tensor, "N *code"
     return map(Encoded, lines, chosen.texts(), unknown_tokens(chosen), codes.numpy())
 
 
-def _drawn(space: Space, chosen: Selection, *key: int) -> Float[Tensor, "N D"]:
-    with seeded(*key):
-        return space.of_each(chosen, lambda batch: space.model.draw(batch).sample[0])
+def _drawn(space: Space, chosen: Selection, lines: list[int], seed: int) -> Float[Tensor, "N D"]:
+    def draw(batch: Batch, streams: Tensor) -> Tensor:
+        return draws_of(space.model.infer(batch), streams, 1)[0]
+
+    return space.of_each(chosen, draw, ROWS_AT_A_TIME, streams_of(seed, lines))
 
 
 def _with_moments(space: Space, chosen: Selection, lines: list[int]) -> Iterator[EncodedMoments]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
 from latentia.operations.score import likelihoods
 from latentia.operations.sinks import set_aside
-from latentia.operations.space import Space, seeded
+from latentia.operations.space import Space
 from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveInt
 
 COMPARED = 1000
@@ -104,16 +104,14 @@ def _reference(space: Space, samples: int, seed: int) -> _Reference:
     chosen, places = Selection(atlas.texts.corpus, atlas.texts.rows[own]), torch.from_numpy(own)
     # Its own posterior would make each training text look at home, as no new text is.
     density = atlas.posteriors.mixture_of_others_log_prob(atlas.posteriors.centre[places], places)
-    with seeded(seed):
-        likelihood = _a_token(space, chosen, samples)
+    likelihood = _a_token(space, chosen, range(-len(own), 0), samples, seed)  # no lines of what is judged
     return _Reference(likelihood.sort().values, density.sort().values)
 
 
 def _judged(
     space: Space, chosen: Selection, lines: list[int], samples: int, seed: int, reference: _Reference
 ) -> Iterator[Outlier]:
-    with seeded(seed, lines[0]):
-        likelihood = _a_token(space, chosen, samples)
+    likelihood = _a_token(space, chosen, lines, samples, seed)
     density = space.atlas.posteriors.mixture_log_prob(space.centres(chosen))
     shares = [_quantile(likelihood, reference.log_likelihood), _quantile(density, reference.log_density)]
     together = (2 * torch.minimum(*shares)).clamp(max=1)
@@ -121,10 +119,10 @@ def _judged(
     return map(Outlier, lines, chosen.texts(), *(column.tolist() for column in columns))
 
 
-def _a_token(space: Space, chosen: Selection, samples: int) -> Float64[Tensor, " N"]:
+def _a_token(space: Space, chosen: Selection, lines: Sequence[int], samples: int, seed: int) -> Float64[Tensor, " N"]:
     """Importance-weighted log-likelihood of each row, in nats a token."""
     lengths = torch.from_numpy(chosen.corpus.lengths[chosen.rows])
-    return likelihoods(space, chosen, samples)[:, 0].double() / lengths
+    return likelihoods(space, chosen, lines, samples, seed)[:, 0].double() / lengths
 
 
 def _quantile(values: Float64[Tensor, " P"], reference: Float64[Tensor, " N"]) -> Float[Tensor, " P"]:

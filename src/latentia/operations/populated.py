@@ -73,7 +73,7 @@ def usual_density(aggregate: CodeDistribution) -> float:
 
 
 def _thinned(aggregate: CodeDistribution) -> CodeDistribution:
-    """Take every so-manieth row, detached."""
+    """Take rows at equal distances, as few as may stand for all, detached."""
     parts = [each.detach() for each in aggregate.parameters]
     every = -(-len(parts[0]) // COMPONENTS)
     return aggregate.with_parameters(*(each[::every] for each in parts))

@@ -66,7 +66,7 @@ def reconstruct(
     strategy = constrained(space, strategy, must, must_not, pattern, length)
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Reconstructed]:
-        written = space.written(space.centres(chosen), strategy, seed, lines[0])
+        written = space.written(space.centres(chosen), strategy, seed, lines)
         return map(Reconstructed, lines, chosen.texts(), written)
 
     return space.answered(texts, answer)

@@ -41,7 +41,7 @@ class Origin:
 
 
 def codes_of(space: Space, origin: Origin) -> Draw:
-    r"""Return what draws the codes of a origin.
+    r"""Return what draws the codes of an origin.
 
     The prior, or the equal mixture of the posteriors of some texts,
 
@@ -118,7 +118,7 @@ def _drawing(posteriors: CodeDistribution) -> Draw:
 
     def draw(count: int) -> Tensor:
         chosen = torch.randint(rows, (count,))
-        drawn: Tensor = posteriors.with_parameters(*(each[chosen] for each in posteriors.parameters)).sample()
+        drawn: Tensor = posteriors.at(chosen).sample()
         return drawn
 
     return draw

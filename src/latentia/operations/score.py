@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentia.data import Selection
@@ -16,9 +16,12 @@ from latentia.evaluation.likelihood import TOKENS_AT_A_TIME, scored_draws
 from latentia.functional.importance import log_mean_exp, log_mean_exp_error
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
-from latentia.operations.space import Space, seeded
-from latentia.records import Batch
+from latentia.operations.space import Space, draws_of, streams_of
+from latentia.records import Batch, ModelRun
 from latentia.shapes import AtLeastTwo, NonNegativeInt
+
+ROWS_AT_A_TIME = 64
+"""Texts that share a batch; with all their draws they are many more rows."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +76,26 @@ def score(
 
 
 def _scored(space: Space, chosen: Selection, lines: list[int], samples: int, seed: int) -> Iterator[Scored]:
-    with seeded(seed, lines[0]):
-        columns = likelihoods(space, chosen, samples)
+    columns = likelihoods(space, chosen, lines, samples, seed)
     tokens = chosen.corpus.lengths[chosen.rows].tolist()
     return map(Scored, lines, chosen.texts(), tokens, *columns.T.tolist(), repeat(f"log_iw({samples})"))
 
 
-def likelihoods(space: Space, chosen: Selection, samples: int) -> Float[Tensor, "N 3"]:
-    """Importance-weighted log-likelihood, its standard error and ELBO of each row, in nats."""
-    return space.of_each(chosen, partial(_of_batch, space, samples), rows=ROWS_AT_A_TIME)
+def likelihoods(space: Space, chosen: Selection, lines: Sequence[int], samples: int, seed: int) -> Float[Tensor, "N 3"]:
+    """Importance-weighted log-likelihood, its standard error and ELBO of each row, in nats.
+
+    The draws of a row follow the seed and its line alone.
+    """
+    of_batch = partial(_of_batch, space, samples)
+    return space.of_each(chosen, of_batch, ROWS_AT_A_TIME, streams_of(seed, lines))
 
 
-ROWS_AT_A_TIME = 64
-"""Texts that share a batch; with all their draws they are many more rows."""
+def _of_batch(space: Space, samples: int, batch: Batch, streams: Int[Tensor, " B"]) -> Float[Tensor, "B 3"]:
+    posterior, size = space.model.infer(batch), max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
+    codes = iter(draws_of(posterior, streams, samples).split(size))
 
+    def explain(_: int) -> ModelRun:
+        return space.model.scored(batch, space.model.latent_at(batch, posterior, next(codes)))
 
-def _of_batch(space: Space, samples: int, batch: Batch) -> Float[Tensor, "B 3"]:
-    explain = partial(space.model.explain, batch, space.model.infer(batch))
-    chunk = max(1, TOKENS_AT_A_TIME // batch.tokens.numel())
-    log_likelihood, kl, log_weights = scored_draws(explain, samples, chunk)
+    log_likelihood, kl, log_weights = scored_draws(explain, samples, size)
     return torch.stack([log_mean_exp(log_weights), log_mean_exp_error(log_weights), log_likelihood - kl], dim=1)

@@ -10,18 +10,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from latentia.data import Selection, Tokenizer
 from latentia.decoding import Greedy, Strategy, decode
-from latentia.distributions import CodeDistribution, HypersphericalUniform
+from latentia.decoding.base import NO_STREAMS
+from latentia.distributions import CodeDistribution, HypersphericalUniform, StepwiseGaussian
 from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
+from latentia.functional.streams import integers
 from latentia.models import TextModel
 from latentia.operations.lines import LINES_AT_A_TIME, Answer, Reader, Refused, T, line_by_line
-from latentia.records import Batch
 
 ROWS_AT_A_TIME = 512
 """Texts that are encoded together."""
@@ -152,16 +153,20 @@ class Space:
 
     @torch.no_grad()
     def of_each(
-        self, chosen: Selection, of_batch: Callable[[Batch], Tensor], rows: int = ROWS_AT_A_TIME
+        self, chosen: Selection, of_batch: Callable[..., Tensor], rows: int = ROWS_AT_A_TIME, *beside: Tensor
     ) -> Float[Tensor, "N *numbers"]:
-        """Return what is worked out of each row, in their order, by batches of at most so many rows."""
+        """Return what is worked out of each row, in their order, by batches of at most so many rows.
+
+        Each batch comes with its rows of the tensors that are given beside.
+        """
         place = np.empty(len(chosen.corpus), dtype=np.int64)
         place[chosen.rows] = np.arange(len(chosen))
         found = torch.empty(0)
         for batch in chosen.batches(rows):
-            numbers = of_batch(batch)
+            own = torch.from_numpy(place[batch.index.numpy()])
+            numbers = of_batch(batch, *(each[own] for each in beside))
             found = found if len(found) else numbers.new_empty(len(chosen), *numbers.shape[1:])
-            found[torch.from_numpy(place[batch.index.numpy()])] = numbers
+            found[own] = numbers
         return found
 
     def supported(self, codes: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
@@ -184,17 +189,23 @@ class Space:
         chunks = self.valid_codes(codes).split(strategy.codes_at_a_time)
         return [text for chunk in chunks for text in self.write(chunk, strategy)]
 
-    def write(self, codes: Float[Tensor, "N *code"], strategy: Strategy) -> list[str]:
-        """Return the text of each of a few codes."""
-        ids = decode(self.model.decoder(codes[None]), strategy, self.max_tokens)
+    def write(
+        self, codes: Float[Tensor, "N *code"], strategy: Strategy, streams: Int[Tensor, " N"] = NO_STREAMS
+    ) -> list[str]:
+        """Return the text of each of a few codes; what is drawn comes from its stream, or the global generator."""
+        ids = decode(self.model.decoder(codes[None]), strategy, self.max_tokens, streams)
         return [self.tokenizer.decode(sequence) for sequence in ids]
 
-    def written(self, codes: Float[Tensor, "N *code"], strategy: Strategy, *key: int) -> Iterator[str]:
-        """Yield the text of each code, a chunk at a time; what the strategy draws follows the key."""
-        for number, chunk in enumerate(codes.split(strategy.codes_at_a_time)):
-            with seeded(*key, number):
-                texts = self.write(chunk, strategy)
-            yield from texts
+    def written(
+        self, codes: Float[Tensor, "N *code"], strategy: Strategy, seed: int = 0, lines: Sequence[int] = ()
+    ) -> Iterator[str]:
+        """Yield the text of each code, a chunk at a time; what is drawn for it follows the seed and its line alone.
+
+        Without lines codes are numbered from 0.
+        """
+        streams, size = streams_of(seed, lines or range(len(codes))), strategy.codes_at_a_time
+        for chunk, own in zip(codes.split(size), streams.split(size), strict=True):
+            yield from self.write(chunk, strategy, own)
 
     def answered(self, texts: Iterable[str], answer: Answer[T]) -> Iterator[T | Refused]:
         """Answer or refuse each text, in order.
@@ -219,6 +230,24 @@ class Space:
         if tensor.shape[1:] != shape or not bool(torch.isfinite(tensor).all()):
             raise InputError(f"the codes have shape {list(tensor.shape)}", f"give finite numbers of shape [N, {shown}]")
         return tensor
+
+
+def streams_of(seed: int, lines: Sequence[int]) -> Int[Tensor, " N"]:
+    """Return the stream of random numbers of each line under a seed."""
+    root = np.random.SeedSequence(seed).generate_state(1, np.uint64).view(np.int64)
+    return integers(torch.from_numpy(root), torch.tensor(lines))
+
+
+def draws_of(
+    posterior: CodeDistribution | StepwiseGaussian, streams: Int[Tensor, " N"], samples: int
+) -> Float[Tensor, "S N *code"]:
+    """Draw codes of each row, which depend on the row and its stream alone."""
+    drawn = []
+    with torch.random.fork_rng():
+        for row, stream in enumerate(streams.tolist()):
+            torch.default_generator.manual_seed(stream)  # a hundred times as fast as to seed all devices
+            drawn.append(posterior.at(slice(row, row + 1)).sample(torch.Size([samples])))
+    return torch.cat(drawn, dim=1)
 
 
 @contextmanager
