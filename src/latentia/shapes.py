@@ -16,9 +16,13 @@ SILENT = (PAD, BOS)
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
-PositiveInt = Annotated[int, Ge(1)]
+PositiveInt = Annotated[int, Ge(1), Lt(2**63)]
 AtLeastTwo = Annotated[int, Ge(2)]
 NonNegativeInt = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(1), Le(10_000)]
+Several = Annotated[int, Ge(2), Le(10_000)]
+"""Numbers of what is held in memory together."""
+
 PositiveFloat = Annotated[float, Gt(0.0), Lt(math.inf)]
 FiniteFloat = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 NonNegativeFloat = Annotated[float, Ge(0.0), Lt(math.inf)]

@@ -135,6 +135,37 @@ def test_options_that_would_do_nothing_or_harm_are_refused(call, tmp_path, optio
         call("encode", "b.tsv", *options)
 
 
+HUGE = "100000000000"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["sample", "-n", HUGE * 9], "n is 1000.*: input should be less than"),
+        (["sample", "--length", f"{HUGE}:"], "no text of at most 6 tokens meets: length"),
+        (["sample", "--length", f"{HUGE * 9}:"], "write MIN:MAX"),
+        (["sample", "--strategy", "Beam", "--width", HUGE], "width is 1000.*: give 1 to 2,000"),
+        (["sample", "--strategy", "AllocatedBeam", "--width", HUGE], "width is 1000.*: give 1 to 2,000"),
+        (["interpolate", "a", "b", "--steps", HUGE], "steps is 1000.*: input should be less than or equal to 10000"),
+        (["traverse", "a", "--dimension", "0", "--steps", HUGE], "steps is 1000"),
+        (["score", "b.tsv", "--samples", HUGE], "samples is 1000"),
+        (["outliers", "b.tsv", "--samples", HUGE], "samples is 1000"),
+        (["impute", "a ___", "--sweeps", HUGE], "sweeps is 1000"),
+        (["cluster", "b.tsv", "-k", HUGE], "k is 1000.* 2 different codes"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_no_memory_holds_is_refused(call, command, message):
+    name, *words = command
+    with pytest.raises(InputError, match=message):
+        call(name, *words)
+
+
+def test_more_tokens_than_are_ever_written_are_no_limit(call, capsys):
+    call("sample", "-n", "3", "--length", f"2:{HUGE}")
+    assert all(len(text.split()) >= 2 for text in capsys.readouterr().out.splitlines())
+
+
 def test_refused_texts_are_told_apart_from_the_file(call, capsys, tmp_path):
     (tmp_path / "a.txt").write_text("a b\nzzz\nc\n")
     with pytest.raises(InputError, match="1 text got no answer"):

@@ -112,6 +112,7 @@ def test_every_way_raises_the_probability(way):
         ({"from_": DOGS, "to": ["the cat", ""]}, "text 2 is empty"),
         ({"from_": DOGS, "to": DOGS}, "same mean code"),
         ({"attribute": "cat", "way": "guided", "strength": -1.0}, "strength is -1"),
+        ({"attribute": "cat", "probability": 0.8}, "probability is 0.8 and way 'means'"),
         ({"attribute": "cat", "strength": float("nan")}, "strength is nan"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from latentia.errors import InputError
 from latentia.operations import Refused, TextSpace
 from latentia.operations.lines import Reader, line_by_line
 from latentia.operations.operation import is_plain, operation, parameters
+from latentia.recipes.families import members
 from latentia.shapes import PositiveInt
 from tests.laws.tables import model, spherical_model
 
@@ -47,6 +49,19 @@ def test_every_parameter_has_a_help_and_an_option_or_argument(name):
     command = command_of(name)
     assert set(parameters(FUNCTIONS[name])) <= {each.name for each in command.params}
     assert all(each.help for each in command.params)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_says_what_may_be_given(name):
+    """Choices, names of strategies, and the default of each setting, or of each strategy that has it."""
+    options = {each.name: each for each in command_of(name).params}
+    for parameter in parameters(FUNCTIONS[name]).values():
+        if get_origin(parameter.annotation) is Literal:
+            assert tuple(options[parameter.name].type.choices) == get_args(parameter.annotation)
+        if parameter.annotation is Strategy:
+            assert tuple(options["strategy"].type.choices) == tuple(members(Strategy))
+            assert options["width"].help.startswith("Of AllocatedBeam (default 10), Beam (default 5), DiverseBeam (")
+            assert options["no_repeat"].help.startswith("Of all (default 0): ")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

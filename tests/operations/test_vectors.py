@@ -203,6 +203,14 @@ def test_neighbours_are_looked_for_in_files_or_in_the_training_texts(space):
         space.neighbours("")
 
 
+def test_neighbours_are_looked_for_in_arrays_of_other_libraries(space):
+    pandas = pytest.importorskip("pandas")
+    for data in (np.array(["c", "b c"]), pandas.Series(["c", "b c"]), iter(["c", "b c"])):
+        assert next(iter(space.neighbours("b c", 1, data=data))).text == "b c"
+    with pytest.raises(InputError, match="no text was given"):
+        list(space.neighbours("b c", data=[]))
+
+
 def test_clusters_part_what_is_apart(space, monkeypatch):
     """Two groups of codes far from each other, and the middles of each."""
     centres = normalize(torch.eye(D)[[0, 0, 1, 1, 1, 0, 1]] + 0.02 * torch.randn(7, D), dim=1)

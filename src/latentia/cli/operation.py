@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 from typer.core import TyperCommand
@@ -97,7 +97,8 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     """Return what typer is to read in place of a parameter of an operation."""
     name, annotation, text = parameter.name, parameter.annotation, helps[parameter.name]
     if annotation is Strategy:
-        return [_option(name, str, type(parameter.default).__name__, text), *_of_strategies()]
+        names: Any = Literal[tuple(members(Strategy))]
+        return [_option(name, names, type(parameter.default).__name__, text), *_of_strategies()]
     if annotation == TEXTS and parameter.kind is parameter.KEYWORD_ONLY:
         return [_option(name, list[str], [], f"{text} A file of them; may be repeated."), COLUMN]
     if annotation == TEXTS:
@@ -126,22 +127,20 @@ def _files(text: str) -> inspect.Parameter:
 
 
 def _of_strategies() -> list[inspect.Parameter]:
-    """An option for each setting that any strategy has; its default says which have it."""
+    """An option for each setting that any strategy has; its help says which have it, and what it is there."""
     owners: dict[str, list[type]] = {}
     for kind in members(Strategy).values():
         for name in _settings_of(kind):
             owners.setdefault(name, []).append(kind)
-    control = [_of_strategy(name, [RepetitionControl], "Of all") for name in CONTROLS]
-    return [_of_strategy(name, kinds, f"Of {_names(kinds)}") for name, kinds in owners.items()] + control
+    control = [_of_strategy(name, {"all": RepetitionControl}) for name in CONTROLS]
+    return [_of_strategy(name, {kind.__name__: kind for kind in kinds}) for name, kinds in owners.items()] + control
 
 
-def _names(kinds: Sequence[type]) -> str:
-    return ", ".join(kind.__name__ for kind in kinds)
-
-
-def _of_strategy(name: str, kinds: Sequence[type], whose: str) -> inspect.Parameter:
+def _of_strategy(name: str, having: Mapping[str, type]) -> inspect.Parameter:
     """An option for a setting that strategies have; without a value they keep their own."""
-    text = f"{whose}: {_helps(kinds[0])[name]}"
+    kinds = list(having.values())
+    whose = ", ".join(f"{whose} (default {_settings_of(kind)[name].default})" for whose, kind in having.items())
+    text = f"Of {whose}: {_helps(kinds[0])[name]}"
     return _option(name, _spelled(_settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
 
 
@@ -227,12 +226,12 @@ def _parameter(name: str, annotation: object, **default: object) -> inspect.Para
 
 
 def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
-    """Return the type that typer reads a plain value as; the operation checks its range."""
+    """Return the type that typer reads a plain value as, choices among them; the operation checks its range."""
     if hasattr(annotation, "__metadata__"):
         return _spelled(annotation.__origin__)
     if get_origin(annotation) is Sequence:
         return list[str]
-    return annotation if isinstance(annotation, type) else str
+    return annotation if isinstance(annotation, type) or get_origin(annotation) is Literal else str
 
 
 FILES = "Files of any format that training reads, or hf:NAME."

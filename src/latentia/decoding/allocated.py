@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from latentia.decoding.base import Scores, State, Strategy
-from latentia.decoding.beam import checked_width
+from latentia.decoding.beam import checked_width, codes_of_width
 from latentia.shapes import BOS, EOS, PAD
 
 
@@ -37,6 +37,11 @@ class BeamSearch(Strategy):
     def __init__(self, width: int, length_penalty: float) -> None:
         """Check and keep the settings."""
         self.width, self.length_penalty = checked_width(width), length_penalty
+
+    @property
+    def codes_at_a_time(self) -> int:
+        """Fewer with a wider beam."""
+        return codes_of_width(self.width)
 
     @abstractmethod
     def chosen(self, candidates: Candidates) -> Int[Tensor, "N W"]:
@@ -94,7 +99,7 @@ class AllocatedBeam(BeamSearch):
     by tokens missing, so that they serve every regular demand.
 
     Raises:
-        InputError: For a width below 1.
+        InputError: For a width below 1 or above 2,000.
     """
 
     def __init__(self, width: int = 10, length_penalty: float = 0.0) -> None:

@@ -105,8 +105,13 @@ def anything(vocabulary_size: int) -> Automaton:
 
 
 def length(vocabulary_size: int, least: int = 0, most: float = math.inf) -> Automaton:
-    """Accept texts of so many tokens."""
+    """Accept texts of so many tokens.
+
+    Raises:
+        InputError: If they are counted beyond 200,000.
+    """
     last = int(most) + 1 if math.isfinite(most) else least
+    require_few(last + 1, MOST_STATES)
     states = np.arange(last + 1)
     table = np.stack([states, np.minimum(states + 1, last)], axis=1)
     return Automaton(_spoken(vocabulary_size), table, (states >= least) & (states <= most))

@@ -9,9 +9,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from latentia.decoding.base import Scores, Strategy, propose
+from latentia.decoding.base import CODES_AT_A_TIME, Scores, Strategy, propose
 from latentia.errors import InputError
 from latentia.shapes import EOS, PAD
+
+WIDEST = 2000
+
+HYPOTHESES_AT_A_TIME = 5120
+"""Partial sequences that are extended together."""
 
 
 class Beam(Strategy):
@@ -26,12 +31,17 @@ class Beam(Strategy):
     Source: Wu et al., Google's Neural Machine Translation System, 2016, section 7, with the plain power of ``T``.
 
     Raises:
-        InputError: For a width below 1.
+        InputError: For a width below 1 or above 2,000.
     """
 
     def __init__(self, width: int = 5, length_penalty: float = 0.0) -> None:
         """Check and keep the settings."""
         self.width, self.length_penalty = checked_width(width), length_penalty
+
+    @property
+    def codes_at_a_time(self) -> int:
+        """Fewer with a wider beam."""
+        return codes_of_width(self.width)
 
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Extend the sequences that have not ended of the codes that are not done."""
@@ -134,8 +144,13 @@ def checked_width(width: int) -> int:
     """Return a width.
 
     Raises:
-        InputError: If it is below 1.
+        InputError: If it is below 1 or above 2,000.
     """
-    if width < 1:
-        raise InputError(f"width is {width}", "give at least 1; 1 is greedy decoding")
+    if not 1 <= width <= WIDEST:
+        raise InputError(f"width is {width}", f"give 1 to {WIDEST:,}; 1 is greedy decoding")
     return width
+
+
+def codes_of_width(width: int) -> int:
+    """Return how many codes are searched together, so that a wider beam takes no more memory."""
+    return max(1, min(CODES_AT_A_TIME, HYPOTHESES_AT_A_TIME // width))

@@ -97,7 +97,7 @@ def _demands(space: Space, must: Sequence[str], must_not: Sequence[str], pattern
     if pattern:
         yield Demand(f"pattern {pattern!r}", _matching(pattern, written))
     if tokens:
-        yield Demand(f"length {tokens}", _within(tokens, len(written.pieces)))
+        yield Demand(f"length {tokens}", _within(tokens, len(written.pieces), space.max_tokens))
 
 
 def _phrase(space: Space, written: Spelling, phrase: str) -> Automaton:
@@ -129,16 +129,17 @@ def _matching(pattern: str, written: Spelling) -> Automaton:
     return compiled(pattern).over_tokens(written.pieces, written.separator)
 
 
-def _within(tokens: str, vocabulary_size: int) -> Automaton:
-    """Accept texts of a number of tokens.
+def _within(tokens: str, vocabulary_size: int, max_tokens: int) -> Automaton:
+    """Accept texts of a number of tokens; those of more than can be written are all alike.
 
     Raises:
         InputError: If it is not written ``MIN:MAX``.
     """
-    match = re.fullmatch(r"([0-9]*):([0-9]*)", tokens)
+    match = re.fullmatch(r"([0-9]{0,18}):([0-9]{0,18})", tokens)
     if not match:
         raise InputError(f"length is {tokens!r}", "write MIN:MAX, in tokens; either may be left out")
-    return length(vocabulary_size, int(match[1] or 0), int(match[2]) if match[2] else math.inf)
+    least, most = int(match[1] or 0), int(match[2] or max_tokens)
+    return length(vocabulary_size, min(least, max_tokens + 1), most if most < max_tokens else math.inf)
 
 
 @lru_cache(maxsize=64)

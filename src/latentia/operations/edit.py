@@ -16,6 +16,7 @@ from latentia.operations.space import Space
 from latentia.shapes import FiniteFloat, InnerShare, NonNegativeInt
 
 SEARCHED = Beam()
+LIKELY = 0.95
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def edit(  # noqa: PLR0913 - options of a command
     to: Iterable[str] = (),
     strength: FiniteFloat = 1.0,
     way: Literal["means", "normal", "guided"] = "means",
-    probability: InnerShare = 0.95,
+    probability: InnerShare = LIKELY,
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
 ) -> Iterator[Edited | Refused]:
@@ -91,6 +92,8 @@ def edit(  # noqa: PLR0913 - options of a command
     """
     if way == "guided" and strength <= 0:
         raise InputError(f"strength is {strength:g}", "a guided walk takes one above 0; give the groups the other way")
+    if way != "guided" and probability != LIKELY:
+        raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
     contrast = contrast_of(space, attribute, from_, to)
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Edited]:

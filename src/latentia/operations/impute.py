@@ -18,7 +18,7 @@ from latentia.operations.completion import Completion
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, seeded
-from latentia.shapes import NonNegativeInt, PositiveInt
+from latentia.shapes import Count, NonNegativeInt, PositiveInt
 
 Method = Literal["gibbs", "modes"]
 
@@ -62,7 +62,7 @@ def impute(
     *,
     words: NonNegativeInt = 1,
     method: Method = "gibbs",
-    sweeps: PositiveInt = 40,
+    sweeps: Count = 40,
     seed: NonNegativeInt = 0,
 ) -> Iterator[Imputed | Refused]:
     r"""Fill the blanks of texts, written ___, with what most probably stands there.

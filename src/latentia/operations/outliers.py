@@ -17,7 +17,7 @@ from latentia.operations.operation import operation
 from latentia.operations.score import likelihoods
 from latentia.operations.sinks import set_aside
 from latentia.operations.space import Space
-from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveInt
+from latentia.shapes import NonNegativeInt, PositiveInt, Several
 
 COMPARED = 1000
 """Training texts that the others are compared with."""
@@ -55,7 +55,7 @@ class Outlier:
 
 @operation
 def outliers(
-    space: Space, data: Iterable[str], n: PositiveInt = 10, *, samples: AtLeastTwo = 20, seed: NonNegativeInt = 0
+    space: Space, data: Iterable[str], n: PositiveInt = 10, *, samples: Several = 20, seed: NonNegativeInt = 0
 ) -> Iterator[Outlier | Refused]:
     r"""Find the texts that are least like the training texts.
 

@@ -13,7 +13,7 @@ from latentia.errors import InputError
 from latentia.operations.operation import operation
 from latentia.operations.populated import populated_way
 from latentia.operations.space import Space
-from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveFloat
+from latentia.shapes import NonNegativeInt, PositiveFloat, Several
 
 SEARCHED = Beam()
 
@@ -41,7 +41,7 @@ def interpolate(
     a: str,
     b: str,
     *,
-    steps: AtLeastTwo = 7,
+    steps: Several = 7,
     way: Literal["short", "populated"] = "short",
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
@@ -86,7 +86,7 @@ def traverse(
     text: str,
     *,
     dimension: NonNegativeInt,
-    steps: AtLeastTwo = 7,
+    steps: Several = 7,
     reach: PositiveFloat = 3.0,
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,

@@ -18,7 +18,7 @@ from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, draws_of, streams_of
 from latentia.records import Batch, ModelRun
-from latentia.shapes import AtLeastTwo, NonNegativeInt
+from latentia.shapes import NonNegativeInt, Several
 
 ROWS_AT_A_TIME = 64
 """Texts that share a batch; with all their draws they are many more rows."""
@@ -53,7 +53,7 @@ class Scored:
 
 @operation
 def score(
-    space: Space, data: Iterable[str], *, samples: AtLeastTwo = 50, seed: NonNegativeInt = 0
+    space: Space, data: Iterable[str], *, samples: Several = 50, seed: NonNegativeInt = 0
 ) -> Iterator[Scored | Refused]:
     r"""Estimate how likely each text is.
 
