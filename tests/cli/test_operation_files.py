@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
-from latentia.cli import lines, operation
+from latentia.cli import lines, operation, progress
 from latentia.cli.operation import command_of
 from latentia.data import Columns, Corpus, Selection, Word
 from latentia.errors import DataError, InputError
@@ -164,6 +167,39 @@ def test_what_no_memory_holds_is_refused(call, command, message):
 def test_more_tokens_than_are_ever_written_are_no_limit(call, capsys):
     call("sample", "-n", "3", "--length", f"2:{HUGE}")
     assert all(len(text.split()) >= 2 for text in capsys.readouterr().out.splitlines())
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """What a terminal would be sent beside the answers."""
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "remarks", Console(file=stream, force_terminal=True, width=80))
+    monkeypatch.setattr(progress, "SECONDS", -1)
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["sample", "-n", "3"], "3 of 3 answers"),
+        (["impute", "a ___", "b ___", "-n", "2", "--sweeps", "2"], "of 4 answers"),
+        (["interpolate", "a", "b", "--steps", "4"], "4 of 4 answers"),
+        (["encode", "b.tsv"], "2 lines read"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_it_is_shown_how_far_a_command_came(call, terminal, command, shown):
+    call(*command, "--out", "x.jsonl")
+    assert shown in terminal.getvalue()
+
+
+def test_it_is_shown_what_is_being_done(terminal):
+    with progress.Bar(into_file=True):
+        logging.getLogger("latentia.operations.some").info("draw %d of %d", 1, 2)
+        logging.getLogger("latentia.operations.some").info("draw %d of %d", 2, 2)
+    assert "draw 2 of 2" in terminal.getvalue()
+    logging.getLogger("latentia.operations.some").info("later")
+    assert "later" not in terminal.getvalue()
 
 
 def test_refused_texts_are_told_apart_from_the_file(call, capsys, tmp_path):

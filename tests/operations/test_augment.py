@@ -214,15 +214,17 @@ def test_the_test_part_shares_no_text_with_the_pool(space):
 
 
 @pytest.fixture
-def measured(space, monkeypatch):
+def measured(space, monkeypatch, caplog):
+    caplog.set_level("INFO", "latentia")
     monkeypatch.setattr(augmentation_gain, "SEEDS", 2)
     pool, test = split(space, examples(space, 60), seed=0)
     return list(gains_on(space, pool, test, PLAN, sizes=(5, 10, 50))), pool, test
 
 
-def test_a_measurement_has_every_method_at_every_size(measured):
+def test_a_measurement_has_every_method_at_every_size(measured, caplog):
     (conditions, *rows), _, test = measured
     assert isinstance(conditions, Conditions)
+    assert "subsets of 10 texts a class: draw 2 of 2" in caplog.text
     assert conditions.sizes == (5, 10)
     assert conditions.tested == len(test)
     assert "is not at hand" in str(conditions)

@@ -1,39 +1,30 @@
-"""Texts of files, read as they are needed, with a bar of how far it came."""
+"""Texts of files, read as they are needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
-from rich.text import Text
-
-from latentia.cli.console import remarks, results
+from latentia.cli.progress import Bar
 from latentia.data import Columns
 from latentia.data.reading import Record, read_lines
 from latentia.errors import InputError
 from latentia.operations.lines import Located
 from latentia.recipes.runs import columns_of
 
-SHOWN_EVERY = 256
 
-
-class Lines(AbstractContextManager["Lines"]):
+class Lines:
     """Reads files for an operation.
 
     Args:
         run: Whose columns are read where none are named.
         columns: Of text and label.
-        into_file: Whether answers go to a file; where they are printed to the terminal they would tear a bar.
+        bar: Shows how many lines were read.
     """
 
-    def __init__(self, run: Path, columns: Columns, into_file: bool) -> None:
+    def __init__(self, run: Path, columns: Columns, bar: Bar) -> None:
         """Keep the settings; nothing is read yet."""
-        self._run, self._columns = run, columns
-        shown = remarks.is_terminal and (into_file or not results.is_terminal)
-        parts = (SpinnerColumn(), TextColumn("{task.completed:,} lines"), _Rate(), TimeElapsedColumn())
-        self._bar = Progress(*parts, console=remarks, transient=True, disable=not shown)
+        self._run, self._columns, self._bar = run, columns, bar
 
     def texts(self, files: Sequence[str]) -> Iterator[str]:
         """Yield the texts of files, each with its place; one that cannot be read has a fault, and will be refused."""
@@ -53,23 +44,8 @@ class Lines(AbstractContextManager["Lines"]):
         return ((_located(record), record.label) for record in self._records(files, columns))
 
     def _records(self, files: Sequence[str], columns: Columns) -> Iterator[Record]:
-        """Yield records, and move the bar."""
-        self._bar.start()
-        task = self._bar.add_task("", total=None)
-        for number, record in enumerate(read_lines(files, columns), start=1):
-            if number % SHOWN_EVERY == 0:
-                self._bar.update(task, completed=number)
-            yield record
-
-    def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
-        self._bar.stop()
+        return self._bar.counted(read_lines(files, columns), "lines read")
 
 
 def _located(record: Record) -> Located:
     return Located(record.text, record.where, record.fault)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} a second" if task.speed else "")

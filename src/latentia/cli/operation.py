@@ -20,10 +20,12 @@ from latentia import operations
 from latentia.cli.answers import Refusals, print_answers, save_answers
 from latentia.cli.lines import Lines
 from latentia.cli.options import Run
+from latentia.cli.progress import Bar
 from latentia.data import Columns
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
+from latentia.operations.lines import Remarked
 from latentia.operations.operation import is_plain, parameters
 from latentia.operations.sinks import SUFFIXES, require_writable
 from latentia.recipes.build import build, validate
@@ -56,12 +58,14 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     def run_operation(run: Path, as_json: bool, out: str, refused: str, overwrite: bool, **given: object) -> None:
         _require_files(as_json, out, refused, overwrite)
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
-        with Lines(run, columns, into_file=bool(out)) as lines:
+        with Bar(into_file=bool(out)) as bar:
+            lines = Lines(run, columns, bar)
             answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
+            shown = Remarked.of(answers, bar.counted(answers, "answers", _expected(given)))
             if out:
-                save_answers(answers, Path(out), overwrite, Refusals(refused))
+                save_answers(shown, Path(out), overwrite, Refusals(refused))
             else:
-                print_answers(answers, as_json, Refusals(refused))
+                print_answers(shown, as_json, Refusals(refused))
 
     # By name, because several parameters may be read from files, whose columns are named once.
     own = {shown.name: shown for each in known for shown in _typed(each, _helps(operation))}
@@ -75,6 +79,14 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
+
+
+def _expected(given: Mapping[str, Any]) -> int | None:
+    """Return how many answers there will be at most, if that is known: so many a text where texts are given, or new."""
+    texts, each = given.get("texts"), given.get("n") or given.get("steps") or 1
+    if texts is None and not given.get("data"):
+        return int(each)
+    return len(texts) * int(each) if texts else None
 
 
 def _require_files(as_json: bool, out: str, refused: str, overwrite: bool) -> None:

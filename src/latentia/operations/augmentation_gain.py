@@ -6,6 +6,7 @@ protocol answers its section on what makes comparisons unfair.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -25,6 +26,8 @@ from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE, Conditions, Gain, 
 from latentia.operations.novelty import Plan, known_texts, new_texts
 from latentia.operations.perturbation import PERTURBATIONS
 from latentia.operations.space import Space
+
+_LOG = logging.getLogger(__name__)
 
 SIZES = (5, 10, 20, 50, 100)
 """Texts a class in the nested subsets."""
@@ -114,6 +117,7 @@ class _Bench:
         """Measure every method on both kinds of features."""
         correct: dict[tuple[str, str], list[Floats]] = {}
         for seed in range(SEEDS):
+            _LOG.info("subsets of %d texts a class: draw %d of %d", size, seed + 1, SEEDS)
             for key, predicted in self._predictions(self.subset(size, seed), seed):
                 correct.setdefault(key, []).append((predicted == self.test.labels).astype(np.float64))
         for (features, method), hits in sorted(correct.items(), key=lambda item: item[0][0] == CODES):

@@ -101,6 +101,11 @@ class Remarked(Iterator[T]):
         """Keep both."""
         self._answers, self.remarks = answers, remarks
 
+    @classmethod
+    def of(cls, answers: Iterator[object], others: Iterator[T]) -> Remarked[T]:
+        """Say of others what there is to say of some answers."""
+        return cls(others, answers.remarks if isinstance(answers, Remarked) else lambda: ())
+
     def __next__(self) -> T:
         """Give the next answer."""
         return next(self._answers)
