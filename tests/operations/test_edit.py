@@ -89,6 +89,13 @@ def test_edited_texts_are_those_of_the_moved_codes(space):
     assert str(answers[0]) == f"{answers[0].before:4.2f} -> {answers[0].after:4.2f}  {answers[0].edited}"
 
 
+def test_bad_texts_of_a_list_are_left_out_and_told(space):
+    answers = space.edit(DOGS[:1], from_=[*DOGS, "purple"], to=["", *CATS])
+    assert list(answers) == list(space.edit(DOGS[:1], from_=DOGS, to=CATS))
+    (remark,) = answers.remarks()
+    assert "2 left out, the first because line " in remark
+
+
 def test_no_strength_is_a_reconstruction(space):
     texts = [each.edited for each in space.edit(DOGS, attribute="cat", strength=0.0)]
     assert texts == list(map(str, space.reconstruct(DOGS)))
@@ -109,7 +116,7 @@ def test_every_way_raises_the_probability(way):
         ({"attribute": "cat", "to": CATS}, "an attribute and lists of texts are given"),
         ({"attribute": "cow"}, "no label 'cow': take one of cat, dog"),
         ({"from_": DOGS, "to": "the cat"}, "'the cat' is one text"),
-        ({"from_": DOGS, "to": ["the cat", ""]}, "text 2 is empty"),
+        ({"from_": DOGS, "to": ["", "purple"]}, "text 1 is empty"),
         ({"from_": DOGS, "to": DOGS}, "same mean code"),
         ({"attribute": "cat", "way": "guided", "strength": -1.0}, "strength is -1"),
         ({"attribute": "cat", "probability": 0.8}, "probability is 0.8 and way 'means'"),

@@ -20,6 +20,7 @@ from latentia.errors import InputError
 from latentia.operations import Refused, TextSpace
 from latentia.operations.lines import Reader, line_by_line
 from latentia.operations.operation import is_plain, operation, parameters
+from latentia.operations.paths import WAYS
 from latentia.recipes.families import members
 from latentia.shapes import PositiveInt
 from tests.laws.tables import model, spherical_model
@@ -57,9 +58,9 @@ def test_help_says_what_may_be_given(name):
     options = {each.name: each for each in command_of(name).params}
     for parameter in parameters(FUNCTIONS[name]).values():
         if get_origin(parameter.annotation) is Literal:
-            assert tuple(options[parameter.name].type.choices) == get_args(parameter.annotation)
+            assert options[parameter.name].type_descriptor.annotation == parameter.annotation
         if parameter.annotation is Strategy:
-            assert tuple(options["strategy"].type.choices) == tuple(members(Strategy))
+            assert get_args(options["strategy"].type_descriptor.annotation) == tuple(members(Strategy))
             assert options["width"].help.startswith("Of AllocatedBeam (default 10), Beam (default 5), DiverseBeam (")
             assert options["no_repeat"].help.startswith("Of all (default 0): ")
 
@@ -200,6 +201,38 @@ def vars_of(answer):
 def test_a_space_of_its_own_does_not_know_its_training_texts(space):
     with pytest.raises(InputError, match="does not hold its training texts"):
         _ = space.atlas
+
+
+def test_unknown_words_among_known_ones_are_told(space):
+    """But for the word that stands for them, where it is written."""
+    for answers in (
+        space.reconstruct(["a x", "y b <unk>", "zzz", "c"]),
+        space.score(["a x", "y b", "c"], samples=2),
+        space.interpolate("a x", "y b"),
+        space.analogy("a x", "y b", "c"),
+        operations.encode(space, ["a x", "y b"]),
+    ):
+        list(answers)
+        assert answers.remarks() == ["2 tokens are unknown to the model, which reads <unk> there"]
+    for answers in (space.reconstruct(["a", "zzz"]), space.interpolate("a", "b <unk>")):
+        list(answers)
+        assert answers.remarks() == []
+
+
+@pytest.mark.parametrize("build", [model, spherical_model])
+def test_a_spherical_way_turns_and_keeps_lengths_between_those_of_its_ends(build):
+    tokenizer = Word().train(["a b c"])
+    where = TextSpace(build(tokenizer.vocabulary_size).eval(), tokenizer, max_tokens=6)
+    start, end = where.encode(["a b", "c c c"])
+    share = torch.linspace(0, 1, 5)
+    way = WAYS["spherical"](where, start, end, share)
+    torch.testing.assert_close(way[[0, -1]], torch.stack([start, end]))
+    torch.testing.assert_close(way.norm(dim=1), torch.lerp(start.norm(), end.norm(), share))
+    cosines = torch.nn.functional.cosine_similarity(way[1:], way[:-1])
+    torch.testing.assert_close(cosines, cosines[:1].expand(4))
+    assert [*where.interpolate("a b", "c c c", steps=5, way="spherical")] == [*where.written(way, Beam())]
+    line = WAYS["spherical"](where, torch.zeros_like(end), end, share)
+    torch.testing.assert_close(line, share[:, None] * end)
 
 
 def test_a_traversal_changes_one_dimension(space):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from latentia.data import Selection
 from latentia.errors import InputError
+from latentia.operations.lines import Refused
 from latentia.operations.regions import labelled, read
 from latentia.operations.space import Space, seeded
 
@@ -34,10 +36,18 @@ class Contrast:
     Attributes:
         without: Codes of texts that have it not.
         having: Codes of texts that have it.
+        refused: Texts of neither, which could not be read.
     """
 
     without: Float[Tensor, "N D"]
     having: Float[Tensor, "M D"]
+    refused: tuple[Refused, ...] = ()
+
+    def remarks(self) -> list[str]:
+        """Say what was left out."""
+        if not self.refused:
+            return []
+        return [f"texts to learn the change from: {len(self.refused):,} left out, the first because {self.refused[0]}"]
 
     @cached_property
     def difference(self) -> Float[Tensor, " D"]:
@@ -154,19 +164,18 @@ def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iter
 
     Raises:
         InputError: If neither or both are given, or one list; if training texts have no labels, not this one or no
-            other; if a text cannot be read, or the model has one code a token.
+            other; if no text of a list can be read, or the model has one code a token.
     """
     space.require_whole_codes()
     lists = [_listed(away), _listed(towards)]
     if attribute and any(lists):
         raise InputError("an attribute and lists of texts are given", "give either")
     if attribute:
-        groups = [labelled(space, attribute, others=True), labelled(space, attribute)]
-    elif all(lists):
-        groups = [read(space, texts) for texts in lists]
-    else:
+        return _encoded(space, [labelled(space, attribute, others=True), labelled(space, attribute)])
+    if not all(lists):
         raise InputError("it is not said what to change", "give an attribute, or texts to go from and texts to go to")
-    return _encoded(space, groups)
+    groups, refused = zip(*(read(space, texts) for texts in lists), strict=True)
+    return _encoded(space, groups, tuple(chain(*refused)))
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
@@ -175,10 +184,11 @@ def _listed(texts: Iterable[str]) -> list[str]:
     return list(texts)
 
 
-def _encoded(space: Space, groups: list[Selection]) -> Contrast:
+def _encoded(space: Space, groups: Sequence[Selection], refused: tuple[Refused, ...] = ()) -> Contrast:
     if not all(map(len, groups)):
         raise InputError("all training texts have one label", "give texts to go from and texts to go to")
-    contrast = Contrast(*map(space.centres, groups))
+    without, having = map(space.centres, groups)
+    contrast = Contrast(without, having, refused)
     if not contrast.distance > 0:
         raise InputError("both groups have the same mean code", "give texts that differ in what is to change")
     return contrast

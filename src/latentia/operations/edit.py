@@ -10,7 +10,7 @@ from latentia.data import Selection
 from latentia.decoding import Beam, Strategy
 from latentia.errors import InputError
 from latentia.operations.contrast import contrast_of
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
 from latentia.operations.space import Space
 from latentia.shapes import FiniteFloat, InnerShare, NonNegativeInt
@@ -84,7 +84,7 @@ def edit(  # noqa: PLR0913 - options of a command
 
     Raises:
         InputError: If neither an attribute nor two lists are given, or both; if the training texts have no labels, not
-            this one or no other, or a text of a list cannot be read; if the model has one code a token.
+            this one or no other, or no text of a list can be read; if the model has one code a token.
 
     Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, for
     attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020. For walks, Wang, Hua
@@ -108,4 +108,4 @@ def edit(  # noqa: PLR0913 - options of a command
         for line, text, edited, before, after in zip(*columns, strict=True):
             yield Edited(line, text, edited, strength, before, after)
 
-    return space.answered(texts, answer)
+    return also_said(space.answered(texts, answer), contrast.remarks)

@@ -111,6 +111,12 @@ class Remarked(Iterator[T]):
         return next(self._answers)
 
 
+def also_said(answers: Iterator[T], remarks: Callable[[], Sequence[str]]) -> Remarked[T]:
+    """Say more of answers."""
+    before = answers.remarks if isinstance(answers, Remarked) else lambda: ()
+    return Remarked(answers, lambda: [*before(), *remarks()])
+
+
 Answer = Callable[[Selection, list[int]], Iterable[T]]
 """Answers usable texts, one for one and in order, given their line numbers."""
 
@@ -120,8 +126,10 @@ def line_by_line(
     reader: Reader,
     answer: Answer[T],
     size: int = LINES_AT_A_TIME,
-) -> Iterator[T | Refused]:
+) -> Remarked[T | Refused]:
     """Yield one answer or refusal a text, in order, as each chunk of them is done.
+
+    At the end it can be said how many tokens were unknown.
 
     Args:
         texts: Any number of them; no more than two chunks are held.
@@ -137,7 +145,8 @@ def line_by_line(
     stream, firsts = iter(texts), itertools.count(1, size)
     chunks = iter(lambda: list(islice(stream, size)), [])
     read = _one_ahead(partial(_read, chunk, next(firsts), reader) for chunk in chunks)
-    return chain.from_iterable(_answered(chunk, answer) for chunk in read)
+    unknown = _Unknown()
+    return Remarked(chain.from_iterable(_answered(unknown.counted(chunk), answer) for chunk in read), unknown.remarks)
 
 
 def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -163,6 +172,36 @@ class _Chunk:
     lines: range
     refused: dict[int, Refused]
     readable: tuple[tuple[Selection, list[int]], ...]
+
+
+@dataclass
+class _Unknown:
+    """Counts the tokens of readable texts that the model does not know."""
+
+    count: int = 0
+
+    def counted(self, chunk: _Chunk) -> _Chunk:
+        """Count those of some lines."""
+        for chosen, _ in chunk.readable:
+            self.count += unknown_in(chosen)
+        return chunk
+
+    def remarks(self) -> list[str]:
+        """Say how many there were, if there were any."""
+        return remarks_on_unknown(self.count)
+
+
+def unknown_in(chosen: Selection) -> int:
+    """Count the tokens that the model does not know; the word for unknown words is none where it is written."""
+    counts = chosen.corpus.count(UNK, chosen.rows)
+    holding = Selection(chosen.corpus, chosen.rows[counts > 0])
+    return int(counts.sum()) - sum(text.count(SPECIAL_TOKENS[UNK]) for text in holding.texts())
+
+
+def remarks_on_unknown(count: int) -> list[str]:
+    """Say how many tokens are unknown, if any are."""
+    tokens = "1 token is" if count == 1 else f"{count:,} tokens are"
+    return [f"{tokens} unknown to the model, which reads {SPECIAL_TOKENS[UNK]} there"] if count > 0 else []
 
 
 def _read(texts: Sequence[str], first: int, reader: Reader) -> _Chunk:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from latentia.decoding import Beam, Strategy
+from latentia.distributions.base import great_circle, straight_path
 from latentia.errors import InputError
+from latentia.operations.lines import Remarked
 from latentia.operations.operation import operation
 from latentia.operations.populated import populated_way
 from latentia.operations.space import Space
 from latentia.shapes import NonNegativeInt, PositiveFloat, Several
 
 SEARCHED = Beam()
+
+Way = Literal["short", "spherical", "populated"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ def interpolate(
     b: str,
     *,
     steps: Several = 7,
-    way: Literal["short", "populated"] = "short",
+    way: Way = "short",
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
 ) -> Iterator[str]:
@@ -50,8 +59,14 @@ def interpolate(
 
     .. math:: z(t) = (1 - t) z_a + t z_b
 
-    between the centres of their posteriors in Euclidean space; on a sphere the way is a great circle. A populated way
-    begins as this one and descends the energy
+    between the centres of their posteriors in Euclidean space; on a sphere the way is a great circle. In many
+    dimensions the middle of a line lies nearer to the origin than almost all draws of a Gaussian prior. The
+    spherical way does not leave their lengths,
+
+    .. math:: z(t) = \big( (1 - t) |z_a| + t |z_b| \big) \,
+        \frac{\sin((1 - t) \omega) \, z_a / |z_a| + \sin(t \omega) \, z_b / |z_b|}{\sin \omega}
+
+    with :math:`\omega` the angle between the two. A populated way begins as the short one and descends the energy
 
     .. math:: E = \frac n2 \sum_{i=1}^{n} \frac{|z_i - z_{i-1}|^2}{|z_n - z_0|^2}
         - \frac1n \sum_{i=1}^{n-1} \min\big( \log q(z_i), c \big)
@@ -64,20 +79,44 @@ def interpolate(
         a: Where the way starts.
         b: Where it ends.
         steps: Points on the way, both ends counted.
-        way: short, or populated: where training texts are.
+        way: short; spherical: turning from one code to the other, its length changing evenly; or populated: where
+            training texts are.
         strategy: How tokens are chosen.
         seed: Of tokens that are drawn.
 
-    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3. For ways that follow the
-    density, Jonsson, Mills and Jacobsen, Nudged Elastic Band Method for Finding Minimum Energy Paths, 1998.
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3; for spherical ways, White,
+    Sampling Generative Networks, 2016, section 2.1. For ways that follow the density, Jonsson, Mills and Jacobsen,
+    Nudged Elastic Band Method for Finding Minimum Energy Paths, 1998.
 
     Raises:
         InputError: For a model of one code a token, between whose codes there is no way; for a populated way in a space
             that was not opened from a run.
     """
     start, end = space.encode([a, b])
-    codes = space.model.path(start, end, torch.linspace(0, 1, steps))
-    return space.written(populated_way(space, codes) if way == "populated" else codes, strategy, seed)
+    codes = WAYS[way](space, start, end, torch.linspace(0, 1, steps))
+    return Remarked(space.written(codes, strategy, seed), partial(space.remarks_on, [a, b]))
+
+
+def _short(space: Space, start: Tensor, end: Tensor, share: Tensor) -> Float[Tensor, "points D"]:
+    return space.model.path(start, end, share)
+
+
+def _spherical(space: Space, start: Tensor, end: Tensor, share: Tensor) -> Float[Tensor, "points D"]:
+    """Turn along the great circle of the directions; from the origin no direction leads away, and the line does."""
+    space.require_whole_codes()
+    lengths = straight_path(start.norm()[None], end.norm()[None], share)
+    if not bool(lengths[[0, -1]].all()):
+        return straight_path(start, end, share)
+    return lengths * great_circle(normalize(start, dim=0), normalize(end, dim=0), share)
+
+
+def _populated(space: Space, start: Tensor, end: Tensor, share: Tensor) -> Float[Tensor, "points D"]:
+    return populated_way(space, space.model.path(start, end, share))
+
+
+WAYS: Mapping[Way, Callable[[Space, Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
+    {"short": _short, "spherical": _spherical, "populated": _populated}
+)
 
 
 @operation
@@ -113,7 +152,7 @@ def traverse(
     codes = space.encode([text]).repeat(steps, 1)
     codes[:, dimension] = values
     texts = space.written(space.supported(codes), strategy, seed)
-    return (Place(value, text) for value, text in zip(values.tolist(), texts, strict=True))
+    return Remarked(map(Place, values.tolist(), texts), partial(space.remarks_on, [text]))
 
 
 @operation
@@ -140,4 +179,5 @@ def analogy(
     """
     space.require_whole_codes()
     first, second, third = space.encode([a, b, c])
-    return space.written(space.supported((first - second + third)[None]), strategy, seed)
+    code = space.supported((first - second + third)[None])
+    return Remarked(space.written(code, strategy, seed), partial(space.remarks_on, [a, b, c]))

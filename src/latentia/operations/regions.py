@@ -15,6 +15,7 @@ from latentia.distributions import CodeDistribution
 from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
 from latentia.operations.lines import Refused
+from latentia.operations.sinks import set_aside
 from latentia.operations.space import ATLAS_SIZE, ROWS_AT_A_TIME, Space
 
 Region = Literal["prior", "aggregate"]
@@ -85,22 +86,26 @@ def labelled(space: Space, label: str, others: bool = False) -> Selection:
     return Selection(chosen.corpus, chosen.rows[with_label != others]).shuffled(0).first(ATLAS_SIZE)
 
 
-def read(space: Space, texts: Sequence[str]) -> Selection:
-    """Tokenise texts that are given as an option.
+def read(space: Space, texts: Sequence[str]) -> tuple[Selection, list[Refused]]:
+    """Tokenise texts that are given as an option, and refuse those that cannot be read.
 
     Raises:
-        InputError: If one cannot be read.
+        InputError: If none can be read.
     """
-    checked = list(space.answered(texts, lambda chosen, _: list(chosen.texts())))
-    if refused := [each for each in checked if isinstance(each, Refused)]:
+    refused: list[Refused] = []
+    usable = list(set_aside(space.answered(texts, lambda chosen, _: chosen.texts()), refused))
+    if not usable and refused:
         raise refused[0].as_error()
-    return Selection.all_of(Corpus.from_texts([str(each) for each in checked], space.tokenizer))
+    return Selection.all_of(Corpus.from_texts(usable, space.tokenizer)), refused
 
 
 def _posteriors(space: Space, origin: Origin) -> CodeDistribution:
     space.require_whole_codes()
     if origin.near:
-        return posteriors_of(space, read(space, origin.near))
+        chosen, refused = read(space, origin.near)
+        if refused:
+            raise refused[0].as_error()
+        return posteriors_of(space, chosen)
     if origin.label:
         return posteriors_of(space, _some(labelled(space, origin.label), origin.label))
     return space.atlas.posteriors

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from latentia.data import Selection, Tokenizer
+from latentia.data import Corpus, Selection, Tokenizer
 from latentia.decoding import Greedy, Strategy, decode
 from latentia.decoding.base import NO_STREAMS
 from latentia.distributions import CodeDistribution, HypersphericalUniform, StepwiseGaussian
@@ -22,7 +22,17 @@ from latentia.errors import InputError
 from latentia.evaluation.aggregate import aggregate_of
 from latentia.functional.streams import integers
 from latentia.models import TextModel
-from latentia.operations.lines import LINES_AT_A_TIME, Answer, Reader, Refused, T, line_by_line
+from latentia.operations.lines import (
+    LINES_AT_A_TIME,
+    Answer,
+    Reader,
+    Refused,
+    Remarked,
+    T,
+    line_by_line,
+    remarks_on_unknown,
+    unknown_in,
+)
 
 ROWS_AT_A_TIME = 512
 """Texts that are encoded together."""
@@ -207,7 +217,11 @@ class Space:
         for chunk, own in zip(codes.split(size), streams.split(size), strict=True):
             yield from self.write(chunk, strategy, own)
 
-    def answered(self, texts: Iterable[str], answer: Answer[T]) -> Iterator[T | Refused]:
+    def remarks_on(self, texts: Sequence[str]) -> list[str]:
+        """Say how many tokens of readable texts the model does not know, if there are any."""
+        return remarks_on_unknown(unknown_in(Selection.all_of(Corpus.from_texts(texts, self.tokenizer))))
+
+    def answered(self, texts: Iterable[str], answer: Answer[T]) -> Remarked[T | Refused]:
         """Answer or refuse each text, in order.
 
         Raises:
