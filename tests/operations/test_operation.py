@@ -72,11 +72,6 @@ def test_optional_parameters_are_named(name):
         assert each.default is each.empty or each.kind is each.KEYWORD_ONLY or each.name == "n"
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_operation_streams(name):
-    assert inspect.signature(FUNCTIONS[name], eval_str=True).return_annotation.__origin__.__name__ == "Iterator"
-
-
 def test_plain_arguments_are_checked_and_taken_from_other_libraries():
     @operation
     def counted(n: PositiveInt, words: Iterable[str] = ()) -> int:

@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
@@ -25,7 +25,7 @@ from latentia.data import Columns
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
-from latentia.operations.lines import Remarked
+from latentia.operations.lines import Refused, Remarked
 from latentia.operations.operation import is_plain, parameters
 from latentia.operations.sinks import SUFFIXES, require_writable
 from latentia.recipes.build import build, validate
@@ -55,7 +55,7 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     """Return a function that typer can read and call."""
     known = parameters(operation).values()
 
-    def run_operation(run: Path, as_json: bool, out: str, refused: str, overwrite: bool, **given: object) -> None:
+    def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, refused: str = "", **given: object) -> None:
         _require_files(as_json, out, refused, overwrite)
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Bar(into_file=bool(out)) as bar:
@@ -72,13 +72,19 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     common = [
         _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
         _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
-        _option("refused", str, "", "Write refusals to this file, .jsonl, with line, problem and remedy."),
+        *([REFUSED] if _may_refuse(operation) else []),
         _option("overwrite", bool, False, "Replace files that are there.", "--overwrite"),
     ]
     run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
     run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
+
+
+def _may_refuse(operation: Callable[..., object]) -> bool:
+    """Tell whether refusals are among the answers of an operation."""
+    (answers,) = get_args(inspect.signature(operation, eval_str=True).return_annotation)
+    return Refused in get_args(answers)
 
 
 def _expected(given: Mapping[str, Any]) -> int | None:
@@ -249,3 +255,4 @@ def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
 FILES = "Files of any format that training reads, or hf:NAME."
 COLUMN = _option("text_column", str, "", "Column of the files that holds the text; the run's own without it.", "--text")
 LABEL = _option("label_column", str, "", "Column that holds the label; the run's own without it.", "--label")
+REFUSED = _option("refused", str, "", "Write refusals to this file, .jsonl, with line, problem and remedy.")
