@@ -224,7 +224,8 @@ def measured(space, monkeypatch, caplog):
 def test_a_measurement_has_every_method_at_every_size(measured, caplog):
     (conditions, *rows), _, test = measured
     assert isinstance(conditions, Conditions)
-    assert "subsets of 10 texts a class: draw 2 of 2" in caplog.text
+    said = [record.getMessage() for record in caplog.get_records("setup")]
+    assert said[-1] == "subsets of 10 texts a class: draw 2 of 2"
     assert conditions.sizes == (5, 10)
     assert conditions.tested == len(test)
     assert "is not at hand" in str(conditions)
