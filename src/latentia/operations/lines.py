@@ -53,13 +53,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Reader:
-    """What a model can read: texts of at most ``max_tokens`` tokens, at least one of which it knows."""
+    """What a model can read: texts of at most ``max_tokens`` tokens, one of them known at least; or parts of such."""
 
     tokenizer: Tokenizer
     max_tokens: int
+    in_part: bool = False
 
     def problem(self, corpus: Corpus, row: int) -> tuple[str, str] | tuple[()]:
         """Return what keeps the model from reading a text, and the remedy."""
+        if self.in_part:
+            return ()
         tokens = int(corpus.lengths[row]) - 1
         if tokens > self.max_tokens:
             return f"has {tokens} tokens", f"shorten it to the model's {self.max_tokens}"

@@ -8,14 +8,12 @@ from typing import Literal
 
 import torch
 
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.errors import InputError
 from latentia.operations.operation import operation
 from latentia.operations.populated import populated_way
-from latentia.operations.space import Space
+from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveFloat
-
-SEARCHED = Beam()
 
 
 @dataclass(frozen=True)
