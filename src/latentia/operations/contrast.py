@@ -149,8 +149,8 @@ def _where(
     return one, other
 
 
-def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iterable[str]) -> Contrast:
-    """Encode the two groups: training texts with and without a label, or two lists of texts.
+def groups_of(space: Space, attribute: str, away: Iterable[str], towards: Iterable[str]) -> tuple[Selection, Selection]:
+    """Return texts without and with what is wanted: training texts without and with a label, or two lists of texts.
 
     Raises:
         InputError: If neither or both are given, or one list; if training texts have no labels, not this one or no
@@ -161,24 +161,29 @@ def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iter
     if attribute and any(lists):
         raise InputError("an attribute and lists of texts are given", "give either")
     if attribute:
-        groups = [labelled(space, attribute, others=True), labelled(space, attribute)]
+        groups = labelled(space, attribute, others=True), labelled(space, attribute)
     elif all(lists):
-        groups = [read(space, texts) for texts in lists]
+        groups = read(space, lists[0]), read(space, lists[1])
     else:
         raise InputError("it is not said what to change", "give an attribute, or texts to go from and texts to go to")
-    return _encoded(space, groups)
+    if not all(map(len, groups)):
+        raise InputError("all training texts have one label", "give texts to go from and texts to go to")
+    return groups
+
+
+def contrast_of(space: Space, without: Selection, having: Selection) -> Contrast:
+    """Encode two groups of texts.
+
+    Raises:
+        InputError: If the means of their codes are the same.
+    """
+    contrast = Contrast(space.centres(without), space.centres(having))
+    if not contrast.distance > 0:
+        raise InputError("both groups have the same mean code", "give texts that differ in what is to change")
+    return contrast
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise InputError(f"{texts!r} is one text", "give a list of texts")
     return list(texts)
-
-
-def _encoded(space: Space, groups: list[Selection]) -> Contrast:
-    if not all(map(len, groups)):
-        raise InputError("all training texts have one label", "give texts to go from and texts to go to")
-    contrast = Contrast(*map(space.centres, groups))
-    if not contrast.distance > 0:
-        raise InputError("both groups have the same mean code", "give texts that differ in what is to change")
-    return contrast
