@@ -6,7 +6,8 @@ usage: python benchmarks/augmentation.py --run RUN --data DIR [--text COLUMN] [-
 DIR holds train.tsv and test.tsv (or .jsonl, .csv, .parquet). Subsets are drawn from the first lines of the one, all
 is tested on the first lines of the other, and a test text that is among the former is taken out of them. The baselines
 are those of `latentia augment --evaluate`. The run may have been trained on the text of train, which is how a space
-trained without labels is used where labels are few; a warning is printed if it knows test texts.
+trained without labels is used where labels are few. Test texts that it was trained on, or its weights were chosen by,
+are left out and counted.
 """
 
 from __future__ import annotations

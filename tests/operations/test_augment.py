@@ -8,20 +8,21 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import beta
 
 from latentia.cli import lines, operation
 from latentia.cli.operation import command_of
-from latentia.data import Columns, Word
+from latentia.data import Columns, Corpus, Selection, Word
 from latentia.decoding import Ancestral, Greedy
 from latentia.distributions import DiagonalGaussian
 from latentia.errors import InputError
 from latentia.functional.resampling import paired_interval
 from latentia.operations import Augmented, Conditions, Gain, Quality, Refused, TextSpace, augmentation_gain
 from latentia.operations.augmentation_gain import NOTHING, filled, gains_on, mixed, split
-from latentia.operations.examples import Judges, classifier, examples_of, token_counts
+from latentia.operations.examples import Judges, _parts, classifier, examples_of, token_counts
 from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE
 from latentia.operations.novelty import DRAWS, Plan, known_texts, new_texts
-from latentia.operations.perturbation import PERTURBATIONS, easy_edits, token_dropout
+from latentia.operations.perturbation import _delete, easy_copies, easy_edits, token_dropout
 from tests.laws.tables import model, sequential_model, spherical_model
 
 WORDS = [f"w{number}" for number in range(12)]
@@ -52,7 +53,7 @@ def examples(space: TextSpace, count: int):
     return examples_of(space, labelled(count))[0]
 
 
-@pytest.mark.parametrize("method", ["neighbours", "interpolation"])
+@pytest.mark.parametrize("method", ["neighbours", "interpolation", "mixup"])
 def test_at_strength_0_there_are_reconstructions_alone(space, method):
     data = labelled(12)
     texts = [text for text, _ in data]
@@ -71,6 +72,12 @@ def spread_out(space: TextSpace, count: int):
     return replace(examples(space, count), posteriors=DiagonalGaussian(centres, log_variance))
 
 
+def folded_beta() -> tuple[float, float]:
+    """First two moments of the smaller of a Beta(0.2, 0.2) share and the rest, by quadrature."""
+    half = 2 * beta(0.2, 0.2).expect(lambda u: u, ub=0.5), 2 * beta(0.2, 0.2).expect(lambda u: u * u, ub=0.5)
+    return float(half[0]), float(half[1])
+
+
 @pytest.mark.parametrize("method", DRAWS)
 def test_draws_have_the_moments_that_they_should(space, method):
     few = spread_out(space, 6)
@@ -85,10 +92,12 @@ def test_draws_have_the_moments_that_they_should(space, method):
         within = torch.diag(variances[members].mean(dim=0))
         covariance = 0.25 * (torch.cov(centres[members].T, correction=0) + within)
     else:
-        way = centres[[row for row in members if row != 1]] - centres[1]
-        mean = centres[1] + 0.125 * way.mean(dim=0)
+        mixed = method == "mixup"
+        others = np.flatnonzero(few.labels != few.labels[1]) if mixed else [row for row in members if row != 1]
+        way, (first, second) = centres[others] - centres[1], folded_beta() if mixed else (0.25, 1 / 12)
+        mean = centres[1] + 0.5 * first * way.mean(dim=0)
         outer = (way[:, :, None] * way[:, None, :]).mean(dim=0)
-        covariance = 0.25**2 / 3 * outer - 0.125**2 * torch.outer(way.mean(dim=0), way.mean(dim=0))
+        covariance = 0.25 * (second * outer - first**2 * torch.outer(way.mean(dim=0), way.mean(dim=0)))
     scale = covariance.diagonal().max()
     torch.testing.assert_close(drawn.mean(dim=0), mean, atol=0.04 * float(scale.sqrt()), rtol=0)
     torch.testing.assert_close(torch.cov(drawn.T), covariance, atol=0.04 * float(scale), rtol=0)
@@ -133,6 +142,28 @@ def test_a_text_is_judged_by_a_classifier_that_has_not_seen_its_source(space):
     assert own < 0.6 < mean
 
 
+def test_a_class_of_one_text_does_not_keep_others_from_judges_who_have_not_seen_them(space):
+    data = [*[("w0 w1", "a"), ("w2 w3", "b")] * 5, ("w9 w9 w9 w9", "a"), ("w5 w6", "alone")]
+    judges = Judges(space.tokenizer, examples_of(space, data)[0], seed=0)
+    (own,) = judges.probabilities(["w9 w9 w9 w9"], np.array([10]), own=True)
+    (mean,) = judges.probabilities(["w9 w9 w9 w9"], np.array([10]), own=False)
+    assert own < 0.6 < mean
+    alone = [judges.probabilities(["w5 w6"], np.array([11]), own=own) for own in (True, False)]
+    assert alone[0] == alone[1]
+
+
+def test_every_part_holds_as_many_texts_as_another(space):
+    data = [(f"w{row} w{word}", f"class {row}") for row in range(10) for word in range(2)]
+    part, parts = _parts(examples_of(space, data)[0], seed=0)
+    assert parts == 2
+    assert np.bincount(part).tolist() == [10, 10]
+    of_three = [("w0 w1", "a"), ("w2", "a"), ("w3", "a"), ("w4", "b"), ("w5", "b"), ("w6", "c")]
+    part, parts = _parts(examples_of(space, of_three)[0], seed=0)
+    assert parts == 3
+    assert np.bincount(part).tolist() == [2, 2, 1, 1]
+    assert part[5] == 3
+
+
 def test_answers_name_label_and_source(space):
     data = [("", "odd"), *labelled(10)]
     answers = list(space.augment(data, threshold=0))
@@ -161,6 +192,8 @@ def test_a_row_without_a_label_is_refused_and_the_others_are_used(space):
 def test_what_cannot_be_augmented_is_refused(space):
     with pytest.raises(InputError, match="'b' has one text: give at least two"):
         space.augment([("w0", "a"), ("w1", "a"), ("w2", "b")], method="interpolation")
+    with pytest.raises(InputError, match="there is one class, 'a': give texts of two"):
+        space.augment([("w0", "a"), ("w1", "a")], method="mixup")
     with pytest.raises(InputError, match="text 1 holds no text, or lacks its label"):
         space.augment([("w1", "")])
     with pytest.raises(InputError, match="there is no text"):
@@ -241,6 +274,78 @@ def test_a_measurement_has_every_method_at_every_size(measured, caplog):
     assert [row.method for row in rows if isinstance(row, Quality)] == methods[2:]
 
 
+def knowing(space: TextSpace, training: list[str], validation: list[str]) -> TextSpace:
+    """The same space, opened with what it was made from."""
+    rows = [Selection.all_of(Corpus.from_texts(texts, space.tokenizer)) for texts in (training, validation)]
+    return TextSpace(space.model, space.tokenizer, 8, lambda: rows[0], validation=lambda: rows[1])
+
+
+def test_test_texts_that_the_generator_knows_are_left_out_and_counted(space, monkeypatch):
+    """Whether it was trained on them, or its weights were chosen by them."""
+    monkeypatch.setattr(augmentation_gain, "SEEDS", 1)
+    pool, test = split(space, examples(space, 60), seed=0)
+    aware = knowing(space, [*test.texts[:2], *pool.texts], test.texts[-1:])
+    conditions, *_ = gains_on(aware, pool, test, PLAN, sizes=(5,))
+    assert (conditions.known, conditions.tested) == (3, len(test) - 3)
+    assert "3 test texts were left out" in str(conditions)
+    with pytest.raises(InputError, match=r"chosen by .* test texts, all of a class: give texts it has not seen"):
+        gains_on(knowing(space, test.texts, test.texts), pool, test, PLAN, sizes=(5,))
+
+
+def test_a_split_tests_on_what_the_generator_does_not_know(space):
+    everything = examples(space, 60)
+    known = everything.texts[:30]
+    aware = knowing(space, known[:20], known[20:])
+    assert not set(split(aware, everything, seed=0)[1].texts) & set(known)
+    assert set(split(space, everything, seed=0)[1].texts) & set(known)
+
+
+def test_no_edited_text_is_a_test_text(space):
+    pool, test = split(space, examples(space, 60), seed=0)
+    bench = augmentation_gain._Bench(space, pool, test, PLAN)
+    subset = bench.subset(5, 0)
+    edited = bench._made(subset, 0)["edits (EDA)"][0]
+    bench.test = examples_of(space, [(text, "odd") for text in edited])[0]
+    assert bench._made(subset, 0)["edits (EDA)"][0] == []
+
+
+def test_edits_are_as_many_as_in_their_source_and_weigh_as_much_as_other_methods(space, monkeypatch):
+    weights = {}
+
+    class Noted:
+        def fit(self, features, labels, weight=None):
+            weights.setdefault(len(labels), weight)
+            return self
+
+        def predict(self, features):
+            return np.zeros(features.shape[0])
+
+    monkeypatch.setattr(augmentation_gain, "classifier", Noted)
+    pool, test = split(space, examples(space, 60), seed=0)
+    bench = augmentation_gain._Bench(space, pool, test, replace(PLAN, copies=2))
+    list(bench._predictions(bench.subset(5, 0), 0))
+    assert set(weights) == {10, 10 + 2 * 10, 10 + 16 * 10, 10 + 4 * 10}
+    assert weights[10 + 16 * 10].sum() == pytest.approx(10 + 2 * 10) == weights[10 + 2 * 10].sum()
+    assert [easy_copies(texts) for texts in (500, 501, 2000, 5000)] == [16, 8, 8, 4]
+
+
+def test_what_is_not_defined_is_not_0(space, measured):
+    """A method that writes too little is described by what there is, and keeps no other from its description."""
+    _, pool, test = measured
+    bench = augmentation_gain._Bench(space, pool, test, PLAN)
+    few = {
+        "one": (["w0"], np.array([0])),
+        "none": ([], np.array([])),
+        "three": (["w0 w1", "w0", "w0"], np.array([0, 0, 0])),
+    }
+    bench._made = lambda subset, seed: few
+    rows = {row.method: row for row in bench.written(5)}
+    assert [rows[name].texts for name in few] == [1, 0, 3]
+    assert rows["one"].distinct_1 is rows["none"].self_bleu is rows["none"].copied is None
+    assert rows["three"].distinct_1 == 0.5
+    assert str(rows["none"]) == "none, 0 texts: too few to say more"
+
+
 def test_no_generated_text_is_a_test_text(space, measured, monkeypatch):
     """Of a test part that holds everything that the generator writes, nothing is left."""
     _, pool, test = measured
@@ -277,7 +382,10 @@ def test_perturbed_texts_keep_their_words():
     assert words == WORDS[:10]
     lengths = np.mean([len(token_dropout(words, 100, draw)) for _ in range(2000)])
     assert lengths == pytest.approx(9, abs=0.1)
-    assert {len(easy_edits(words, 100, draw)) for _ in range(50)} == {9, 10, 11}
+    assert {len(easy_edits(words, 100, draw)) for _ in range(200)} >= {9, 10, 11}
+    deleted = [10 - len(_delete(words, 0.2, draw)) for _ in range(2000)]
+    assert np.mean(deleted) == pytest.approx(2, abs=0.15)
+    assert np.var(deleted) == pytest.approx(1.6, abs=0.25)
 
 
 def test_tokens_are_counted(space):

@@ -17,9 +17,10 @@ from latentia.data.tokenizer import Tokenizer
 from latentia.decoding import AllocatedBeam, Ancestral, Beam, Greedy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import ImpossibleError, InputError
-from latentia.operations import TextSpace, constraints
-from latentia.operations.constraints import compiled, constrained
+from latentia.operations import TextSpace, patterns
+from latentia.operations.constraints import constrained
 from latentia.operations.lines import Refused
+from latentia.operations.patterns import compiled
 from tests.laws.tables import model
 
 TEXTS = ["the cat sat", "a cat's mat", "été là", "cats sat on the mat", "a b c"]
@@ -58,6 +59,8 @@ def test_a_tokenizer_that_writes_in_another_way_is_refused():
 PATTERNS = [
     "a|ab", "(a|ab)(c|bcd)?", "a*?", "a??b", "(ab|a)*", "[^a]b*", "(?:a|b){2,3}", "a.c", r"\w+", r"\s", "a|b|abc|abcd",
     "(?s:.)a", r"\d{2}", "(?i)AB", "", "(?s).*", "^a+$", r"é+|[à-ü]c", r"a\$", "(a*)*b",
+    "(a|b ){,2}c", "a{,}", "a{2,}", "[{,3}$]a", "a{b|{}", r"\Aab?\Z", "a(?#no)b", "(?s)^a.$", "(?P<x>a)b|(?i:C)",
+    "(?x) a [ b] # c [", "(?ix)A\n# (\n b {1,2} $", r"(?x) a \  b", r"(?x)[#a] \#? c?",
 ]  # fmt: skip
 
 
@@ -66,7 +69,7 @@ def test_patterns_accept_what_python_matches(pattern):
     """Among others ``a|ab``, of which a leftmost-first automaton would take ``a`` alone."""
     machine = compiled(pattern)
     for size in range(5):
-        for letters in itertools.product("abcé1 $", repeat=size):
+        for letters in itertools.product("abcé1 ${}#", repeat=size):
             text, state = "".join(letters), 0
             for byte in text.encode():
                 state = machine.table[state, byte]
@@ -93,6 +96,27 @@ def test_phrases_are_whole_words_whatever_their_tokens(kind):
             there = any(written[start : start + len(words)] == words for start in range(len(written)))
             assert accepts(where, ids, must=[phrase]) == there, (phrase, text)
             assert accepts(where, ids, must_not=[phrase]) != there, (phrase, text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_phrases_appear_as_often_as_they_are_given_and_in_order_if_asked(kind):
+    where = space(kind)
+    for size in range(5):
+        for words in itertools.product(["a", "b", "cat"], repeat=size):
+            ids = where.tokenizer.encode(" ".join(words))
+            assert accepts(where, ids, must=["a", "a"]) == (words.count("a") >= 2), words
+            after = "a b" in " ".join(words) and "cat" in " ".join(words).partition("a b")[2]
+            assert accepts(where, ids, must=["a b", "cat"], ordered=True) == after, words
+
+
+def test_two_of_a_phrase_do_not_overlap():
+    where = space("Word")
+    assert not accepts(where, "a a a", must=["a a"] * 2)
+    assert accepts(where, "a a a a", must=["a a"] * 2)
+    with pytest.raises(ImpossibleError, match="meets: must 'cat' 2 times, length :1"):
+        where.sample(1, must=["cat"] * 2, length=":1")
+    with pytest.raises(ImpossibleError, match="meets: must 'cat' and then 'a', length :1"):
+        where.sample(1, must=["cat", "a"], in_order=True, length=":1")
 
 
 def test_a_forbidden_word_is_forbidden_in_every_cut():
@@ -155,8 +179,17 @@ def test_the_impossible_is_named(demands, message):
         ({"pattern": "("}, "is no expression"),
         ({"pattern": "a)(b"}, "is no expression"),
         ({"pattern": "[[a]b]"}, "is no expression"),
-        ({"pattern": "a(?=b)"}, "is not regular"),
-        ({"pattern": r"(a)\1"}, "is not regular"),
+        ({"pattern": "a(?=b)"}, "looks ahead or behind: say it without"),
+        ({"pattern": "(?<!a)b"}, "looks ahead or behind"),
+        ({"pattern": r"(a)\1"}, "refers to a group: write out"),
+        ({"pattern": "(?P<x>a)(?P=x)"}, "refers to a group"),
+        ({"pattern": r"\bcat"}, "has a boundary of words: write out"),
+        ({"pattern": "a$|b"}, "has an anchor inside: leave it out"),
+        ({"pattern": "(^a)b"}, "has an anchor inside: leave it out"),
+        ({"pattern": "a(?x: b)"}, "is verbose in a part: put (?x) before"),
+        ({"pattern": "(?a)b"}, "the flag a or L: leave it out"),
+        ({"pattern": r"\N{EM DASH}"}, "its name: write the character itself"),
+        ({"pattern": "(?>a|ab)c"}, "is not regular"),
         ({"pattern": "\ud800"}, "is no expression"),
     ],
 )
@@ -166,7 +199,7 @@ def test_what_cannot_be_understood_is_refused(demands, message):
 
 
 def test_a_pattern_that_takes_too_long_is_refused(monkeypatch):
-    monkeypatch.setattr(constraints, "SECONDS", 0.2)
+    monkeypatch.setattr(patterns, "SECONDS", 0.2)
     with pytest.raises(InputError, match=r"too many states to compile in 0\.2 s"):
         compiled(".{0,40}cat.{0,41}")
 

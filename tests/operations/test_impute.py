@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,7 @@ from latentia.functional.chains import effective_draws
 from latentia.operations import Refused, TextSpace, completion
 from latentia.operations.blanks import blanked
 from latentia.operations.completion import Completion
+from latentia.operations.impute import _frequent
 from latentia.records import Batch
 from latentia.shapes import SPECIAL_TOKENS
 from tests.laws.tables import model, sequential_model, spherical_model
@@ -45,10 +47,10 @@ def exact(space: TextSpace, text: str, words: int = 1) -> dict[tuple, float]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     codes = torch.tensor(list(product(nodes, repeat=3)), dtype=torch.float32)
     mass = torch.tensor(list(product(weights, repeat=3)), dtype=torch.float64).prod(dim=1)
-    found = blanked(text, space.tokenizer, words)
+    found = blanked(text, space.tokenizer, words, space.max_tokens)
     vocabulary = range(FIRST, space.tokenizer.vocabulary_size)
     each = [[fill for size in sizes for fill in product(vocabulary, repeat=size)] for sizes in found.sizes]
-    fills = list(product(*each))
+    fills = [fill for fill in product(*each) if len(found.filled(fill)) <= space.max_tokens]
     evidence = []
     for fill in fills:
         batch = Batch.collate([found.filled(fill)])
@@ -166,9 +168,66 @@ def test_alternating_inference_settles(space):
     assert answers == list(space.impute(["a ___ c ___"], method="modes"))
 
 
+@pytest.mark.usefixtures("_many_chains")
+@torch.no_grad()
 def test_spheres_are_filled_too():
-    torch.manual_seed(1)
-    assert next(tiny(spherical_model).impute(["a ___ c"], sweeps=2)).text.startswith("a ")
+    """Against integrals over directions: by Gauss and Legendre along the axis, over equal angles around it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        space = tiny(spherical_model)
+    heights, weights = map(torch.from_numpy, np.polynomial.legendre.leggauss(NODES))
+    height, angle = torch.cartesian_prod(heights, torch.arange(2 * NODES).double() * (math.pi / NODES)).T
+    across = (1 - height**2).sqrt()
+    codes = torch.stack([across * angle.cos(), across * angle.sin(), height], dim=1).float()
+    mass, found = weights.repeat_interleave(2 * NODES), blanked("a ___ c", space.tokenizer, 1)
+    batches = [Batch.collate([found.filled(((FIRST + word,),))]) for word in range(3)]
+    likelihood = space.model.decoder(codes[:, None])
+    evidence = torch.stack([(likelihood.log_prob(each)[:, 0].double().exp() * mass).sum() for each in batches])
+    drawn = Completion(space.model, found).draws(16)[4:]
+    for word, probability in enumerate((evidence / evidence.sum()).tolist()):
+        hits = torch.tensor([[each == ((FIRST + word,),) for each in chains] for chains in drawn]).double()
+        error = (probability * (1 - probability) / effective_draws(hits)) ** 0.5
+        assert abs(hits.mean().item() - probability) < 4.5 * error + 5e-3
+
+
+@pytest.mark.usefixtures("_many_chains")
+def test_fillings_are_as_long_as_there_is_room_for(space):
+    """The shares are exact among those that fit, of two gaps that share the room."""
+    narrow = TextSpace(space.model, space.tokenizer, max_tokens=4)
+    known = exact(narrow, "___ b ___", words=0)
+    found = blanked("___ b ___", narrow.tokenizer, 0, 4)
+    assert {tuple(map(len, fills)) for fills in known} == {(1, 1), (1, 2), (2, 1)}
+    drawn = Completion(narrow.model, found).draws(16)[4:]
+    for lengths in ((1, 1), (1, 2), (2, 1)):
+        hits = torch.tensor([[tuple(map(len, each)) == lengths for each in chains] for chains in drawn]).double()
+        probability = sum(each for fills, each in known.items() if tuple(map(len, fills)) == lengths)
+        error = (probability * (1 - probability) / effective_draws(hits)) ** 0.5
+        assert abs(hits.mean() - probability) < 4.5 * error + 5e-3
+    for method in ("gibbs", "modes"):
+        answers = list(narrow.impute(["a b c ___", "___ b ___"], words=0, sweeps=2, method=method))
+        assert all(len(each.text.split()) <= 4 for each in answers)
+
+
+def test_a_text_of_blanks_or_of_unknown_words_beside_them_is_filled(space):
+    blanks, unknown, nothing = space.impute(["___ ___", "Zebra ___", "Zebra"], sweeps=1)
+    assert len(blanks.text.split()) == 2
+    assert unknown.text.startswith("Zebra ")
+    assert str(nothing) == "line 3 has no blank: write ___ where something is missing"
+
+
+def test_of_fills_that_came_as_often_the_more_probable_comes_first(space):
+    filling = Completion(space.model, blanked("a ___ c", space.tokenizer, 1))
+    known = exact(space, "a ___ c")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        evidence = torch.stack([filling.log_evidence(list(known)) for _ in range(400)]).double().exp().mean(dim=0)
+        torch.testing.assert_close((evidence / evidence.sum()).tolist(), list(known.values()), atol=0.02, rtol=0)
+        best = sorted(known, key=lambda fills: -known[fills])
+        monkeyed = Completion(space.model, filling.text)
+        monkeyed.log_evidence = lambda fills: torch.tensor([known[each] for each in fills])
+    assert _frequent([list(reversed(best))], 3, monkeyed) == best
+    assert _frequent([[best[2], best[0], best[2], best[1]]], 2, monkeyed) == [best[2], best[0]]
+    assert _frequent([[best[2]]], 2, monkeyed) == [best[2]]
 
 
 @pytest.mark.parametrize(
@@ -176,8 +235,8 @@ def test_spheres_are_filled_too():
     [
         ("a b", "line 2 has no blank"),
         ("", "line 2 is empty"),
-        ("a ___ b c a b c a b", "line 2 has 9 tokens"),
-        ("a b c a b ___ ___", "line 2 has up to 9 tokens when filled"),
+        ("a ___ b c a b c a b", "line 2 has 10 tokens or more when filled"),
+        ("a b c a b ___ ___", "line 2 has 9 tokens or more when filled"),
     ],
 )
 def test_texts_that_cannot_be_filled_are_refused_and_the_others_filled(space, line, problem):
@@ -206,6 +265,21 @@ def test_blanks_fit_the_tokenizer(kind):
     fill = (whole[1],) if not isinstance(kind, Char) else (tokenizer.encode("a")[0],)
     assert found.filled((fill,)) == whole
     assert found.written((fill,), tokenizer)[0] == "the cat sat"
+
+
+@pytest.mark.parametrize("kind", [Word(), BPE(280), Char()])
+@pytest.mark.parametrize(
+    "text", ["the cat___sat", "a ___. mat", "___ cat", "the ___", "___", "the cat ___ ___ mat", "the c___t"]
+)
+def test_what_is_written_is_what_was_scored(kind, text):
+    """Also where a blank touches a word, or a fill continues the word before it."""
+    tokenizer = kind.train(["the cat sat on the mat .", "a cat and the mat"] * 20)
+    found = blanked(text, tokenizer, 1)
+    for token in range(FIRST, tokenizer.vocabulary_size):
+        fills = tuple((token,) * sizes[0] for sizes in found.sizes)
+        whole, _ = found.written(fills, tokenizer)
+        scored = found.filled(fills)
+        assert whole == tokenizer.decode(scored) or tokenizer.encode(whole) == scored, (whole, tokenizer.decode(scored))
 
 
 def test_blanks_beside_each_other_are_one_gap(space):

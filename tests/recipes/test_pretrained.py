@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -149,6 +150,38 @@ def test_nothing_is_overwritten_unasked(run, exported):
     assert (exported / "README.md").read_text() != "my words"
     with pytest.raises(RunError, match="is a run: name another folder"):
         space.save_pretrained(run, overwrite=True)
+
+
+def bare(run: Path, **evaluation: object) -> TextSpace:
+    """The space of a run, with other numbers."""
+    space = latentia.load(run)
+    record = type(space.record)(space.record.recipe, evaluation)
+    return TextSpace(space.model, space.tokenizer, space.max_tokens, record=record)
+
+
+def test_the_numbers_of_another_model_do_not_stay(run, exported):
+    assert (exported / "evaluation.json").exists()
+    bare(run).save_pretrained(exported, overwrite=True)
+    assert not (exported / "evaluation.json").exists()
+
+
+def test_a_folder_that_was_not_written_to_its_end_is_no_model(run, exported, monkeypatch):
+    """An old configuration beside new weights would open as a model that nobody trained."""
+
+    def fails(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(sys.modules["latentia.operations.pretrained"], "write_atomically", fails)
+    with pytest.raises(OSError, match="full"):
+        latentia.load(run).save_pretrained(exported, overwrite=True)
+    assert not (exported / "config.json").exists()
+
+
+def test_what_cannot_be_described_leaves_nothing_behind(run, tmp_path):
+    with pytest.raises(RunError, match="holds no 'nll_iw'"):
+        bare(run, elbo=-1.0).save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    latentia.load(run).save_pretrained(tmp_path / "model")
 
 
 def test_a_card_that_is_there_is_kept(run, tmp_path):

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import latentia
-from latentia.errors import InputError, RecipeError
+from latentia.errors import InputError, RecipeError, RunError
 from latentia.recipes.scikit_learn import LatentTransformer
 from latentia.training.checkpoint import tensors_of
 
@@ -159,3 +159,20 @@ def test_a_run_is_kept_where_it_is_asked_for_and_opened_from_there(tmp_path):
     fitted.space_.save_pretrained(tmp_path / "exported")
     again = LatentTransformer.from_run(tmp_path / "exported")
     np.testing.assert_array_equal(again.transform(TEXTS), fitted.transform(TEXTS))
+
+
+def test_a_folder_that_is_not_free_is_refused_and_nothing_is_changed(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").write_text("mine")
+    (tmp_path / "run-texts.jsonl").write_text("an earlier run's")
+    with pytest.raises(RunError, match="is not empty"):
+        tiny(folder=str(tmp_path / "run")).fit(TEXTS)
+    found = {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {"mine": "mine", "run-texts.jsonl": "an earlier run's"}
+
+
+def test_a_run_is_kept_in_a_folder_that_is_not_there_yet_and_nowhere_else(tmp_path):
+    folder = tmp_path / "none" / "run"
+    tiny(folder=str(folder)).fit(TEXTS)
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    assert set(latentia.load(folder).training.texts()) <= set(TEXTS)

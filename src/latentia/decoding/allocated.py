@@ -15,7 +15,7 @@ from latentia.shapes import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Continuations:
     """Every continuation of every partial sequence: ``N`` codes with ``W`` sequences each.
 
     Attributes:
@@ -44,7 +44,7 @@ class BeamSearch(Strategy):
         return codes_of_width(self.width)
 
     @abstractmethod
-    def chosen(self, candidates: Candidates) -> Int[Tensor, "N W"]:
+    def chosen(self, continuations: Continuations) -> Int[Tensor, "N W"]:
         """Return which continuations are kept, as numbers among ``W * V``."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class BeamSearch(Strategy):
             finished = _ended(paths).view(codes, self.width)
             reached = totals[:, :, None] + _only_padding(log_weight, finished.flatten()).view(codes, self.width, -1)
             grown = lengths + (~finished)
-            kept = self.chosen(Candidates(self._ranked(reached, grown[:, :, None]), finished, scores, state))
+            kept = self.chosen(Continuations(self._ranked(reached, grown[:, :, None]), finished, scores, state))
             beam, token = kept // log_weight.shape[-1], (kept % log_weight.shape[-1]).flatten()
             totals, lengths = reached.flatten(1).gather(1, kept), grown.gather(1, beam)
             parent = (torch.arange(codes, device=beam.device)[:, None] * self.width + beam).flatten()
@@ -106,11 +106,11 @@ class AllocatedBeam(BeamSearch):
         """Keep the settings."""
         super().__init__(width, length_penalty)
 
-    def chosen(self, candidates: Candidates) -> Int[Tensor, "N W"]:
+    def chosen(self, continuations: Continuations) -> Int[Tensor, "N W"]:
         """Deal the places."""
-        banks = self._banks(candidates)
-        offered = _without_repeats(self._offered(candidates.ranks, banks))
-        rank = candidates.ranks.flatten(1).gather(1, offered)
+        banks = self._banks(continuations)
+        offered = _without_repeats(self._offered(continuations.ranks, banks))
+        rank = continuations.ranks.flatten(1).gather(1, offered)
         places = _dealt(rank, banks.flatten(1).gather(1, offered))[:, : self.width]
         return offered.gather(1, places)
 
@@ -122,11 +122,11 @@ class AllocatedBeam(BeamSearch):
         """One beginning."""
         return [0]
 
-    def _banks(self, candidates: Candidates) -> Int[Tensor, "N W V"]:
+    def _banks(self, continuations: Continuations) -> Int[Tensor, "N W V"]:
         """Return the tokens that are missing after each continuation; none where the sequence has ended."""
-        codes, width, vocabulary = candidates.ranks.shape
-        missing = candidates.scores.missing(candidates.state).expand(codes * width, vocabulary)
-        return missing.view(codes, width, vocabulary).masked_fill(candidates.finished[:, :, None], 0)
+        codes, width, vocabulary = continuations.ranks.shape
+        missing = continuations.scores.missing(continuations.state).expand(codes * width, vocabulary)
+        return missing.view(codes, width, vocabulary).masked_fill(continuations.finished[:, :, None], 0)
 
     def _offered(self, ranks: Float[Tensor, "N W V"], banks: Int[Tensor, "N W V"]) -> Int[Tensor, "N M"]:
         """Return the continuations that may get a place, some of them twice."""

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from latentia.decoding.allocated import BeamSearch, Candidates
+from latentia.decoding.allocated import BeamSearch, Continuations
 from latentia.errors import InputError
 from latentia.functional.streams import uniforms
 from latentia.shapes import PAD
@@ -42,12 +42,12 @@ class DiverseBeam(BeamSearch):
             raise InputError(f"diversity is {diversity}", "give 0 or more nats")
         self.groups, self.diversity = groups, diversity
 
-    def chosen(self, candidates: Candidates) -> Int[Tensor, "N W"]:
+    def chosen(self, continuations: Continuations) -> Int[Tensor, "N W"]:
         """Let one group after another choose its best."""
-        size, vocabulary = self.width // self.groups, candidates.ranks.shape[-1]
-        taken = torch.zeros_like(candidates.ranks[:, 0])
+        size, vocabulary = self.width // self.groups, continuations.ranks.shape[-1]
+        taken = torch.zeros_like(continuations.ranks[:, 0])
         kept = []
-        for group, ranks in enumerate(candidates.ranks.split(size, dim=1)):
+        for group, ranks in enumerate(continuations.ranks.split(size, dim=1)):
             number = (ranks - self.diversity * taken[:, None]).flatten(1).topk(size, dim=1).indices
             kept.append(number + group * size * vocabulary)
             said = one_hot(number % vocabulary, vocabulary).sum(dim=1)

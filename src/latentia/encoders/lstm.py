@@ -14,7 +14,7 @@ from latentia.nn.threads import on_threads
 from latentia.records import Batch
 from latentia.shapes import PositiveInt
 
-ROWS_AT_A_TIME, TOKENS_AT_A_TIME = 512, 2**14
+SEQUENCES_AT_A_TIME, TOKENS_AT_A_TIME = 512, 2**14
 """Sequences, and their number times the longest, whose states a thread holds where there are no gradients."""
 
 
@@ -96,6 +96,6 @@ def _blocks(lengths: Int[Tensor, " B"]) -> Iterator[Int[Tensor, " rows"]]:
     """Rows that are read together, longest first."""
     order = lengths.argsort(descending=True, stable=True)
     while len(order):
-        size = max(1, min(ROWS_AT_A_TIME, TOKENS_AT_A_TIME // int(lengths[order[0]])))
+        size = max(1, min(SEQUENCES_AT_A_TIME, TOKENS_AT_A_TIME // int(lengths[order[0]])))
         yield order[:size]
         order = order[size:]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latentia.distributions.token_sequence import Candidates
 
-ROWS_AT_A_TIME, TOKENS_OF_A_TILE, PATCH = 256, 2048, 128
+STATES_AT_A_TIME, TOKENS_OF_A_TILE, PATCH = 256, 2048, 128
 """Logits of so many states are held at once, 10 MB with 10,000 tokens; a tile of them is made while a cache holds it,
 and of each patch of tokens the largest is kept."""
 
@@ -34,7 +34,7 @@ def most_probable(
     if states.device.type != "cpu" or states.dtype != torch.float32 or count * PATCH > len(weight):
         return _of_all(torch.nn.functional.linear(states, weight, bias).float(), count, normalised)
     buffers = _buffers(states, len(weight))
-    parts = [_of_block(block, weight, bias, count, normalised, buffers) for block in states.split(ROWS_AT_A_TIME)]
+    parts = [_of_block(block, weight, bias, count, normalised, buffers) for block in states.split(STATES_AT_A_TIME)]
     return torch.cat([values for values, _ in parts]), torch.cat([tokens for _, tokens in parts])
 
 
@@ -45,7 +45,7 @@ def _of_all(logits: Float[Tensor, "N V"], count: int, normalised: bool) -> Candi
 
 def _buffers(states: Float[Tensor, "N E"], tokens: int) -> tuple[Tensor, Tensor]:
     """Make room for the logits of a block, in whole patches, and for a tile; what no token fills is impossible."""
-    rows = min(ROWS_AT_A_TIME, len(states))
+    rows = min(STATES_AT_A_TIME, len(states))
     logits = states.new_empty(rows, -(-tokens // PATCH) * PATCH)
     logits[:, tokens:] = -torch.inf
     return logits, states.new_empty(rows * TOKENS_OF_A_TILE)

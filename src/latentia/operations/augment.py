@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.operations.augmentation_gain import gains
 from latentia.operations.examples import examples_of
 from latentia.operations.gain import Conditions, Gain, Quality
 from latentia.operations.lines import Refused, Remarked
 from latentia.operations.novelty import Augmented, Method, Plan, known_texts, new_texts
 from latentia.operations.operation import operation
-from latentia.operations.space import Space
+from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt, ShareBelowOne
-
-SEARCHED = Beam()
 
 
 @operation
@@ -38,32 +36,37 @@ def augment(  # noqa: PLR0913 - the options of a command
     .. math::
         \text{neighbours:} \quad & m(x) + a \, s(x) \, \epsilon \\
         \text{interpolation:} \quad & (1 - t) \, m(x) + t \, m(x'), \quad t \sim U(0, a / 2), \; x' \text{ of } y \\
+        \text{mixup:} \quad & (1 - t) \, m(x) + t \, m(x''), \quad t = a \min(u, 1 - u), \;
+            u \sim \mathrm{Beta}(0.2, 0.2), \; x'' \text{ not of } y \\
         \text{prior:} \quad & \bar m_y + a \, (u + s(x') \, \epsilon), \quad u \sim N(0, \mathrm{Cov}_y \, m)
 
     with posteriors of centre ``m`` and spread ``s`` and the strength ``a``; the last has mean and covariance of the
     class's aggregate posterior. On a sphere codes are scaled back to length 1. What is written is kept if a classifier
     of its tokens gives the label more than ``threshold``. Classifiers are fitted to parts of the data; a text is judged
-    by one that has not seen the text that it started from. A text that is one of the data, or was written before, is
-    nothing new: it is left out, so that fewer may come than were asked for.
+    by one that has not seen the text that it started from, unless this is alone in its class. A text that is one of the
+    data, or was written before, is nothing new: it is left out, so that fewer may come than were asked for.
 
     Args:
         space: Where the texts are encoded.
         data: Texts and their labels; all are held in memory.
         method: Where codes are drawn: around each text (neighbours), between it and another of its class
-            (interpolation), or from its class as a whole (prior).
+            (interpolation) or of another (mixup), nearer to the text, whose label it gets; or from its class as a whole
+            (prior).
         copies: Texts to write for each text of the data.
-        strength: How far codes may lie from the text, or from the centre of the class; at 0 neighbours and
-            interpolations are reconstructions.
+        strength: How far codes may lie from the text, or from the centre of the class; at 0 neighbours,
+            interpolations and mixtures are reconstructions.
         threshold: Keep a text only if its label is more probable than this; 0 keeps all.
         evaluate: Write no texts, and measure what they do for classifiers trained on few examples.
         seed: Of codes, tokens and splits.
         strategy: How tokens are chosen.
 
-    Source: Bayer, Kaufhold and Reuter, A Survey on Data Augmentation for Text Classification, 2022.
+    Source: Bayer, Kaufhold and Reuter, A Survey on Data Augmentation for Text Classification, 2022; for mixtures,
+    Zhang, Cisse, Dauphin and Lopez-Paz, mixup: Beyond Empirical Risk Minimization, 2018.
 
     Raises:
         InputError: If the model has one code a token, there is no usable text, a label is missing, a class has a single
-            text and others are to be interpolated, or there are too few texts to evaluate.
+            text and others are to be interpolated, there is one class and two are to be mixed, or there are too few
+            texts to evaluate.
     """
     space.require_whole_codes()
     plan = Plan(method, copies, strength, threshold, seed, strategy)

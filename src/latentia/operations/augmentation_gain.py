@@ -23,8 +23,8 @@ from latentia.evaluation.text import require_libraries
 from latentia.functional.resampling import paired_interval
 from latentia.operations.examples import Examples, Ids, classifier, token_counts
 from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE, Conditions, Gain, Quality
-from latentia.operations.novelty import Plan, known_texts, new_texts
-from latentia.operations.perturbation import PERTURBATIONS
+from latentia.operations.novelty import MIXING, Plan, known_texts, new_texts
+from latentia.operations.perturbation import EASY, PERTURBATIONS, easy_copies
 from latentia.operations.space import Space
 
 _LOG = logging.getLogger(__name__)
@@ -36,11 +36,12 @@ SEEDS = 10
 TESTED = 1000
 """Most test texts of a class; a third of each class where it has fewer than three times as many."""
 
-MIXING = 0.2
-"""Both parameters of the Beta distribution of a mixing share."""
-
 TOKENS, CODES = "tokens", "codes"
 
+COMPARED = 3
+"""Fewest texts that can be compared with each other, any of them left out."""
+
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 Labelled = tuple[list[str], Ids]
 """Texts, and the place of each one's label."""
@@ -58,16 +59,25 @@ def gains(space: Space, examples: Examples, plan: Plan) -> Iterator[Conditions |
 
 
 def split(space: Space, examples: Examples, seed: int) -> tuple[Examples, Examples]:
-    """Return the pool of the subsets and the test part, which share no text."""
+    """Return the pool of the subsets and the test part, which share no text.
+
+    What the generator knows is in the test part only where a class has too few other texts.
+    """
     ids = map(tuple, space.tokenizer.encode_batch(examples.texts))
     first = {each: row for row, each in reversed(list(enumerate(ids)))}
     unique = examples.at(np.array(sorted(first.values())))
     draw = np.random.default_rng(seed)
-    shuffled = [draw.permutation(members) for members in unique.members()]
+    known = _known(space, unique.texts)
+    shuffled = [_sorted_by(known, draw.permutation(members)) for members in unique.members()]
     ends = [min(TESTED, len(members) // 3) for members in shuffled]
     pool = [members[end:] for members, end in zip(shuffled, ends, strict=True)]
     test = [members[:end] for members, end in zip(shuffled, ends, strict=True)]
     return unique.at(np.concatenate(pool)), unique.at(np.concatenate(test))
+
+
+def _sorted_by(known: Bools, rows: Ids) -> Ids:
+    """Put what the generator does not know before what it knows."""
+    return rows[np.argsort(known[rows], kind="stable")]
 
 
 def gains_on(
@@ -78,7 +88,8 @@ def gains_on(
     Args:
         space: The generator.
         pool: Examples of which subsets are drawn.
-        test: Examples that everything is tested on, with the same labels.
+        test: Examples that everything is tested on, with the same labels, less those that the generator was trained on
+            or chosen by.
         plan: How texts are made.
         sizes: Texts a class; those that the pool has not are left out.
 
@@ -88,14 +99,15 @@ def gains_on(
     require_libraries()
     if pool.names != test.names:
         raise InputError(f"the test part has the classes {test.names}", f"give it those of the others, {pool.names}")
+    test, left_out = _unseen(space, test)
     if len(pool.names) < 2 or not len(test) or pool.smallest() < min(sizes):
         raise InputError(
             f"of {len(pool.names)} classes the smallest has {pool.smallest()} different texts beside the test part",
             f"give at least two classes, and of each {min(sizes) * 3 // 2 + 1} different texts",
         )
     sizes = tuple(size for size in sizes if size <= pool.smallest())
-    known = len(_in_training(space, test.texts)) if space.knows_training else -1
     bench = _Bench(space, pool, test, plan)
+    known = left_out if space.knows_training else -1
     conditions = Conditions(len(test), len(pool.names), sizes, SEEDS, plan.copies, known)
     return chain([conditions], chain.from_iterable(map(bench.gains, sizes)), bench.written(max(sizes)))
 
@@ -128,31 +140,39 @@ class _Bench:
         """Describe what is written for the first subset of a size."""
         subset = self.subset(size, 0)
         made = {name: texts for name, (texts, _) in self._made(subset, 0).items()}
-        count = min(map(len, made.values()))
-        return (_described(self.space, name, texts[:count], subset) for name, texts in made.items() if count >= 2)
+        count = min((len(texts) for texts in made.values() if len(texts) >= COMPARED), default=0)
+        return (_described(self.space, name, texts[: max(count, 1)], subset) for name, texts in made.items())
 
     def _predictions(self, subset: Examples, seed: int) -> Iterator[tuple[tuple[str, str], Ids]]:
-        """Predict the test labels after training on each method's rows."""
+        """Predict the test labels after training on each method's rows, which weigh as much whatever their number."""
         copies = self.plan.copies
-        rows = {name: filled(made, subset, copies) for name, made in self._made(subset, seed).items()}
-        added = {NONE: NOTHING, OVERSAMPLE: filled(NOTHING, subset, copies), **rows}
-        for method, (texts, labels) in added.items():
+        many = {EASY: easy_copies(len(subset))}
+        made = {OVERSAMPLE: NOTHING, **self._made(subset, seed)}
+        added = {name: filled(rows, subset, many.get(name, copies)) for name, rows in made.items()}
+        for method, (texts, labels) in {NONE: NOTHING, **added}.items():
+            weights = np.repeat([1.0, copies * len(subset) / max(1, len(texts))], [len(subset), len(texts)])
             texts, labels = [*subset.texts, *texts], np.concatenate([subset.labels, labels])
             for name, features in ((TOKENS, token_counts(self.space.tokenizer, texts)), (CODES, self._codes(texts))):
-                yield (name, method), classifier().fit(features, labels).predict(self.tested[name])
+                yield (name, method), classifier().fit(features, labels, weights).predict(self.tested[name])
         draw = np.random.default_rng((self.plan.seed, seed, len(subset)))
         yield (CODES, MIXUP), mixed(subset, copies, draw).predict(self.tested[CODES])
 
     def _made(self, subset: Examples, seed: int) -> dict[str, Labelled]:
-        """Write what each method adds to a subset."""
-        rows = np.tile(np.arange(len(subset)), self.plan.copies)
+        """Write what each method adds to a subset, none of it a text of the test part."""
         draw = np.random.default_rng((self.plan.seed, seed, len(subset)))
-        perturbed = {
-            name: [" ".join(change(subset.texts[row].split(), len(subset), draw)) for row in rows]
-            for name, change in PERTURBATIONS.items()
-        }
-        baselines = {name: (texts, subset.labels[rows]) for name, texts in perturbed.items()}
-        return {**baselines, self.plan.method: self._generated(subset, seed)}
+        tested = known_texts(self.space.tokenizer, self.test.texts).known
+        perturbed = {name: self._perturbed(subset, name, draw, tested) for name in PERTURBATIONS}
+        return {**perturbed, self.plan.method: self._generated(subset, seed)}
+
+    def _perturbed(
+        self, subset: Examples, name: str, draw: np.random.Generator, tested: set[tuple[int, ...]]
+    ) -> Labelled:
+        """Change the words of each text of a subset."""
+        rows = np.tile(np.arange(len(subset)), easy_copies(len(subset)) if name == EASY else self.plan.copies)
+        texts = [" ".join(PERTURBATIONS[name](subset.texts[row].split(), len(subset), draw)) for row in rows]
+        ids = self.space.tokenizer.encode_batch(texts)
+        kept = np.flatnonzero([tuple(each) not in tested for each in ids])
+        return [texts[place] for place in kept], subset.labels[rows[kept]]
 
     def _generated(self, subset: Examples, seed: int) -> Labelled:
         """Write texts of the model, none of which is a text of the subset or of the test part."""
@@ -193,20 +213,43 @@ def mixed(subset: Examples, copies: int, draw: np.random.Generator) -> Any:  # n
 
 
 def _described(space: Space, name: str, texts: list[str], subset: Examples) -> Quality:
+    """Describe texts; of fewer than three there is nothing to say."""
     own = known_texts(space.tokenizer, subset.texts).known
     copies = [tuple(ids) in own for ids in space.tokenizer.encode_batch(texts)]
-    numbers = diversity(texts)
+    numbers = diversity(texts) if len(texts) >= COMPARED else {}
     return Quality(
         method=name,
         texts=len(texts),
-        **{name: numbers[name]["value"] or 0.0 for name in ("distinct_1", "distinct_2", "self_bleu")},
-        copied=float(np.mean(copies)),
-        training=len(_in_training(space, texts)) / len(texts) if space.knows_training else -1.0,
+        **{key: numbers[key]["value"] if key in numbers else None for key in ("distinct_1", "distinct_2", "self_bleu")},
+        copied=float(np.mean(copies)) if texts else None,
+        training=_share_in_training(space, texts) if texts and space.knows_training else None,
     )
 
 
-def _in_training(space: Space, texts: Sequence[str]) -> list[str]:
-    """Return the texts that are among those that the generator was trained on."""
-    ids = list(map(tuple, space.tokenizer.encode_batch(texts)))
+def _unseen(space: Space, test: Examples) -> tuple[Examples, int]:
+    """Leave out what the generator was trained on or chosen by, and count it.
+
+    Raises:
+        InputError: If nothing of a class is left.
+    """
+    known = _known(space, test.texts)
+    unseen = test.at(np.flatnonzero(~known))
+    if known.any() and not unseen.smallest():
+        seen = f"{int(known.sum()):,} of the test texts"
+        raise InputError(
+            f"the generator was trained on or chosen by {seen}, all of a class", "give texts it has not seen"
+        )
+    return unseen, int(known.sum())
+
+
+def _known(space: Space, texts: Sequence[str]) -> Bools:
+    """Tell which texts the generator was trained on or chosen by; none where that is not at hand."""
+    ids = list(map(tuple, space.tokenizer.encode_batch(list(texts))))
+    found = set(ids) & set(map(tuple, space.seen())) if space.knows_training else set()
+    return np.array([each in found for each in ids], dtype=bool)
+
+
+def _share_in_training(space: Space, texts: Sequence[str]) -> float:
+    ids = list(map(tuple, space.tokenizer.encode_batch(list(texts))))
     found = set(ids) & set(map(tuple, space.training.tokens()))
-    return [text for text, each in zip(texts, ids, strict=True) if each in found]
+    return float(np.mean([each in found for each in ids]))

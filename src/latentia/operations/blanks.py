@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,17 +26,24 @@ class Blanked:
         known: Its tokens.
         sizes: How many tokens each gap may hold.
         spaced: Whether a token holds the space before it.
+        room: Most tokens of all gaps together.
     """
 
     pieces: tuple[str, ...]
     known: tuple[Fill, ...]
     sizes: tuple[tuple[int, ...], ...]
     spaced: bool
+    room: float = math.inf
 
     @property
-    def longest(self) -> int:
-        """Most tokens of the filled text."""
-        return sum(map(len, self.known)) + sum(map(max, self.sizes))
+    def shortest(self) -> int:
+        """Fewest tokens of the filled text."""
+        return sum(map(len, self.known)) + sum(map(min, self.sizes))
+
+    def fitting(self, gap: int, fills: Sequence[Fill]) -> list[int]:
+        """Return the sizes of a gap for which there is room beside the fills of others."""
+        left = self.room - sum(map(len, fills))
+        return [size for size in self.sizes[gap] if size <= left]
 
     def filled(self, fills: Fills) -> list[int]:
         """Return the tokens of the filled text."""
@@ -50,28 +58,38 @@ class Blanked:
         return tokens, opened
 
     def written(self, fills: Fills, tokenizer: Tokenizer) -> tuple[str, list[str]]:
-        """Return the filled text, which keeps words that the model does not know, and the texts of the fills."""
-        texts = [tokenizer.decode(fill) for fill in fills]
-        texts = [text.strip() if self.spaced else text for text in texts]
-        whole = "".join(part for pair in zip(self.pieces, [*texts, ""], strict=True) for part in pair)
-        return whole, texts
+        """Return the filled text, which keeps words that the model does not know, and the texts of the fills.
+
+        A fill is written as the tokenizer writes it after the tokens before it, so that the text is what was scored.
+        """
+        before = [tokenizer.decode(known) for known in self.known[:-1]]
+        columns = zip(self.known, fills, before, strict=False)
+        texts = [tokenizer.decode([*known, *fill]).removeprefix(text) for known, fill, text in columns]
+        pieces = [piece.rstrip() if self.spaced else piece for piece in self.pieces[:-1]] + [self.pieces[-1]]
+        whole = "".join(part for pair in zip(pieces, [*texts, ""], strict=True) for part in pair)
+        return whole, [text.strip() if self.spaced else text for text in texts]
 
 
-def blanked(text: str, tokenizer: Tokenizer, words: int) -> Blanked:
+def blanked(text: str, tokenizer: Tokenizer, words: int, max_tokens: float = math.inf) -> Blanked:
     """Find the blanks of a text.
+
+    Where tokens hold the space before them, a blank stands apart from what is written beside it.
 
     Args:
         text: With three underscores or more for each blank.
         tokenizer: Of the model.
         words: Tokens of a blank; 0 allows 1 to 4.
+        max_tokens: Of the filled text.
     """
     spaced = _holds_space(tokenizer)
     gap = r"_{3,}(?:\s*_{3,})*" if spaced else r"_{3,}"
+    text = re.sub(rf"({gap})(?=[^\s_])", r"\1 ", text) if spaced else text
     counts = [len(re.findall("_{3,}", found)) for found in re.findall(gap, text)]
     sizes = [(words * count,) if words else tuple(range(count, MOST * count + 1)) for count in counts]
     pieces = re.split(gap, text)
     readable = [piece.rstrip() for piece in pieces] if spaced else pieces
-    return Blanked(tuple(pieces), tuple(map(tuple, tokenizer.encode_batch(readable))), tuple(sizes), spaced)
+    known = tuple(map(tuple, tokenizer.encode_batch(readable)))
+    return Blanked(tuple(pieces), known, tuple(sizes), spaced, max_tokens - sum(map(len, known)))
 
 
 def _holds_space(tokenizer: Tokenizer) -> bool:

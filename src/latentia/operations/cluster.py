@@ -12,16 +12,15 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.errors import InputError
 from latentia.functional.nearest import nearest
 from latentia.operations.index import Index
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
-from latentia.operations.space import Space
+from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt, PositiveInt
 
-SEARCHED = Beam()
 STARTS = 10
 
 

@@ -21,6 +21,9 @@ CHAINS, CANDIDATES = 16, 4
 DEFENSIVE = 0.25
 """Share of the proposed codes that come from the prior."""
 
+DRAWS = 8
+"""Codes by which the evidence of a text is estimated."""
+
 STARTS, WIDTH, ROUNDS = 8, 5, 20
 """Of alternating inference: places to start at, partial sequences of a beam, most rounds."""
 
@@ -81,10 +84,23 @@ class Completion:
         return fills
 
     @torch.no_grad()
+    def log_evidence(self, fills: Sequence[Fills]) -> Float[Tensor, " F"]:
+        r"""Estimate :math:`\log p(x)` of filled texts, by which :math:`p(b \mid k)` orders fills.
+
+        .. math:: \log \frac1K \sum_k \frac{p(z_k) \, p(x \mid z_k)}{q(z_k)}, \qquad z_k \sim q
+        """
+        found = []
+        for start in range(0, len(fills), CHAINS):
+            part = list(fills[start : start + CHAINS])
+            codes, log_ratio = self._proposed(part, DRAWS)
+            found.append((self.model.decoder(codes).log_prob(self._batch(part)) + log_ratio).logsumexp(dim=0))
+        return torch.cat(found) - math.log(DRAWS)
+
+    @torch.no_grad()
     def started(self, chains: int) -> tuple[list[Fills], Float[Tensor, "C D"]]:
         """Draw fills and codes from what is known alone, and keep some by their importance weights."""
         count = chains * CANDIDATES
-        fills = [tuple(_of_any(sizes) for sizes in self.text.sizes) for _ in range(count)]
+        fills = [self._opened() for _ in range(count)]
         codes, log_ratio = self._proposed(fills, 1)
         every = range(len(self.text.sizes))
         template = Template.of([self.text.opened(each, every) for each in fills])
@@ -123,16 +139,25 @@ class Completion:
 
     def _best_gap(self, fills: list[Fills], codes: Float[Tensor, "C D"], gap: int) -> list[Fills]:
         """Search the best fill of a gap for each start, over all sizes."""
-        sizes = self.text.sizes[gap]
-        rows = [_replaced(each, gap, (UNK,) * size) for each in fills for size in sizes]
+        sizes = [self.text.fitting(gap, _others(each, gap)) for each in fills]
+        rows = [_replaced(each, gap, (UNK,) * size) for each, own in zip(fills, sizes, strict=True) for size in own]
         template = Template.of([self.text.opened(each, (gap,)) for each in rows])
-        likelihood = self.model.decoder(codes.repeat_interleave(len(sizes), dim=0)[None])
+        counts = torch.tensor([len(own) for own in sizes])
+        likelihood = self.model.decoder(codes.repeat_interleave(counts, dim=0)[None])
         tokens, score = search_blanks(likelihood, template, WIDTH)
-        chosen = torch.arange(len(fills)) * len(sizes) + score.view(-1, len(sizes)).argmax(dim=1)
-        return [self._with_gap(rows[row], gap, tokens[row], template, row) for row in chosen.tolist()]
+        firsts = (counts.cumsum(dim=0) - counts).tolist()
+        chosen = [first + int(part.argmax()) for first, part in zip(firsts, score.split(counts.tolist()), strict=True)]
+        return [self._with_gap(rows[row], gap, tokens[row], template, row) for row in chosen]
+
+    def _opened(self) -> Fills:
+        """Draw a size for each gap, leaving room for those after it."""
+        fills = [(UNK,) * min(sizes) for sizes in self.text.sizes]
+        for gap in range(len(fills)):
+            fills[gap] = _of_any(self.text.fitting(gap, _others(tuple(fills), gap)))
+        return tuple(fills)
 
     def _resized(self, fills: Fills, gap: int) -> Fills:
-        return _replaced(fills, gap, _of_any(self.text.sizes[gap]))
+        return _replaced(fills, gap, _of_any(self.text.fitting(gap, _others(fills, gap))))
 
     def _with_gap(self, fills: Fills, gap: int, tokens: Int[Tensor, " T"], template: Template, row: int) -> Fills:
         return _replaced(fills, gap, tuple(tokens[template.blank[row]].tolist()))
@@ -152,6 +177,10 @@ def _of_any(sizes: Sequence[int]) -> Fill:
 
 def _replaced(fills: Fills, gap: int, fill: Fill) -> Fills:
     return (*fills[:gap], fill, *fills[gap + 1 :])
+
+
+def _others(fills: Fills, gap: int) -> Fills:
+    return (*fills[:gap], *fills[gap + 1 :])
 
 
 def _chosen(log_weight: Float[Tensor, "K C"]) -> Int[Tensor, " C"]:

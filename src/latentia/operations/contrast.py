@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import torch
@@ -30,24 +29,45 @@ WALKED, STEP, HALVINGS = 200, 0.05, 10
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """Codes without and with what is wanted.
+class Groups:
+    """Texts without and with what is wanted, none of them empty.
 
     Attributes:
-        without: Codes of texts that have it not.
-        having: Codes of texts that have it.
+        without: Texts that have it not.
+        having: Texts that have it.
         refused: Texts of neither, which could not be read.
+
+    Raises:
+        InputError: If there are texts of one kind alone.
     """
 
-    without: Float[Tensor, "N D"]
-    having: Float[Tensor, "M D"]
+    without: Selection
+    having: Selection
     refused: tuple[Refused, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what shows no difference."""
+        if not (len(self.without) and len(self.having)):
+            raise InputError("all training texts have one label", "give texts to go from and texts to go to")
 
     def remarks(self) -> list[str]:
         """Say what was left out."""
         if not self.refused:
             return []
         return [f"texts to learn the change from: {len(self.refused):,} left out, the first because {self.refused[0]}"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Codes without and with what is wanted.
+
+    Attributes:
+        without: Codes of texts that have it not.
+        having: Codes of texts that have it.
+    """
+
+    without: Float[Tensor, "N D"]
+    having: Float[Tensor, "M D"]
 
     @cached_property
     def difference(self) -> Float[Tensor, " D"]:
@@ -159,8 +179,8 @@ def _where(
     return one, other
 
 
-def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iterable[str]) -> Contrast:
-    """Encode the two groups: training texts with and without a label, or two lists of texts.
+def groups_of(space: Space, attribute: str, away: Iterable[str], towards: Iterable[str]) -> Groups:
+    """Return texts without and with what is wanted: training texts without and with a label, or two lists of texts.
 
     Raises:
         InputError: If neither or both are given, or one list; if training texts have no labels, not this one or no
@@ -171,24 +191,26 @@ def contrast_of(space: Space, attribute: str, away: Iterable[str], towards: Iter
     if attribute and any(lists):
         raise InputError("an attribute and lists of texts are given", "give either")
     if attribute:
-        return _encoded(space, [labelled(space, attribute, others=True), labelled(space, attribute)])
+        return Groups(labelled(space, attribute, others=True), labelled(space, attribute))
     if not all(lists):
         raise InputError("it is not said what to change", "give an attribute, or texts to go from and texts to go to")
-    groups, refused = zip(*(read(space, texts) for texts in lists), strict=True)
-    return _encoded(space, groups, tuple(chain(*refused)))
+    (without, left_out), (having, left_out_too) = (read(space, texts) for texts in lists)
+    return Groups(without, having, (*left_out, *left_out_too))
+
+
+def contrast_of(space: Space, groups: Groups) -> Contrast:
+    """Encode two groups of texts.
+
+    Raises:
+        InputError: If the means of their codes are the same.
+    """
+    contrast = Contrast(space.centres(groups.without), space.centres(groups.having))
+    if not contrast.distance > 0:
+        raise InputError("both groups have the same mean code", "give texts that differ in what is to change")
+    return contrast
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise InputError(f"{texts!r} is one text", "give a list of texts")
     return list(texts)
-
-
-def _encoded(space: Space, groups: Sequence[Selection], refused: tuple[Refused, ...] = ()) -> Contrast:
-    if not all(map(len, groups)):
-        raise InputError("all training texts have one label", "give texts to go from and texts to go to")
-    without, having = map(space.centres, groups)
-    contrast = Contrast(without, having, refused)
-    if not contrast.distance > 0:
-        raise InputError("both groups have the same mean code", "give texts that differ in what is to change")
-    return contrast

@@ -6,17 +6,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxtyping import Float
+from torch import Tensor
+
 from latentia.data import Selection
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.errors import InputError
-from latentia.operations.contrast import contrast_of
+from latentia.operations.contrast import Contrast, contrast_of, groups_of
+from latentia.operations.drafts import Draft, Reader, best_of, kept
 from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
-from latentia.operations.space import Space
-from latentia.shapes import FiniteFloat, InnerShare, NonNegativeInt
+from latentia.operations.refined import refined
+from latentia.operations.space import ROWS_AT_A_TIME, SEARCHED, Space
+from latentia.operations.swaps import swapped
+from latentia.shapes import Count, FiniteFloat, InnerShare, NonNegativeInt, ShareBelowOne
 
-SEARCHED = Beam()
 LIKELY = 0.95
+
+Way = Literal["means", "normal", "guided"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Edited:
         strength: How far its code was moved.
         before: Probability that its code had what is wanted.
         after: Probability that the moved code has it.
+        read: Probability that what was written has it, by its tokens.
+        kept: Share of the n-grams, of 1 to 4 words, that the two texts have in common.
     """
 
     line: int
@@ -38,10 +47,12 @@ class Edited:
     strength: float
     before: float
     after: float
+    read: float
+    kept: float
 
     def __str__(self) -> str:
-        """Show the probabilities and the text."""
-        return f"{self.before:4.2f} -> {self.after:4.2f}  {self.edited}"
+        """Show the probabilities of the codes, that of the text and what it keeps, and the text."""
+        return f"{self.before:4.2f} -> {self.after:4.2f}  read {self.read:4.2f}  kept {self.kept:4.0%}  {self.edited}"
 
 
 @operation
@@ -53,8 +64,12 @@ def edit(  # noqa: PLR0913 - options of a command
     from_: Iterable[str] = (),
     to: Iterable[str] = (),
     strength: FiniteFloat = 1.0,
-    way: Literal["means", "normal", "guided"] = "means",
+    way: Way = "means",
     probability: InnerShare = LIKELY,
+    rewrite: Literal["all", "words"] = "all",
+    candidates: Count = 1,
+    threshold: ShareBelowOne = 0.7,
+    refine: NonNegativeInt = 0,
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
 ) -> Iterator[Edited | Refused]:
@@ -65,8 +80,19 @@ def edit(  # noqa: PLR0913 - options of a command
     with ``z`` the centre of a text's posterior and the means over the centres of the two groups. The other ways go as
     far in another direction, or each code its own way. On a sphere the code is scaled back to length 1.
 
-    The probabilities are those of a classifier that was fitted to the codes of the groups: a logistic regression, or of
-    a guided walk its own. They judge codes: what is read in the written text is for another classifier to say.
+    The text may be written anew from its moved code, or keep all words but those that lose most of their probability
+    when the code is moved, in whose place the moved code puts others.
+
+    With several candidates a text is written anew at as many strengths, evenly spaced up to the given one, or with one
+    to so many other words. Of those that have what is wanted the one is given that keeps most of the text: no text goes
+    further than it must.
+
+    What the decoder loses of a text is lost whatever is changed. Refined codes lose less: they begin at the centre of
+    the posterior and ascend :math:`\log p(x|z) + \log p(z)`.
+
+    Two classifiers that were fitted to the groups say how probable what is wanted is: one of codes, a logistic
+    regression or of a guided walk its own, and one of the tokens that were written. Both have seen the groups' texts;
+    how well texts are changed is for a third to say.
 
     Args:
         space: Where the texts are encoded.
@@ -79,33 +105,59 @@ def edit(  # noqa: PLR0913 - options of a command
         way: means: along the difference of the groups' means; normal: across the plane that tells them apart best;
             guided: up the log-odds of a small classifier.
         probability: Where a guided walk stops.
-        strategy: How tokens are chosen.
+        rewrite: all: the whole text; words: as few as the candidates are, or else one.
+        candidates: Texts to write of each, at strengths up to the given one or with up to so many other words, for the
+            best to be given.
+        threshold: A candidate has what is wanted if its tokens make that more probable than this.
+        refine: Steps by which each code is first brought to where its text is written more exactly.
+        strategy: How tokens of whole texts are chosen.
         seed: Of tokens that are drawn.
 
     Raises:
         InputError: If neither an attribute nor two lists are given, or both; if the training texts have no labels, not
-            this one or no other, or no text of a list can be read; if the model has one code a token.
+            this one or no other, or no text of a list can be read; if the model has one code a token, the strength is
+            below 0 where a walk is guided or candidates are compared, or a probability is given for another way.
 
     Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, for
     attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020. For walks, Wang, Hua
     and Wan, Controllable Unsupervised Text Attribute Transfer via Editing Entangled Latent Representation, 2019.
     """
-    if way == "guided" and strength <= 0:
-        raise InputError(f"strength is {strength:g}", "a guided walk takes one above 0; give the groups the other way")
+    if strength <= 0 and (way == "guided" or candidates > 1):
+        what = "a guided walk" if way == "guided" else "a choice among candidates"
+        raise InputError(f"strength is {strength:g}", f"{what} takes one above 0; give the groups the other way")
     if way != "guided" and probability != LIKELY:
         raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
-    contrast = contrast_of(space, attribute, from_, to)
+    groups = groups_of(space, attribute, from_, to)
+    contrast, reader = contrast_of(space, groups), Reader(space.tokenizer, groups.without, groups.having)
+    judge = contrast.likely if way == "guided" else contrast.probability
+
+    def drafted(part: Selection, lines: list[int], codes: Float[Tensor, "N D"], number: int) -> list[Draft]:
+        reach = strength if rewrite == "words" else strength * number / candidates
+        moved = _moved(space, contrast, way, codes, reach, probability)
+        if rewrite == "words":
+            written = swapped(space, part, codes, moved, number)
+        else:
+            written = list(space.written(moved, strategy, seed * candidates + number, lines))
+        shares = map(kept, part.texts(), written)
+        columns = zip(written, judge(moved).tolist(), reader.probability(written), shares, strict=True)
+        return [Draft(text, reach, aimed, read, share) for text, aimed, read, share in columns]
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Edited]:
-        codes = space.centres(chosen)
-        if way == "guided":
-            moved = contrast.walk(codes, strength, probability, space.supported)
-        else:
-            moved = space.supported(codes + strength * (contrast.difference if way == "means" else contrast.normal))
-        judged = contrast.likely if way == "guided" else contrast.probability
-        written = space.written(moved, strategy, seed, lines)
-        columns = (lines, chosen.texts(), written, judged(codes).tolist(), judged(moved).tolist())
-        for line, text, edited, before, after in zip(*columns, strict=True):
-            yield Edited(line, text, edited, strength, before, after)
+        for start in range(0, len(chosen), ROWS_AT_A_TIME):
+            part = Selection(chosen.corpus, chosen.rows[start : start + ROWS_AT_A_TIME])
+            own, codes = lines[start : start + ROWS_AT_A_TIME], refined(space, part, space.centres(part), refine)
+            drafts = zip(*(drafted(part, own, codes, number) for number in range(1, candidates + 1)), strict=True)
+            for line, text, before, each in zip(own, part.texts(), judge(codes).tolist(), drafts, strict=True):
+                best = best_of(each, threshold)
+                yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
-    return also_said(space.answered(texts, answer), contrast.remarks)
+    return also_said(space.answered(texts, answer), groups.remarks)
+
+
+def _moved(
+    space: Space, contrast: Contrast, way: Way, codes: Float[Tensor, "N D"], strength: float, probability: float
+) -> Float[Tensor, "N D"]:
+    """Move codes some way, to where the prior can draw."""
+    if way == "guided":
+        return contrast.walk(codes, strength, probability, space.supported)
+    return space.supported(codes + strength * (contrast.difference if way == "means" else contrast.normal))

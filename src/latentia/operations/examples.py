@@ -130,21 +130,18 @@ class Judges:
 
     Args:
         tokenizer: Cuts the texts.
-        examples: What they are fitted to. Where a class has one text alone, one judge is fitted to all; where there is
-            one class, everything belongs to it.
+        examples: What they are fitted to. A text that is alone in its class is left out of none; where there is one
+            class, everything belongs to it.
         seed: Of the parts.
     """
 
     def __init__(self, tokenizer: Tokenizer, examples: Examples, seed: int) -> None:
         """Fit one judge a part to the others."""
         self.tokenizer, self.labels = tokenizer, examples.labels
-        self.part = _parts(examples, seed)
+        self.part, parts = _parts(examples, seed)
         counts = token_counts(tokenizer, examples.texts)
-        whole = np.unique(self.part).size == 1
-        fitted_to = [whole | (self.part != part) for part in np.unique(self.part)]
-        self.models = [
-            classifier().fit(counts[rows], self.labels[rows]) for rows in fitted_to if len(examples.names) > 1
-        ]
+        fitted_to = [self.part != part for part in range(parts)] if len(examples.names) > 1 else []
+        self.models = [classifier().fit(counts[rows], self.labels[rows]) for rows in fitted_to]
 
     def probabilities(self, texts: Sequence[str], sources: Ids, *, own: bool) -> NDArray[np.float64]:
         """Return the probability that each text has the label of its source.
@@ -152,24 +149,27 @@ class Judges:
         Args:
             texts: What is judged.
             sources: The row that each came from.
-            own: Ask the judge who has not seen the source alone; otherwise take the mean of all.
+            own: Ask the judge who has not seen the source alone, if there is one; otherwise take the mean of all.
         """
         if not self.models:
             return np.ones(len(texts))
         counts, place = token_counts(self.tokenizer, texts), np.arange(len(texts))
         opinions = np.stack([model.predict_proba(counts)[place, self.labels[sources]] for model in self.models])
-        chosen: NDArray[np.float64] = opinions[self.part[sources], place] if own else opinions.mean(axis=0)
+        everyones = np.vstack([opinions, opinions.mean(axis=0)])
+        chosen: NDArray[np.float64] = everyones[self.part[sources], place] if own else everyones[-1]
         return chosen
 
 
-def _parts(examples: Examples, seed: int) -> Ids:
-    """Part of each example, as many of every class in each; one part where a class has one text."""
-    from sklearn.model_selection import StratifiedKFold
+def _parts(examples: Examples, seed: int) -> tuple[Ids, int]:
+    """Part of each example and the number of parts, over which the texts of one class after another are dealt.
 
-    part = np.zeros(len(examples), dtype=np.int64)
-    folds = min(FOLDS, examples.smallest())
-    if folds > 1:
-        splits = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(part, examples.labels)
-        for number, (_, held_out) in enumerate(splits):
-            part[held_out] = number
-    return part
+    A text that is alone in its class stands past these parts: a judge without it would not know the class.
+    """
+    members, draw = examples.members(), np.random.default_rng(seed)
+    parts = min(FOLDS, max(map(len, members)))
+    part, dealt = np.full(len(examples), parts, dtype=np.int64), 0
+    for rows in members:
+        if len(rows) > 1:
+            part[draw.permutation(rows)] = (dealt + np.arange(len(rows))) % parts
+            dealt += len(rows)
+    return part, parts

@@ -18,8 +18,9 @@ class Conditions(Aside):
         classes: Labels there are.
         sizes: Texts a class in the nested subsets.
         seeds: Draws of the subsets.
-        copies: New texts for each text of a subset; all methods but none train on as many rows.
-        known: Test texts that the generator was trained on; -1 if its training texts are not at hand.
+        copies: New texts for each text of a subset; what each method adds weighs as much.
+        known: Test texts that were left out, because the generator was trained on them or chosen by them; -1 if its
+            training texts are not at hand.
     """
 
     tested: int
@@ -40,14 +41,17 @@ class Conditions(Aside):
         method = (
             f"mean of {self.seeds} draws of nested subsets; gain over {NONE} with its paired 95% bootstrap interval"
         )
-        rows = f"every method but {NONE} trains on {self.copies + 1} rows a text; numbers are percent"
-        beware = [f"beware: {self._beware()}"] if self.known else []
+        rows = f"what a method adds weighs as much as {self._copies()} of each text; numbers are percent"
+        beware = [self._beware()] if self.known else []
         return "\n".join([test, method, rows, *beware])
+
+    def _copies(self) -> str:
+        return "one copy" if self.copies == 1 else f"{self.copies} copies"
 
     def _beware(self) -> str:
         if self.known < 0:
-            return "what the generator was trained on is not at hand; it may know the test texts"
-        return f"{self.known:,} of the test texts are among those that the generator was trained on"
+            return "beware: what the generator was trained on is not at hand; it may know the test texts"
+        return f"{self.known:,} test texts were left out, which the generator was trained on or chosen by"
 
 
 @dataclass(frozen=True)
@@ -82,30 +86,34 @@ class Gain:
 
 @dataclass(frozen=True)
 class Quality(Aside):
-    """What the texts of a method are like, at the largest size.
+    """What the texts of a method are like, at the largest size; a number that is not defined is none.
 
     Attributes:
         method: Name of the method.
-        texts: Number of them; as many of each method, because what follows depends on it.
+        texts: Number of them; as many of each method that wrote three at least, because what follows depends on it.
         distinct_1: Different words, as a share of all words.
         distinct_2: Different pairs of words, as a share of all pairs.
         self_bleu: BLEU-4 of each text against the others, in percent.
         copied: Share that stand in the subset that they were made from; such of a model were left out before.
-        training: Share that stand in the generator's training texts; -1 if they are not at hand.
+        training: Share that stand in the generator's training texts, if these are at hand.
     """
 
     method: str
     texts: int
-    distinct_1: float
-    distinct_2: float
-    self_bleu: float
-    copied: float
-    training: float
+    distinct_1: float | None
+    distinct_2: float | None
+    self_bleu: float | None
+    copied: float | None
+    training: float | None
 
     def __str__(self) -> str:
         """Say it in one line."""
-        known = f", in the generator's training texts {self.training:.1%}" if self.training >= 0 else ""
-        return (
-            f"{self.method}, {self.texts} texts: distinct-1 {self.distinct_1:.3f}, distinct-2 {self.distinct_2:.3f}, "
-            f"self-BLEU {self.self_bleu:.1f}, copies of their subset {self.copied:.1%}{known}"
+        numbers = (
+            ("distinct-1", self.distinct_1, ".3f"),
+            ("distinct-2", self.distinct_2, ".3f"),
+            ("self-BLEU", self.self_bleu, ".1f"),
+            ("copies of their subset", self.copied, ".1%"),
+            ("in the generator's training texts", self.training, ".1%"),
         )
+        told = [f"{name} {value:{form}}" for name, value, form in numbers if value is not None]
+        return f"{self.method}, {self.texts} texts: {', '.join(told) or 'too few to say more'}"

@@ -77,7 +77,8 @@ def impute(
     Args:
         space: Whose model fills the blanks.
         texts: With ___ for each blank.
-        n: Number of alternatives of each text, the most probable first.
+        n: Number of alternatives of each text, the most probable first; of equally frequent ones, that which the model
+            holds for more probable.
         words: Tokens of each blank; 0 lets the model choose from 1 to 4.
         method: gibbs: draws with their probabilities; modes: alternating inference.
         sweeps: Of a chain over code and blanks; there are 16 chains of a text.
@@ -92,26 +93,28 @@ def impute(
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Imputed] | Refused]:
         for line, text in zip(lines, chosen.texts(), strict=True):
-            found = blanked(text, space.tokenizer, words)
+            found = blanked(text, space.tokenizer, words, space.max_tokens)
             problem = _problem(found, space.max_tokens)
             if problem:
                 yield Refused(line, *problem)
                 continue
             with seeded(seed, line):
-                drawn = _drawn(Completion(space.model, found), method, sweeps)
-            yield [_imputed(space, line, found, fills, drawn) for fills in _frequent(drawn)[:n]]
+                completion = Completion(space.model, found)
+                drawn = _drawn(completion, method, sweeps)
+                best = _frequent(drawn, n, completion)
+            yield [_imputed(space, line, found, fills, drawn) for fills in best]
 
     def each(answers: list[Imputed] | Refused) -> Iterable[Imputed | Refused]:
         return answers if isinstance(answers, list) else [answers]
 
-    return chain.from_iterable(map(each, space.answered(texts, answer)))
+    return chain.from_iterable(map(each, space.answered(texts, answer, in_part=True)))
 
 
 def _problem(found: Blanked, max_tokens: int) -> tuple[str, str] | tuple[()]:
     if not found.sizes:
         return "has no blank", "write ___ where something is missing"
-    if found.longest > max_tokens:
-        return f"has up to {found.longest} tokens when filled", f"shorten it to the model's {max_tokens}"
+    if found.shortest > max_tokens:
+        return f"has {found.shortest} tokens or more when filled", f"shorten it to the model's {max_tokens}"
     return ()
 
 
@@ -123,10 +126,15 @@ def _drawn(completion: Completion, method: Method, sweeps: int) -> list[list[Fil
     return completion.draws(begun + sweeps)[begun:]
 
 
-def _frequent(drawn: list[list[Fills]]) -> list[Fills]:
-    """Order the fills by their share; of equal shares, by their tokens."""
+def _frequent(drawn: list[list[Fills]], n: int, completion: Completion) -> list[Fills]:
+    """Return the fills of the largest shares; of equal shares, those of the larger evidence."""
     counts = Counter(chain.from_iterable(drawn))
-    return sorted(counts, key=lambda fills: (-counts[fills], fills))
+    fewest = sorted(counts.values(), reverse=True)[:n][-1]
+    shown = sorted(fills for fills, count in counts.items() if count >= fewest)
+    if len({counts[fills] for fills in shown}) == len(shown):
+        return sorted(shown, key=lambda fills: -counts[fills])
+    evidence = dict(zip(shown, completion.log_evidence(shown).tolist(), strict=True))
+    return sorted(shown, key=lambda fills: (-counts[fills], -evidence[fills]))[:n]
 
 
 def _imputed(space: Space, line: int, found: Blanked, fills: Fills, drawn: list[list[Fills]]) -> Imputed:

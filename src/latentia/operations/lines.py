@@ -72,16 +72,18 @@ class Refused:
 
 @dataclass(frozen=True)
 class Reader:
-    """What a model can read: texts of at most ``max_tokens`` tokens, at least one of which it knows."""
+    """What a model can read: texts of at most ``max_tokens`` tokens, one of them known at least; or parts of such."""
 
     tokenizer: Tokenizer
     max_tokens: int
+    in_part: bool = False
 
     def problems(self, corpus: Corpus) -> Iterator[tuple[int, str, str]]:
         """Yield each row that the model cannot read, what keeps it from that, and the remedy."""
         sizes = corpus.lengths - 1
         unknown = corpus.count(UNK, np.arange(len(corpus))) == sizes
-        for row in np.flatnonzero(unknown | (sizes > self.max_tokens)).tolist():
+        bad = (unknown | (sizes > self.max_tokens)) & (not self.in_part)
+        for row in np.flatnonzero(bad).tolist():
             if sizes[row] > self.max_tokens:
                 yield row, f"has {sizes[row]} tokens", f"shorten it to the model's {self.max_tokens}"
             # A text may hold the word for unknown words: corpora are made so, and models write it.

@@ -20,10 +20,13 @@ from latentia.errors import InputError
 from latentia.operations.examples import Examples, Ids, Judges
 from latentia.operations.space import ROWS_AT_A_TIME, Space, seeded
 
-Method = Literal["prior", "neighbours", "interpolation"]
+Method = Literal["prior", "neighbours", "interpolation", "mixup"]
 
 FARTHEST = 0.5
 """Share of the way to the other text that an interpolation of strength 1 goes at most: past it the other is nearer."""
+
+MIXING = 0.2
+"""Both parameters of the Beta distribution of a mixing share."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,20 @@ def new_texts(space: Space, examples: Examples, plan: Plan, fates: Fates) -> Ite
     """Yield new texts as they are written, a chunk at a time, and count the others.
 
     Raises:
-        InputError: If a class has one text, and others of it are asked for.
+        InputError: If a class has one text, and others of it are asked for, or there is no other class to mix with.
     """
-    if plan.method == "interpolation" and examples.smallest() < 2:
-        few = examples.names[int(np.argmin([len(rows) for rows in examples.members()]))]
-        raise InputError(f"the class {few!r} has one text", "give at least two of each, or take another --method")
+    _require_partners(examples, plan.method)
     judges = Judges(space.tokenizer, examples, plan.seed)
     chunks = itertools.product(range(plan.copies), range(0, len(examples), ROWS_AT_A_TIME))
     return itertools.chain.from_iterable(_chunk(space, examples, plan, judges, fates, *chunk) for chunk in chunks)
+
+
+def _require_partners(examples: Examples, method: Method) -> None:
+    if method == "interpolation" and examples.smallest() < 2:
+        few = examples.names[int(np.argmin([len(rows) for rows in examples.members()]))]
+        raise InputError(f"the class {few!r} has one text", "give at least two of each, or take another --method")
+    if method == "mixup" and len(examples.names) < 2:
+        raise InputError(f"there is one class, {examples.names[0]!r}", "give texts of two, or take another --method")
 
 
 def _chunk(
@@ -151,6 +160,18 @@ def _partners(examples: Examples, rows: Ids) -> Ids:
     return partners
 
 
+def mixtures(examples: Examples, rows: Ids, strength: float) -> Float[Tensor, "N D"]:
+    """Draw a code on the way from each text to one of another class, nearer to its own.
+
+    Source: Zhang, Cisse, Dauphin and Lopez-Paz, mixup: Beyond Empirical Risk Minimization, 2018, equation 1.
+    """
+    centres, every = examples.posteriors.centre, np.arange(len(examples))
+    others = [every[examples.labels != label] for label in range(len(examples.names))]
+    chosen = np.array([others[label][int(torch.randint(len(others[label]), ()))] for label in examples.labels[rows]])
+    share = torch.distributions.Beta(MIXING, MIXING).sample(torch.Size([len(rows), 1]))
+    return torch.lerp(centres[rows], centres[chosen], strength * torch.minimum(share, 1 - share))
+
+
 def of_the_class(examples: Examples, rows: Ids, strength: float) -> Float[Tensor, "N D"]:
     """Draw a code for each text from the aggregate posterior of its class, as a Gaussian of its moments.
 
@@ -168,5 +189,5 @@ def of_the_class(examples: Examples, rows: Ids, strength: float) -> Float[Tensor
 
 
 DRAWS: Mapping[str, Callable[[Examples, Ids, float], Float[Tensor, "N D"]]] = MappingProxyType(
-    {"neighbours": around, "interpolation": between, "prior": of_the_class}
+    {"neighbours": around, "interpolation": between, "mixup": mixtures, "prior": of_the_class}
 )

@@ -13,16 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.distributions.base import great_circle, straight_path
 from latentia.errors import InputError
 from latentia.operations.lines import Remarked
 from latentia.operations.operation import operation
 from latentia.operations.populated import populated_way
-from latentia.operations.space import Space
+from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt, PositiveFloat, Several
-
-SEARCHED = Beam()
 
 Way = Literal["short", "spherical", "populated"]
 

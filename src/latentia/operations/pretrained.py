@@ -32,7 +32,7 @@ def save_pretrained(
     license: str = "",  # noqa: A002 - the word of the card
     overwrite: bool = False,
 ) -> None:
-    """Write configuration, weights, tokenizer and model card; a card that is there is kept.
+    """Write configuration, weights, tokenizer, numbers and model card; a card that is there is kept.
 
     ``transformers.AutoTokenizer`` reads the tokenizer. Weights that are shared are written once.
 
@@ -45,22 +45,30 @@ def save_pretrained(
 
     Raises:
         InputError: If the space was not built from a recipe, so that nothing could open the folder.
-        RunError: If the folder holds a model already, or is none.
+        RunError: If the folder holds a model already, or is none, or what was measured lacks a number.
     """
     folder = Path(folder)
     if not space.record.recipe:
         raise InputError("this space was not built from a recipe", "open one with latentia.load and save that")
     _require_free(folder, overwrite)
+    card = model_card(space, folder.resolve().name, {"language": language, "license": license})
     folder.mkdir(parents=True, exist_ok=True)
+    # First taken away and written last, so that a folder that has it is whole.
+    (folder / CONFIG).unlink(missing_ok=True)
     space.tokenizer.save(folder)
     write_atomically(folder / WEIGHTS, save(tensors_of(space.model), {"format": "pt"}))
-    if space.record.evaluation:
-        write_atomically(folder / NUMBERS, _json(_portable(space.record.evaluation)))
+    _write_numbers(folder / NUMBERS, space.record.evaluation)
     if overwrite or not (folder / CARD).exists():
-        card = model_card(space, folder.resolve().name, {"language": language, "license": license})
         write_atomically(folder / CARD, card.encode())
-    # Last, so that a folder that has it is whole.
     write_atomically(folder / CONFIG, _json(config_of(space)))
+
+
+def _write_numbers(path: Path, evaluation: Mapping[str, Any]) -> None:
+    """Write what was measured; of a model of which nothing was, those of another may not stay."""
+    if evaluation:
+        write_atomically(path, _json(_portable(evaluation)))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def config_of(space: Space) -> dict[str, Any]:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from latentia.data import Selection
-from latentia.decoding import Beam, Strategy
+from latentia.decoding import Strategy
 from latentia.operations.constraints import constrained
 from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
-from latentia.operations.space import Space
+from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt
-
-SEARCHED = Beam()
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,12 @@ class Reconstructed:
 
 
 @operation
-def reconstruct(
+def reconstruct(  # noqa: PLR0913 - the options of a command
     space: Space,
     texts: Iterable[str],
     *,
     must: Sequence[str] = (),
+    in_order: bool = False,
     must_not: Sequence[str] = (),
     pattern: str = "",
     length: str = "",
@@ -52,7 +51,8 @@ def reconstruct(
     Args:
         space: Where the texts are encoded.
         texts: What to encode and decode.
-        must: A phrase that must appear, as whole words; may be repeated.
+        must: A phrase that must appear, as whole words; may be repeated, and one given twice must appear twice.
+        in_order: The phrases must appear one after another as they are given.
         must_not: A phrase that must not appear; may be repeated.
         pattern: A regular expression that the whole text must match.
         length: Fewest and most tokens, as MIN:MAX; either may be left out.
@@ -63,7 +63,7 @@ def reconstruct(
         ImpossibleError: If no text meets the demands.
         InputError: If a demand cannot be understood, or the model cannot write one of its words.
     """
-    strategy = constrained(space, strategy, must, must_not, pattern, length)
+    strategy = constrained(space, strategy, must, must_not, pattern, length, in_order)
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Reconstructed]:
         written = space.written(space.centres(chosen), strategy, seed, lines)

@@ -29,6 +29,7 @@ def sample(  # noqa: PLR0913 - the options of a command
     region: Region = "prior",
     spread: PositiveFloat = 1.0,
     must: Sequence[str] = (),
+    in_order: bool = False,
     must_not: Sequence[str] = (),
     pattern: str = "",
     length: str = "",
@@ -49,7 +50,8 @@ def sample(  # noqa: PLR0913 - the options of a command
         label: Draw where the training texts of this label are.
         region: prior, or aggregate: where all training texts are.
         spread: How many times as wide as they are posteriors are drawn from.
-        must: A phrase that must appear, as whole words; may be repeated.
+        must: A phrase that must appear, as whole words; may be repeated, and one given twice must appear twice.
+        in_order: The phrases must appear one after another as they are given.
         must_not: A phrase that must not appear; may be repeated.
         pattern: A regular expression that the whole text must match.
         length: Fewest and most tokens, as MIN:MAX; either may be left out.
@@ -63,7 +65,7 @@ def sample(  # noqa: PLR0913 - the options of a command
             near, label and region is given, a spread without any, a text that cannot be read or a label that no
             training text has, or posteriors are to be mixed in a model of one code a token.
     """
-    strategy = constrained(space, strategy, must, must_not, pattern, length)
+    strategy = constrained(space, strategy, must, must_not, pattern, length, in_order)
     texts = _sampled(space, codes_of(space, Origin(near, label, region, spread)), strategy, seed, n)
     return _different(texts, n) if unique else islice(texts, n)
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from latentia.data import Corpus, Selection, Tokenizer
-from latentia.decoding import Greedy, Strategy, decode
+from latentia.decoding import Beam, Greedy, Strategy, decode
 from latentia.decoding.base import NO_STREAMS
 from latentia.distributions import CodeDistribution, HypersphericalUniform, StepwiseGaussian
 from latentia.errors import InputError
@@ -39,6 +39,9 @@ ROWS_AT_A_TIME = 512
 
 ATLAS_SIZE = 10_000
 """Training texts that stand for all of them."""
+
+SEARCHED = Beam()
+"""How an operation writes that looks for the best text, unless it is told otherwise."""
 
 
 def _no_training() -> NoReturn:
@@ -84,6 +87,7 @@ class Space:
         tokenizer: Its tokenizer.
         max_tokens: Longest text that is read or written, in tokens.
         training: Returns what the model was trained on, for operations that look there.
+        validation: Returns what its weights were chosen by.
         record: What else is known of the model, for the folders that it is saved to.
     """
 
@@ -94,11 +98,12 @@ class Space:
         max_tokens: int,
         training: Callable[[], Selection] = _no_training,
         record: Record = UNRECORDED,
+        validation: Callable[[], Selection] = _no_training,
     ) -> None:
         """Keep the parts."""
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
         self.steps = max_tokens + 1  # EOS is a token too
-        self._training, self.record = training, record
+        self._training, self._validation, self.record = training, validation, record
 
     def __repr__(self) -> str:
         """Name the sizes."""
@@ -118,6 +123,16 @@ class Space:
             InputError: If the space was not opened from a run.
         """
         return self._training()
+
+    def seen(self) -> Iterator[list[int]]:
+        """Yield the token ids of the texts that the model was trained on, and of those that its weights were chosen by.
+
+        Raises:
+            InputError: If the space was not opened from a run.
+        """
+        yield from self.training.tokens()
+        if self._validation is not _no_training:
+            yield from self._validation().tokens()
 
     @cached_property
     def atlas(self) -> Atlas:
@@ -221,13 +236,19 @@ class Space:
         """Say how many tokens of readable texts the model does not know, if there are any."""
         return remarks_on_unknown(unknown_in(Selection.all_of(Corpus.from_texts(texts, self.tokenizer))))
 
-    def answered(self, texts: Iterable[str], answer: Answer[T]) -> Remarked[T | Refused]:
+    def answered(self, texts: Iterable[str], answer: Answer[T], *, in_part: bool = False) -> Remarked[T | Refused]:
         """Answer or refuse each text, in order.
+
+        Args:
+            texts: Any number of them.
+            answer: Answers those that can be read.
+            in_part: Whether texts are only parts of what is read, so that it is for the answer to refuse what the model
+                cannot read.
 
         Raises:
             InputError: If one text was given in place of many.
         """
-        return line_by_line(texts, Reader(self.tokenizer, self.max_tokens), answer)
+        return line_by_line(texts, Reader(self.tokenizer, self.max_tokens, in_part), answer)
 
     def valid_codes(self, codes: Tensor | ArrayLike) -> Float[Tensor, "N *code"]:
         """Take codes of any number type, as other libraries return them.

@@ -115,8 +115,8 @@ def load(folder: str | Path) -> TextSpace:
         return open_pretrained(folder)
     model, tokenizer, recipe = open_run(folder)
     record = Record(recipe.settings, _evaluation_of(folder), _public(sources_of(folder)))
-    training = partial(_training_of, folder)
-    return TextSpace(model, tokenizer, recipe.data().max_tokens, training, record)
+    training, validation = (partial(_selected, rows, folder) for rows in (training_rows, validation_rows))
+    return TextSpace(model, tokenizer, recipe.data().max_tokens, training, record, validation)
 
 
 def columns_of(folder: Path) -> Columns:
@@ -246,8 +246,8 @@ def _ending(progress: Progress, total: int) -> str:
     return f"ended after step {progress.step:,}{early}; the weights kept are {kept}"
 
 
-def _training_of(folder: Path) -> Selection:
-    return Selection(*training_rows(folder))
+def _selected(rows: Callable[[Path], tuple[Corpus, np.ndarray]], folder: Path) -> Selection:
+    return Selection(*rows(folder))
 
 
 def _evaluation_of(folder: Path) -> dict[str, Any]:

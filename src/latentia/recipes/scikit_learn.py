@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +43,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         latent_dim: Dimensions of a code; 0 takes the recipe's.
         epochs: Passes over the texts; 0 takes the recipe's.
         seed: Root of all randomness.
-        folder: Where to keep the run; an empty name keeps none.
+        folder: Where to keep the run, with the texts in its ``data``; an empty name keeps none.
         unreadable: What to do with a text that the model cannot read, being empty, too long or without a known token:
             ``raise``, or give a row of ``nan``, for an imputer to fill.
         verbose: Show the progress of training.
@@ -100,8 +99,9 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             RunError: If training was interrupted, or the folder is not empty.
         """
         texts, recipe = _texts(X), self._recipe()
-        with self._run_folder() as folder:
-            source = folder.with_name(f"{folder.name}-texts.jsonl")
+        # The run keeps the tokenised texts itself, so that the file is needed only while it is made.
+        with tempfile.TemporaryDirectory() as scratch:
+            folder, source = Path(self.folder or f"{scratch}/run"), Path(scratch) / "texts.jsonl"
             source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
             console = Console(stderr=True, quiet=not self.verbose)
             if not start_run(Sources([str(source)], [], Columns()), recipe, folder, self.seed, console):
@@ -175,14 +175,6 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         recipe = recipe.with_settings([*((key, size) for key, size in sizes.items() if size), *self.settings])
         _require_whole_codes(recipe.model(vocabulary_size=8).whole_codes)
         return recipe
-
-    @contextmanager
-    def _run_folder(self) -> Iterator[Path]:
-        if self.folder:
-            yield Path(self.folder)
-            return
-        with tempfile.TemporaryDirectory() as scratch:
-            yield Path(scratch) / "run"
 
 
 def _fitted(transformer: LatentTransformer, space: TextSpace) -> LatentTransformer:
