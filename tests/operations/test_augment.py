@@ -22,7 +22,7 @@ from latentia.operations.augmentation_gain import NOTHING, filled, gains_on, mix
 from latentia.operations.examples import Judges, _parts, classifier, examples_of, token_counts
 from latentia.operations.gain import MIXUP, NONE, OVERSAMPLE
 from latentia.operations.novelty import DRAWS, Plan, known_texts, new_texts
-from latentia.operations.perturbation import _delete, easy_copies, easy_edits, token_dropout
+from latentia.operations.perturbation import PERTURBATIONS, _delete, easy_copies, easy_edits, token_dropout
 from tests.laws.tables import model, sequential_model, spherical_model
 
 WORDS = [f"w{number}" for number in range(12)]
@@ -166,7 +166,7 @@ def test_every_part_holds_as_many_texts_as_another(space):
 
 def test_answers_name_label_and_source(space):
     data = [("", "odd"), *labelled(10)]
-    answers = list(space.augment(data, threshold=0))
+    answers = list(space.augment(iter(data), threshold=0))
     assert answers[0] == Refused(1, "is empty", "give a text of at least one token")
     assert all(isinstance(each, Augmented) and data[each.source - 1][1] == each.label for each in answers[1:])
     assert {each.source for each in space.augment(labelled(10), method="prior", threshold=0)} == {0}
@@ -182,7 +182,7 @@ def test_seeds_decide_and_leave_the_generator_alone(space):
 
 def test_a_row_without_a_label_is_refused_and_the_others_are_used(space):
     data = [*labelled(8), ("w1", ""), "w2", ("w3", None), ("w4",), (5, "odd"), *labelled(8)[:2]]
-    answers = list(space.augment(data, threshold=0, strategy=Greedy()))
+    answers = list(space.augment(iter(data), threshold=0, strategy=Greedy()))
     refused = [each for each in answers if isinstance(each, Refused)]
     assert [each.line for each in refused] == [9, 10, 11, 12, 13]
     assert {each.problem for each in refused} == {"holds no text, or lacks its label"}
@@ -435,10 +435,7 @@ def test_a_measurement_goes_to_a_file_and_what_is_said_beside_it_is_told(command
     file.write_text("\n".join(["label\ttext", *(f"{label}\t{text}" for text, label in labelled(60))]))
     command(file, "--label", "label", "--evaluate", "--threshold", 0, "--strategy", "Greedy", "--out", out)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert {row["method"] for row in rows} == {*DRAWS, NONE, OVERSAMPLE, MIXUP, *PERTURBATIONS} - {
-        "prior",
-        "interpolation",
-    }
+    assert {row["method"] for row in rows} == {"neighbours", NONE, OVERSAMPLE, MIXUP, *PERTURBATIONS}
     assert all(set(row) == {field.name for field in fields(Gain)} for row in rows)
     said = capsys.readouterr().err
     assert "test texts of 2 classes" in said

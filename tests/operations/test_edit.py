@@ -76,14 +76,14 @@ def test_a_weak_walk_is_pulled_back(contrast):
 
 
 def test_the_attribute_is_the_difference_of_the_classes(space):
-    contrast = contrast_of(space, *groups_of(space, "cat", (), ()))
+    contrast = contrast_of(space, groups_of(space, "cat", (), ()))
     torch.testing.assert_close(contrast.difference, space.encode(CATS).mean(dim=0) - space.encode(DOGS).mean(dim=0))
-    lists = contrast_of(space, *groups_of(space, "", DOGS, CATS))
+    lists = contrast_of(space, groups_of(space, "", DOGS, CATS))
     torch.testing.assert_close(lists.difference, contrast.difference)
 
 
 def test_edited_texts_are_those_of_the_moved_codes(space):
-    contrast = contrast_of(space, *groups_of(space, "cat", (), ()))
+    contrast = contrast_of(space, groups_of(space, "cat", (), ()))
     answers = list(space.edit([DOGS[0], "", DOGS[1]], attribute="cat", strength=2.0))
     assert [each.line for each in answers] == [1, 2, 3]
     assert isinstance(answers[1], Refused)
@@ -94,7 +94,8 @@ def test_edited_texts_are_those_of_the_moved_codes(space):
     first = answers[0]
     shown = f"read {first.read:4.2f}  kept {first.kept:4.0%}  {first.edited}"
     assert str(first) == f"{first.before:4.2f} -> {first.after:4.2f}  {shown}"
-    reader = Reader(space.tokenizer, *groups_of(space, "cat", (), ()))
+    groups = groups_of(space, "cat", (), ())
+    reader = Reader(space.tokenizer, groups.without, groups.having)
     assert [first.read] == reader.probability([first.edited])
     assert first.kept == kept(first.text, first.edited)
 
@@ -181,7 +182,8 @@ def test_what_is_wanted_comes_before_what_is_kept():
 
 def test_a_reader_knows_the_groups_and_reads_nothing_in_an_empty_text(space):
     """However many texts each has."""
-    dogs, cats = groups_of(space, "cat", (), ())
+    groups = groups_of(space, "cat", (), ())
+    dogs, cats = groups.without, groups.having
     reader = Reader(space.tokenizer, dogs, cats)
     assert min(reader.probability(CATS)) > 0.5 > max(reader.probability(DOGS))
     few = Reader(space.tokenizer, dogs, cats.first(2))
@@ -206,7 +208,7 @@ def test_a_long_stream_is_edited_in_parts_as_it_is_whole(space, monkeypatch):
 @pytest.mark.parametrize("build", [model, spherical_model])
 def test_refined_codes_hold_more_of_their_texts_each_by_itself(build):
     space = labelled_space(build)
-    rows, codes = read(space, DOGS), space.encode(DOGS)
+    rows, codes = read(space, DOGS)[0], space.encode(DOGS)
 
     @torch.no_grad()
     def density(where: torch.Tensor) -> torch.Tensor:
@@ -217,11 +219,13 @@ def test_refined_codes_hold_more_of_their_texts_each_by_itself(build):
     assert (density(closer) > density(codes)).all()
     torch.testing.assert_close(space.supported(closer), closer)
     torch.testing.assert_close(refined(space, rows, codes, 0), codes)
-    torch.testing.assert_close(refined(space, read(space, DOGS[:1]), codes[:1], 30), closer[:1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        refined(space, read(space, DOGS[:1])[0], codes[:1], 30), closer[:1], atol=1e-4, rtol=1e-4
+    )
 
 
 def test_an_edit_begins_at_the_refined_codes(space):
-    rows = read(space, DOGS)
+    rows, _ = read(space, DOGS)
     codes = refined(space, rows, space.encode(DOGS), 10)
     answers = space.edit(DOGS, attribute="cat", strength=0.0, refine=10)
     assert [each.edited for each in answers] == list(space.written(codes, Beam()))
@@ -229,7 +233,7 @@ def test_an_edit_begins_at_the_refined_codes(space):
 
 def test_words_are_swapped_that_lose_most_and_no_others(space):
     """One after another, as many as the candidates; what stays is the text's own, known to the model or not."""
-    rows, codes = read(space, ["the dog ran zyx", "a dog"]), space.encode(["the dog ran zyx", "a dog"])
+    rows, codes = read(space, ["the dog ran zyx", "a dog"])[0], space.encode(["the dog ran zyx", "a dog"])
     moved = codes + 5 * torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
     losses = losses_of(space, rows, codes, moved)
     for count in (1, 2):
@@ -242,14 +246,14 @@ def test_words_are_swapped_that_lose_most_and_no_others(space):
 
 
 def test_swapped_words_are_the_most_probable_under_the_moved_code(space):
-    rows, codes = read(space, ["the dog ran here"]), space.encode(["the dog ran here"])
+    rows, codes = read(space, ["the dog ran here"])[0], space.encode(["the dog ran here"])
     moved = -codes
     (new,) = swapped(space, rows, codes, moved, 1)
     place = int(losses_of(space, rows, codes, moved)[0, :4].argmax())
     words, density = ["the", "dog", "ran", "here"], {}
     for word in {each for text in TEXTS for each in text.split()}:
         words[place] = word
-        batch = read(space, [" ".join(words)]).whole()
+        batch = read(space, [" ".join(words)])[0].whole()
         with torch.no_grad():
             density[" ".join(words)] = space.model.decoder(moved[None]).log_prob(batch).item()
     assert new == max(density, key=density.get)
