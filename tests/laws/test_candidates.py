@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentia.nn.candidates import PATCH, ROWS_AT_A_TIME, most_probable
+from latentia.nn.candidates import PATCH, STATES_AT_A_TIME, most_probable
 from latentia.shapes import BOS, PAD
 from tests.laws.tables import model
 
@@ -15,7 +15,7 @@ def exactly(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, coun
 
 
 @pytest.mark.parametrize("tokens", [PATCH - 1, 5 * PATCH, 5 * PATCH + 1, 3000])
-@pytest.mark.parametrize("rows", [1, ROWS_AT_A_TIME, ROWS_AT_A_TIME + 3])
+@pytest.mark.parametrize("rows", [1, STATES_AT_A_TIME, STATES_AT_A_TIME + 3])
 @pytest.mark.parametrize("count", [1, 5])
 def test_the_best_are_those_of_all_log_probabilities(tokens, rows, count):
     states, weight, bias = torch.randn(rows, 7), torch.randn(tokens, 7), torch.randn(tokens)

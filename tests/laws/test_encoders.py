@@ -52,7 +52,7 @@ def test_order_of_the_batch_changes_nothing(encoder):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_without_gradients_the_posteriors_are_the_same(encoder, threads, monkeypatch):
     """They are worked out otherwise: in blocks of like length, each different token once, on threads."""
-    monkeypatch.setattr(lstm, "ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(lstm, "SEQUENCES_AT_A_TIME", 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     encoder.eval()
     known = encoder(Batch.collate(SEQUENCES))

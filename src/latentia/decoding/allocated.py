@@ -48,7 +48,7 @@ class BeamSearch(Strategy):
         """Return which continuations are kept, as numbers among ``W * V``."""
 
     @abstractmethod
-    def best(self, ranks: Float[Tensor, "N W"], streams: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    def best(self, ranks: Float[Tensor, "N W"], scores: Scores) -> Int[Tensor, " N"]:
         """Return which sequence of each code is the answer."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class BeamSearch(Strategy):
             if step + 1 == max_tokens or bool(over.all()):
                 break
             log_weight, state = scores.step(tuple(part[parent] for part in state), token)
-        best = self.best(self._ranked(totals, lengths), scores.streams(codes))
+        best = self.best(self._ranked(totals, lengths), scores)
         return paths.view(codes, self.width, -1)[torch.arange(codes, device=best.device), best]
 
     def _ranked(self, totals: Tensor, lengths: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class AllocatedBeam(BeamSearch):
         places = _dealt(rank, banks.flatten(1).gather(1, offered))[:, : self.width]
         return offered.gather(1, places)
 
-    def best(self, ranks: Float[Tensor, "N W"], streams: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    def best(self, ranks: Float[Tensor, "N W"], scores: Scores) -> Int[Tensor, " N"]:
         """Take the best: all that are left meet the demands."""
         return ranks.argmax(dim=1)
 

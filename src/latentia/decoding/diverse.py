@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from latentia.decoding.allocated import BeamSearch, Continuations
+from latentia.decoding.base import Scores
 from latentia.errors import InputError
 from latentia.functional.streams import uniforms
 from latentia.shapes import PAD
@@ -55,10 +56,10 @@ class DiverseBeam(BeamSearch):
             taken = taken + said
         return torch.cat(kept, dim=1)
 
-    def best(self, ranks: Float[Tensor, "N W"], streams: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    def best(self, ranks: Float[Tensor, "N W"], scores: Scores) -> Int[Tensor, " N"]:
         """Draw a group and take its best."""
         size = self.width // self.groups
-        group = (uniforms(streams, 0) * self.groups).long()[:, None, None].to(ranks.device)
+        group = (uniforms(scores.streams(len(ranks)), 0) * self.groups).long()[:, None, None].to(ranks.device)
         grouped = ranks.view(len(ranks), self.groups, size)
         ranks = grouped.take_along_dim(group, dim=1)[:, 0]
         return ranks.argmax(dim=1) + group[:, 0, 0] * size

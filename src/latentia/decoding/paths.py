@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -40,6 +41,9 @@ class OnePath(Strategy):
     So the weights are read for many paths at all steps but the very last, whatever the lengths.
     """
 
+    draws: ClassVar[bool]
+    """Whether there is chance in it; where there is none, no generator moves."""
+
     @property
     def codes_at_a_time(self) -> int:
         """Many times as many as paths, which leaves few steps of few paths."""
@@ -54,7 +58,7 @@ class OnePath(Strategy):
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Follow the paths until all have ended or are cut off."""
         waiting, opening = scores.opened()
-        streams = scores.streams(len(opening)).to(opening.device)
+        streams = scores.streams(len(opening)).to(opening.device) if self.draws else torch.zeros_like(opening)
         texts, lengths = opening.new_full((len(opening), max_tokens), PAD), torch.zeros_like(opening)
         live = torch.arange(min(PATHS_AT_A_TIME, len(opening)), device=opening.device)
         begun, token, state = len(live), opening[live], tuple(part[live] for part in waiting)
@@ -75,6 +79,8 @@ class OnePath(Strategy):
 
 class Greedy(OnePath):
     """The most probable token at each step."""
+
+    draws = False
 
     def follow(
         self, scores: Scores, state: State, tokens: Int[Tensor, " N"], chance: Chance
@@ -98,6 +104,8 @@ class Ancestral(OnePath):
         InputError: For a temperature that is not positive, a negative ``top_k``, a ``top_p`` or ``typical_p`` outside
             (0, 1].
     """
+
+    draws = True
 
     def __init__(self, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, typical_p: float = 1.0) -> None:
         """Check and keep the settings."""
