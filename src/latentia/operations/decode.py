@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 
 from latentia.decoding import Strategy
 from latentia.errors import InputError
-from latentia.operations.operation import operation
+from latentia.operations.operation import CODES, operation
 from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt
 
@@ -36,9 +36,7 @@ class Decoded:
 
 
 @operation
-def decode(
-    space: Space, codes: Iterable[Sequence[float]], *, strategy: Strategy = SEARCHED, seed: NonNegativeInt = 0
-) -> Iterator[Decoded]:
+def decode(space: Space, codes: CODES, *, strategy: Strategy = SEARCHED, seed: NonNegativeInt = 0) -> Iterator[Decoded]:
     """Turn vectors into texts.
 
     Args:

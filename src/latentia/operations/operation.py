@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from latentia.errors import InputError
 
@@ -19,7 +21,7 @@ PLAIN = (bool, int, float, str)
 
 TEXTS = Iterable[str]
 LABELLED = Iterable[tuple[str, str]]
-CODES = Iterable[Sequence[float]]
+CODES = Iterable[Tensor | NDArray[Any] | Sequence[Any]]
 """What is given in bulk: files on the command line, lists in a request."""
 
 
