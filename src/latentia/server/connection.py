@@ -41,22 +41,22 @@ class Connection(HttpToolsProtocol):
         """Count bytes until headers are whole."""
         if self._in_head and self._timer is None:
             self._wait_for_head()
+        self._head += len(data)
         super().data_received(data)
-        self._head += len(data) if self._in_head else 0
-        if self._head > self._limits.header_bytes and not self.transport.is_closing():
+        if self._in_head and self._head > self._limits.header_bytes and not self.transport.is_closing():
             self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
 
     def on_headers_complete(self) -> None:
         """Begin to wait for the body; a little longer than who reads it, whose answer is better."""
         self._wait_no_more()
-        self._head, self._in_head = 0, False
+        self._in_head = False
         self._timer = self.loop.call_later(self._limits.read + 1, self.transport.close)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Wait no longer; what comes next is another request."""
         self._wait_no_more()
-        self._in_head = True
+        self._head, self._in_head = 0, True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -27,6 +27,9 @@ from latentia.server.requests import request_of
 
 NDJSON = "application/x-ndjson"
 
+KEYS = 5000
+"""Most keys of a body: a little more than twice the texts of a list."""
+
 REFUSALS = documented(400, 401, 404, 406, 408, 413, 415, 422, 429, 503)
 
 
@@ -45,9 +48,21 @@ class _Parsed(Request):
 
     async def json(self) -> Any:  # noqa: ANN401 - any JSON
         try:
-            return from_json(await self.body(), allow_inf_nan=False)
+            content = from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
             raise ProblemError(400, f"the body is no JSON: {error}", "send a JSON object") from None
+        if _keys(content) > KEYS:
+            raise ProblemError(400, f"the body has more than {KEYS:,} keys", "see /openapi.json")
+        return content
+
+
+def _keys(content: Any) -> int:  # noqa: ANN401 - any JSON
+    """Count the keys of all objects: each that is unknown costs a complaint, and they come in no time."""
+    if isinstance(content, dict):
+        return len(content) + sum(_keys(each) for each in content.values() if isinstance(each, dict | list))
+    if isinstance(content, list):
+        return sum(_keys(each) for each in content if isinstance(each, dict | list))
+    return 0
 
 
 class _Route(APIRoute):

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import uvicorn
+
 from latentia.errors import InputError
 from latentia.recipes.runs import load
 from latentia.server.app import create_app
 from latentia.server.connection import Connection
+from latentia.server.gate import Gate
 from latentia.server.keys import VARIABLE, Keys
 from latentia.server.limits import Limits
 from latentia.server.models import names_of
@@ -44,15 +47,19 @@ def serve(
         InputError: If other machines could ask without a key, or two folders have one name.
         RunError: If a folder is no run.
     """
-    import uvicorn
-
     known = Keys.read(keys)
     if not (_is_loopback(host) or known or without_keys):
         raise InputError(f"host is {host} and there is no key", f"give --keys FILE or {VARIABLE}, or --without-keys")
     spaces = dict(zip(names_of(folders), map(load, folders), strict=True))
     hosts = ["localhost", "127.0.0.1", "[::1]", host] if _is_loopback(host) else []
     app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui)
-    config = uvicorn.Config(
+    tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
+    _until_told(uvicorn.Server(configured(app, host, port, limits)))
+
+
+def configured(app: Gate, host: str, port: int, limits: Limits) -> uvicorn.Config:
+    """Return how an application is run: what the limits do not say has one safe value."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -65,15 +72,13 @@ def serve(
         timeout_graceful_shutdown=max(1, round(limits.drain)),
         backlog=2048,
     )
-    tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
-    _until_told(uvicorn.Server(config))
 
 
-def _until_told(server: object) -> None:
+def _until_told(server: uvicorn.Server) -> None:
     """Run a server; that it was told to stop is no failure."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server.run()  # type: ignore[attr-defined]
+    server.run()
 
 
 def _is_loopback(host: str) -> bool:
