@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-
 from benchmarks.hostile import shapes
+
 from latentia.errors import InputError
 from latentia.server import Limits, create_app
 from latentia.server.keys import VARIABLE, Keys
@@ -30,6 +30,10 @@ def test_hostile_requests_are_refused_by_a_problem_document(guarded, shape):
     assert problem["detail"]
     assert problem["remedy"]
     assert len(response.content) < 2000
+
+
+def test_there_are_fifty():
+    assert len({shape.name for shape in shapes("tiny")}) == 50
 
 
 def test_a_body_without_a_length_is_bounded_too(space):
