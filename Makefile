@@ -55,11 +55,11 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml scripts/install.py
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(INSTALL) hf plots metrics --group test
+	$(INSTALL) hf plots metrics serve --group test
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	$(INSTALL) hf plots metrics --group dev
+	$(INSTALL) hf plots metrics serve --group dev
 	@touch $@
 
 clean:

@@ -208,3 +208,23 @@ def test_refused_texts_are_told_apart_from_the_file(call, capsys, tmp_path):
         call("encode", "a.txt", "--out", "codes.csv")
     assert len((tmp_path / "codes.csv").read_text().splitlines()) == 3
     assert "a.txt:2 holds no token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["codes.npy", "codes.parquet"])
+def test_what_encode_has_written_is_decoded(call, capsys, file):
+    call("encode", "b.tsv", "--out", file)
+    call("decode", file, "--strategy", "Greedy")
+    decoded = capsys.readouterr().out
+    call("reconstruct", "--data", "b.tsv", "--strategy", "Greedy")
+    assert decoded == capsys.readouterr().out
+
+
+def test_a_file_of_no_codes_is_refused(call):
+    np.save("words.npy", np.array([["a"]]))
+    np.save("one.npy", np.zeros((2, 1), dtype=np.float32))
+    (Path.cwd() / "broken.parquet").write_text("no table")
+    for file, reason in (("c.txt", "is no .npy"), ("words.npy", "holds no codes"), ("broken.parquet", "no codes")):
+        with pytest.raises((InputError, DataError), match=reason):
+            call("decode", file)
+    with pytest.raises(InputError, match=r"the codes have shape \[2, 1\]"):
+        call("decode", "one.npy")

@@ -33,6 +33,7 @@ CALLS: dict[str, Callable[[TextSpace], Iterator[object]]] = {
     "traverse": lambda space: space.traverse(TEXTS[0], dimension=1, steps=3, strategy=Greedy()),
     "analogy": lambda space: space.analogy(*TEXTS[:3], strategy=Greedy()),
     "augment": lambda space: space.augment([*LABELLED, (BAD, "cat")], threshold=0, strategy=Ancestral()),
+    "decode": lambda space: operations.decode(space, space.encode(TEXTS[:2]), strategy=Greedy()),
     "encode": lambda space: operations.encode(space, LINES),
     "neighbours": lambda space: space.neighbours(TEXTS[0], 2, data=LINES),
     "cluster": lambda space: space.cluster(LINES, k=2, strategy=Greedy()),

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from latentia.cli.operation import strategy_of
 from latentia.data import BPE, Byte, Char, Word
 from latentia.data.spelling import spelling
 from latentia.data.tokenizer import Tokenizer
@@ -21,6 +20,7 @@ from latentia.operations import TextSpace, patterns
 from latentia.operations.constraints import constrained
 from latentia.operations.lines import Refused
 from latentia.operations.patterns import compiled
+from latentia.recipes.strategies import strategy_of
 from tests.laws.tables import model
 
 TEXTS = ["the cat sat", "a cat's mat", "été là", "cats sat on the mat", "a b c"]

@@ -13,7 +13,7 @@ import torch
 
 from latentia import operations
 from latentia.cli.group import OPERATIONS
-from latentia.cli.operation import command_of, strategy_of
+from latentia.cli.operation import command_of
 from latentia.data import Corpus, Selection, Word
 from latentia.decoding import Ancestral, Beam, DiverseBeam, Rejection, Strategy
 from latentia.errors import InputError
@@ -22,6 +22,7 @@ from latentia.operations.lines import Reader, line_by_line
 from latentia.operations.operation import is_plain, operation, parameters
 from latentia.operations.paths import WAYS
 from latentia.recipes.families import members
+from latentia.recipes.strategies import strategy_of
 from latentia.shapes import PositiveInt
 from tests.laws.tables import model, spherical_model
 
@@ -36,8 +37,8 @@ FUNCTIONS = {
 def test_every_operation_is_a_command_and_a_method():
     assert set(OPERATIONS) == set(FUNCTIONS)
     for name, function in FUNCTIONS.items():
-        # The method of this name returns the codes of a few texts as one tensor.
-        assert name == "encode" or getattr(TextSpace, name) is function
+        # The methods of these names take and return the codes of a few texts as one tensor.
+        assert name in {"encode", "decode"} or getattr(TextSpace, name) is function
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

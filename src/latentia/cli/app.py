@@ -15,6 +15,7 @@ from latentia.cli.export import export
 from latentia.cli.group import Group
 from latentia.cli.recipes import recipes
 from latentia.cli.report import plot, report
+from latentia.cli.serve import serve
 from latentia.cli.train import train
 
 app = typer.Typer(
@@ -40,5 +41,5 @@ def _latentia(
     """Latent spaces of sequences that are neither collapsed nor full of holes."""
 
 
-for command in (train, evaluate, diagnose, compare, report, plot, export, recipes, demo):
+for command in (train, evaluate, diagnose, compare, report, plot, export, recipes, serve, demo):
     app.command()(command)

@@ -17,6 +17,7 @@ OPERATIONS = {
     "analogy": "Write the text that is to the third as the first is to the second.",
     "augment": "Write new texts of each class of a labelled corpus, or measure what they do for classifiers.",
     "encode": "Turn texts into vectors.",
+    "decode": "Turn vectors into texts.",
     "neighbours": "Find the texts whose codes are nearest to that of a text.",
     "cluster": "Group texts by their codes, and name each group by what its middle decodes to.",
     "outliers": "Find the texts that are least like the training texts.",

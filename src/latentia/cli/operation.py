@@ -8,7 +8,6 @@ of all strategies are options beside it. Help is the docstring.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -21,22 +20,17 @@ from latentia.cli.answers import Refusals, print_answers, save_answers
 from latentia.cli.lines import Lines
 from latentia.cli.options import Run
 from latentia.cli.progress import Bar
+from latentia.cli.vectors import vectors
 from latentia.data import Columns
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
 from latentia.operations.lines import Refused, Remarked
-from latentia.operations.operation import is_plain, parameters
+from latentia.operations.operation import CODES, LABELLED, TEXTS, helps, is_plain, parameters
 from latentia.operations.sinks import SUFFIXES, require_writable
-from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
 from latentia.recipes.runs import load
-
-TEXTS = Iterable[str]
-LABELLED = Iterable[tuple[str, str]]
-
-CONTROLS = ("repetition_penalty", "no_repeat")
-"""Settings of repetition, which go with every strategy."""
+from latentia.recipes.strategies import CONTROLS, settings_of, strategy_of
 
 NOT_GIVEN = None
 """What typer passes for an option that was not given."""
@@ -68,14 +62,14 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
                 print_answers(shown, as_json, Refusals(refused))
 
     # By name, because several parameters may be read from files, whose columns are named once.
-    own = {shown.name: shown for each in known for shown in _typed(each, _helps(operation))}
+    own = {shown.name: shown for each in known for shown in _typed(each, helps(operation))}
     common = [
         _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
         _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
         *([REFUSED] if _may_refuse(operation) else []),
         _option("overwrite", bool, False, "Replace files that are there.", "--overwrite"),
     ]
-    run_operation.__doc__ = _documentation(operation).partition("\n\n")[0]
+    run_operation.__doc__ = (inspect.getdoc(operation) or "").partition("\n\n")[0]
     run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
@@ -125,6 +119,9 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
         return [*_of_texts(parameter, text), COLUMN]
     if annotation == LABELLED:
         return [_files(text), COLUMN, LABEL]
+    if annotation == CODES:
+        argument = typer.Argument(metavar=name.upper(), help=f"{text} {VECTORS}")
+        return [_parameter(name, Annotated[Path, argument])]
     if not is_plain(annotation):
         raise TypeError(f"{name}: {annotation} has no spelling on the command line")
     if parameter.default is inspect.Parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
@@ -150,7 +147,7 @@ def _of_strategies() -> list[inspect.Parameter]:
     """An option for each setting that any strategy has; its help says which have it, and what it is there."""
     owners: dict[str, list[type]] = {}
     for kind in members(Strategy).values():
-        for name in _settings_of(kind):
+        for name in settings_of(kind):
             owners.setdefault(name, []).append(kind)
     control = [_of_strategy(name, {"all": RepetitionControl}) for name in CONTROLS]
     return [_of_strategy(name, {kind.__name__: kind for kind in kinds}) for name, kinds in owners.items()] + control
@@ -159,16 +156,16 @@ def _of_strategies() -> list[inspect.Parameter]:
 def _of_strategy(name: str, having: Mapping[str, type]) -> inspect.Parameter:
     """An option for a setting that strategies have; without a value they keep their own."""
     kinds = list(having.values())
-    whose = ", ".join(f"{whose} (default {_settings_of(kind)[name].default})" for whose, kind in having.items())
-    text = f"Of {whose}: {_helps(kinds[0])[name]}"
-    return _option(name, _spelled(_settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
+    whose = ", ".join(f"{whose} (default {settings_of(kind)[name].default})" for whose, kind in having.items())
+    text = f"Of {whose}: {helps(kinds[0])[name]}"
+    return _option(name, _spelled(settings_of(kinds[0])[name].annotation), NOT_GIVEN, text)
 
 
 def _value(parameter: inspect.Parameter, given: Mapping[str, Any], lines: Lines) -> object:
     """Return an argument of an operation from what was given on the command line."""
     value = given[parameter.name]
     if parameter.annotation is Strategy:
-        names = {name for kind in members(Strategy).values() for name in _settings_of(kind)} | {*CONTROLS}
+        names = {name for kind in members(Strategy).values() for name in settings_of(kind)} | {*CONTROLS}
         return strategy_of(value, {name: given[name] for name in names if given[name] is not NOT_GIVEN})
     if parameter.annotation == TEXTS and (parameter.name == "data" or parameter.kind is parameter.KEYWORD_ONLY):
         return lines.texts(value) if value else parameter.default
@@ -176,7 +173,7 @@ def _value(parameter: inspect.Parameter, given: Mapping[str, Any], lines: Lines)
         return _texts(value, given["data"], lines)
     if parameter.annotation == LABELLED:
         return lines.labelled(value)
-    return value
+    return vectors(value) if parameter.annotation == CODES else value
 
 
 def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
@@ -190,43 +187,6 @@ def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
     return given or lines.texts(files)
-
-
-def strategy_of(name: str, settings: Mapping[str, object]) -> Strategy:
-    """Build a strategy.
-
-    Raises:
-        InputError: If there is none of this name, or it has no such setting.
-        RecipeError: If a value is out of range.
-    """
-    known = members(Strategy)
-    if name not in known:
-        raise InputError(f"there is no strategy {name!r}", f"take one of {', '.join(known)}")
-    controls = {setting: value for setting, value in settings.items() if setting in CONTROLS}
-    own = {setting: value for setting, value in settings.items() if setting not in CONTROLS}
-    for setting in own.keys() - _settings_of(known[name]).keys():
-        having = [other for other, kind in known.items() if setting in _settings_of(kind)]
-        raise InputError(f"{name} has no {setting}", f"take it with --strategy {' or '.join(having)}")
-    kind, node = known[name], own
-    if controls:
-        kind, node = RepetitionControl, {"strategy": {"kind": name, **own}, **controls}
-    strategy: Strategy = build(kind, validate(kind, node), {})
-    return strategy
-
-
-def _helps(documented: Callable[..., object]) -> dict[str, str]:
-    """Return what the docstring of a function or class says of each of its arguments."""
-    section = _documentation(documented).partition("Args:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
-
-
-def _documentation(documented: Callable[..., object]) -> str:
-    return inspect.getdoc(documented) or ""
-
-
-def _settings_of(strategy: type) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(strategy, eval_str=True).parameters
 
 
 def _option(name: str, kind: object, default: object, text: str, *spellings: str) -> inspect.Parameter:
@@ -254,6 +214,7 @@ def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
     return annotation if isinstance(annotation, type) or get_origin(annotation) is Literal else str
 
 
+VECTORS = "A .npy file, or a .parquet file with a column `code`, as `latentia encode` writes them."
 FILES = "Files of any format that training reads, or hf:NAME."
 COLUMN = _option("text_column", str, "", "Column of the files that holds the text; the run's own without it.", "--text")
 LABEL = _option("label_column", str, "", "Column that holds the label; the run's own without it.", "--label")

@@ -2,6 +2,7 @@
 
 from latentia.operations.augment import augment
 from latentia.operations.cluster import Cluster, cluster
+from latentia.operations.decode import Decoded, decode
 from latentia.operations.edit import Edited, edit
 from latentia.operations.encode import Encoded, EncodedMoments, encode
 from latentia.operations.gain import Conditions, Gain, Quality
@@ -24,6 +25,7 @@ __all__ = [
     "Augmented",
     "Cluster",
     "Conditions",
+    "Decoded",
     "Edited",
     "Encoded",
     "EncodedMoments",
@@ -43,6 +45,7 @@ __all__ = [
     "analogy",
     "augment",
     "cluster",
+    "decode",
     "edit",
     "encode",
     "impute",

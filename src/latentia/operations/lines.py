@@ -31,17 +31,22 @@ FAULTS = {
 
 
 class Located(str):
-    """A text that knows where it stands, ``file:line``, or the kind of fault that kept it from being read there."""
+    """A text that knows where it stands, or the kind of fault that kept it from being read there.
 
-    __slots__ = ("fault", "where")
+    ``where`` is its place in a file, ``file:line``; ``line`` its number among others that came with it, on which hangs
+    what is drawn for it, or 0 where it is to be counted.
+    """
+
+    __slots__ = ("fault", "line", "where")
 
     where: str
     fault: str
+    line: int
 
-    def __new__(cls, text: str, where: str, fault: str = "") -> Located:
-        """Keep all three."""
+    def __new__(cls, text: str, where: str = "", fault: str = "", line: int = 0) -> Located:
+        """Keep all four."""
         located = super().__new__(cls, text)
-        located.where, located.fault = where, fault
+        located.where, located.fault, located.line = where, fault, line
         return located
 
 
@@ -168,10 +173,12 @@ def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Lines as they were read: each is refused or readable; of the readable ones there is a selection, if any are."""
+    """Lines as they were read: each is refused or readable; of the readable ones there is a selection, if any are.
+
+    Refusals go by the place in the chunk.
+    """
 
     texts: Sequence[str]
-    lines: range
     refused: dict[int, Refused]
     readable: tuple[tuple[Selection, list[int]], ...]
 
@@ -208,23 +215,30 @@ def remarks_on_unknown(count: int) -> list[str]:
 
 def _read(texts: Sequence[str], first: int, reader: Reader) -> _Chunk:
     """Clean and tokenise some lines, and refuse what cannot be read."""
-    lines = range(first, first + len(texts))
+    lines = [_line(text, number) for number, text in enumerate(texts, start=first)]
     cleaned = [_cleaned(text) for text in texts]
-    refused = {line: Refused(line, *FAULTS[fault]) for line, (_, fault) in zip(lines, cleaned, strict=True) if fault}
-    usable = [line for line in lines if line not in refused]
+    refused = {place: Refused(lines[place], *FAULTS[fault]) for place, (_, fault) in enumerate(cleaned) if fault}
+    usable = [place for place in range(len(texts)) if place not in refused]
     if not usable:
-        return _Chunk(texts, lines, refused, ())
-    corpus = Corpus.from_records([Record(cleaned[line - first][0], "", "") for line in usable], reader.tokenizer)
-    refused |= {usable[row]: Refused(usable[row], *problem) for row, *problem in reader.problems(corpus)}
-    rows = np.array([row for row, line in enumerate(usable) if line not in refused], dtype=np.int64)
-    readable = ((Selection(corpus, rows), [usable[row] for row in rows]),) if len(rows) else ()
-    return _Chunk(texts, lines, refused, readable)
+        return _Chunk(texts, refused, ())
+    corpus = Corpus.from_records([Record(cleaned[place][0], "", "") for place in usable], reader.tokenizer)
+    for row, *problem in reader.problems(corpus):
+        refused[usable[row]] = Refused(lines[usable[row]], *problem)
+    rows = np.array([row for row, place in enumerate(usable) if place not in refused], dtype=np.int64)
+    readable = ((Selection(corpus, rows), [lines[usable[row]] for row in rows]),) if len(rows) else ()
+    return _Chunk(texts, refused, readable)
+
+
+def _line(text: object, number: int) -> int:
+    """Return the number that a text brings, or else the one that it is counted by."""
+    return text.line or number if isinstance(text, Located) else number
 
 
 def _answered(chunk: _Chunk, answer: Answer[T]) -> Iterator[T | Refused]:
     """Answer what can be read, and put the answers back between the refusals."""
     answers = chain.from_iterable(answer(*readable) for readable in chunk.readable)
-    each = (chunk.refused[line] if line in chunk.refused else next(answers) for line in chunk.lines)
+    places = range(len(chunk.texts))
+    each = (chunk.refused[place] if place in chunk.refused else next(answers) for place in places)
     return map(_placed, each, chunk.texts)
 
 

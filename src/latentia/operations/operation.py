@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from latentia.errors import InputError
 
@@ -15,6 +18,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PLAIN = (bool, int, float, str)
+
+TEXTS = Iterable[str]
+LABELLED = Iterable[tuple[str, str]]
+CODES = Iterable[Tensor | NDArray[Any] | Sequence[Any]]
+"""What is given in bulk: files on the command line, lists in a request."""
 
 
 def operation(function: Callable[P, R]) -> Callable[P, R]:
@@ -52,6 +60,13 @@ def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(inspect.unwrap(function), eval_str=True).parameters)
     found.pop(next(iter(found)))
     return found
+
+
+def helps(documented: Callable[..., object]) -> dict[str, str]:
+    """Return what the docstring of a function or class says of each of its arguments."""
+    section = (inspect.getdoc(documented) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def is_plain(annotation: Any) -> bool:  # noqa: ANN401 - any annotation

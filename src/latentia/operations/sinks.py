@@ -175,7 +175,7 @@ class _Parquet(_Sink):
 def _arrow(column: Column) -> Any:  # noqa: ANN401 - Arrow carries no types
     """Turn an array ``[rows, n, m]`` into lists of fixed size of such lists."""
     if not isinstance(column, np.ndarray):
-        return pa.array([_plain(value) for value in column] if _nested(column) else column)
+        return pa.array([plain(value) for value in column] if _nested(column) else column)
     lists = pa.array(column.ravel())
     for size in reversed(column.shape[1:]):
         lists = pa.FixedSizeListArray.from_arrays(lists, size)
@@ -186,7 +186,7 @@ class _Lines(_Sink):
     def add(self, table: Table) -> None:
         names = list(table)
         for row in zip(*table.values(), strict=True):
-            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_plain)
+            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=plain)
             self.stream.write(line.encode() + b"\n")
 
 
@@ -226,7 +226,7 @@ def _flat(name: str, column: Column) -> Iterator[tuple[str, list[Any]]]:
     if not isinstance(column, np.ndarray):
         yield (
             name,
-            [json.dumps(each, ensure_ascii=False, default=_plain) for each in column] if _nested(column) else column,
+            [json.dumps(each, ensure_ascii=False, default=plain) for each in column] if _nested(column) else column,
         )
         return
     for place in np.ndindex(*column.shape[1:]):
@@ -264,12 +264,12 @@ def _nested(column: Sequence[Any]) -> bool:
     return not isinstance(column[0], str | int | float)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an answer holds
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever an answer holds
     """Turn what an answer holds into what JSON and Arrow know."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 

@@ -1,0 +1,214 @@
+"""Over a socket: clients that are slow or long, a client that asks again, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import uvicorn
+
+from latentia.client import Client, ServerError
+from latentia.operations.space import Record
+from latentia.recipes import load_recipe
+from latentia.server import Limits, create_app
+from latentia.server.run import configured
+from tests.laws.tables import TEXTS
+from tests.operations.labelled import labelled_space
+from tests.recipes.test_recipes import TINY
+
+LIMITS = Limits(read=0.2, write=5, header_bytes=4000, connections=5)
+
+
+@contextmanager
+def listening(application: Any, limits: Limits) -> Iterator[int]:
+    """A server on a thread, and the port that it listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(configured(application, "127.0.0.1", port, limits))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def port(space) -> Iterator[int]:
+    with listening(create_app({"tiny": space}, limits=LIMITS), LIMITS) as port:
+        yield port
+
+
+def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Status line and problem that a server answers before it hangs up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        with connection.makefile("rb") as stream:
+            head, _, body = stream.read().partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    return head.partition(b"\r\n")[0], json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"", 408),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: a", 408),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: " + b"a" * 5000, 431),
+        (b"GET /" + b"a" * 5000, 431),
+        (b"no request at all\r\n\r\n", 400),
+    ],
+)
+def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(port, request_, status):
+    line, problem = said(port, request_)
+    assert int(line.split()[1]) == problem["status"] == status
+
+
+def test_a_body_arrives_in_time_or_the_client_is_cut(port):
+    head = b"POST /v1/models/tiny/encode HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    line, _ = said(port, head + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
+    assert line.split()[1] == b"408"
+
+
+def test_more_connections_than_there_may_be_are_refused(space):
+    limits = Limits(connections=2)
+    with listening(create_app({"tiny": space}, limits=limits), limits) as port:
+        with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+            line, _ = said(port, b"")
+            assert line.split()[1] == b"503"
+        assert Client(f"http://127.0.0.1:{port}", backoff=0.05).models()
+
+
+def test_the_client_asks_for_answers_and_streams(port):
+    client = Client(f"http://127.0.0.1:{port}")
+    assert [each["id"] for each in client.models()] == ["tiny"]
+    found = client.ask("tiny", "reconstruct", texts=[TEXTS[0], "purple"], strategy={"kind": "Greedy"})
+    assert [each["line"] for each in found["answers"]] == [1]
+    assert [each["line"] for each in found["refused"]] == [2]
+    *events, end = client.stream("tiny", "edit", texts=[TEXTS[0]], from_=[TEXTS[1]], to=[TEXTS[2]])
+    assert events[0]["answer"]["text"] == TEXTS[0]
+    assert end["end"]["answers"] == 1
+    for arguments, status in (({"data": [""] * 2000}, 400), ({"data": 3}, 400)):
+        with pytest.raises(ServerError) as refusal:
+            client.ask("tiny", "encode", **arguments)
+        assert refusal.value.status == status
+    with pytest.raises(ServerError, match="no model of this name: see GET /v1/models"):
+        client.ask("other", "encode", data=["a"])
+    with pytest.raises(ServerError, match="the codes have shape"):
+        list(client.stream("tiny", "decode", codes=[[1.0]]))
+
+
+@contextmanager
+def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives one answer after another, and the paths that it was asked for."""
+    left, asked = list(answers), list[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            status, headers, body = left.pop(0)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - what the library calls it
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def waited(monkeypatch) -> list[float]:
+    waits: list[float] = []
+    monkeypatch.setattr("latentia.client.time.sleep", waits.append)
+    monkeypatch.setattr("latentia.client.random.uniform", lambda low, high: low)
+    return waits
+
+
+def test_the_client_asks_again_when_it_is_told_to(waited):
+    models = (200, {}, b'{"data": []}')
+    busy = (429, {"Retry-After": "7"}, b"{}")
+    with scripted(busy, (503, {}, b"no JSON"), (503, {"Retry-After": "never"}, b"{}"), models) as (url, asked):
+        assert Client(url).models() == []
+    assert waited == [7, 1, 2]
+    assert asked == ["/v1/models"] * 4
+
+
+def test_the_client_gives_up_and_does_not_repeat_what_was_wrong(waited):
+    with scripted(*[(429, {"Retry-After": "100000"}, b"{}")] * 3) as (url, _), pytest.raises(ServerError) as refusal:
+        Client(url, retries=2).models()
+    assert refusal.value.status == 429
+    assert waited == [60, 60]
+    with (
+        scripted((422, {}, b'{"detail": "no", "remedy": "yes"}')) as (url, _),
+        pytest.raises(ServerError, match="no: yes"),
+    ):
+        Client(url).ask("a", "encode")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(ServerError, match="does not answer"):
+            Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", retries=1).models()
+
+
+def test_the_client_notices_that_a_stream_has_no_end(waited):
+    for body in (b'{"answer": {}}\n', b'{"answer": '):
+        with scripted((200, {}, body)) as (url, _), pytest.raises(ServerError):
+            list(Client(url).stream("a", "encode"))
+
+
+@pytest.fixture
+def process(tmp_path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """``latentia serve`` of an exported model."""
+    recipe = load_recipe("vae").with_settings(TINY)
+    space = labelled_space(recipe.model)
+    space.record = Record(recipe.settings)
+    space.save_pretrained(tmp_path / "tiny")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "latentia", "serve", str(tmp_path / "tiny"), "--port", str(port)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        client = Client(f"http://127.0.0.1:{port}", retries=100, backoff=0.1)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("latentia.client.LONGEST_WAIT", 0.2)
+            client.models()
+        yield running, client
+        running.kill()
+
+
+def test_told_to_stop_a_server_answers_what_it_has_accepted(process):
+    running, client = process
+    streams = [client.stream("tiny", "sample", n=1000, seed=seed) for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        firsts = list(pool.map(next, streams))
+        running.send_signal(signal.SIGTERM)
+        rests = list(pool.map(list, streams))
+    assert all("answer" in first for first in firsts)
+    assert [rest[-1]["end"]["answers"] for rest in rests] == [1000] * 3
+    assert running.wait(60) == 0
+    assert "Traceback" not in running.stderr.read()

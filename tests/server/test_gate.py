@@ -1,0 +1,109 @@
+"""Who is let in, with what, and how refusals look."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from benchmarks.hostile import shapes
+
+from latentia.errors import InputError
+from latentia.server import Limits, create_app
+from latentia.server.keys import VARIABLE, Keys
+from tests.server.conftest import JSON, REQUESTS, asker, gathered
+
+ENCODE = "/v1/models/tiny/encode"
+
+
+@pytest.fixture(scope="module")
+def guarded(space):
+    return asker(create_app({"tiny": space}, hosts=["localhost"]))
+
+
+@pytest.mark.parametrize("shape", shapes("tiny"), ids=lambda shape: shape.name)
+def test_hostile_requests_are_refused_by_a_problem_document(guarded, shape):
+    response = guarded(shape.method, shape.path, shape.body, {"content-type": "", **shape.headers})
+    assert 400 <= response.status_code < 500, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["detail"]
+    assert problem["remedy"]
+    assert len(response.content) < 2000
+
+
+def test_there_are_fifty():
+    assert len({shape.name for shape in shapes("tiny")}) == 50
+
+
+def test_a_body_without_a_length_is_bounded_too(space):
+    application = create_app({"tiny": space}, limits=Limits(body_bytes=30))
+
+    async def parts(count: int):
+        yield b'{"data": ["cat"'
+        for _ in range(count):
+            yield b', "cat"'
+        yield b"]}"
+
+    def chunked(count: int):
+        return lambda client: client.post(ENCODE, content=parts(count), headers=JSON)
+
+    short, long = gathered(application, [chunked(1), chunked(10_000)])
+    assert (short.status_code, long.status_code) == (200, 413)
+
+
+@pytest.fixture
+def keyed(space, tmp_path, monkeypatch):
+    """A server with a key in a file and another in the environment."""
+    first, second = (hashlib.sha256(key).hexdigest() for key in (b"one", b"two"))
+    (tmp_path / "keys").write_text(f"# ours\n{first}  alice\n\n")
+    monkeypatch.setenv(VARIABLE, f" {second},")
+    return asker(create_app({"tiny": space}, keys=Keys.read(str(tmp_path / "keys"))))
+
+
+@pytest.mark.parametrize("key", ["", "Bearer", "Bearer three", "Basic one", "Bearer one two", "one"])
+def test_without_a_key_nothing_is_answered(keyed, key):
+    for method, path, body in (
+        ("GET", "/v1/models", None),
+        ("POST", ENCODE, REQUESTS["encode"]),
+        ("GET", "/metrics", None),
+    ):
+        response = keyed(method, path, body, {"authorization": key} if key else {})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert "tiny" not in response.text
+
+
+@pytest.mark.parametrize("key", ["Bearer one", "bearer two"])
+def test_with_a_key_everything_is(keyed, key):
+    assert keyed("POST", ENCODE, REQUESTS["encode"], {"authorization": key}).status_code == 200
+
+
+def test_health_and_the_page_need_no_key(keyed):
+    assert {keyed("GET", path).status_code for path in ("/healthz", "/readyz", "/ui/")} == {200}
+
+
+def test_a_key_in_clear_is_no_hash(tmp_path):
+    (tmp_path / "keys").write_text("secret\n")
+    with pytest.raises(InputError, match="64 hexadecimal digits"):
+        Keys.read(str(tmp_path / "keys"))
+    with pytest.raises(InputError, match="cannot be read"):
+        Keys.read(str(tmp_path / "none"))
+
+
+def test_other_machines_need_a_key_unless_it_is_said(tmp_path):
+    from latentia.server import serve
+
+    given = {"port": 0, "ui": False, "keys": "", "limits": Limits(), "tell": print}
+    for host in ("0.0.0.0", "example.org"):
+        with pytest.raises(InputError, match="there is no key: give --keys FILE"):
+            serve([tmp_path], host=host, without_keys=False, **given)
+
+
+def test_pages_of_others_may_not_ask(guarded):
+    """No header allows it, and a form, which needs no leave, is no JSON."""
+    headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    response = guarded("OPTIONS", ENCODE, None, headers)
+    assert response.status_code == 405
+    asked = guarded("POST", ENCODE, REQUESTS["encode"], {"origin": "https://evil.example"})
+    assert not [name for name in [*response.headers, *asked.headers] if name.startswith("access-control")]
