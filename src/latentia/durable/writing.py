@@ -121,10 +121,8 @@ def sync(path: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what writes that were cut short have left; nobody else may be writing there."""
     for path in folder.glob(".*.tmp"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed now is there at the next start
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,8 @@ KEPT = 2
 
 BINDING = ("recipe.yaml", "run.json", "tokenizer.json")
 """Files of the run that its checkpoints belong to."""
+
+_LOOKS = 8
 
 _NAME = re.compile(r"step-(\d{8,})(-unvalidated)?")
 
@@ -97,10 +98,8 @@ class Checkpoints:
         try:
             _fill(temporary, contents)
             commit_folder(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        self._prune()
+        finally:
+            self._prune()
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
         """Load the newest checkpoint that is whole; one that is not is renamed ``.corrupt``.
@@ -126,11 +125,17 @@ class Checkpoints:
 
     def newest(self) -> Progress:
         """Tell where the newest whole checkpoint stands; at the start where there is none."""
-        for folder in self._found():
-            try:
-                return self._contents(folder)[1]
-            except RunError:
-                continue
+        found = self._found()
+        for _ in range(_LOOKS):
+            for folder in found:
+                try:
+                    return self._contents(folder)[1]
+                except RunError:
+                    continue
+            # Whoever trains there may have removed those that were found, for newer ones.
+            before, found = found, self._found()
+            if found == before:
+                break
         return Progress()
 
     def sweep(self) -> None:
