@@ -16,7 +16,8 @@ from typing import Any
 CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlink", "rmdir")
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
-DEATHS = ("killed before", "killed after", "torn", "power cut", "power cut, names lost")
+CUTS = ("power cut", "power cut, names lost")
+DEATHS = ("killed before", "killed after", "torn", *CUTS)
 KINDS = (*ERRORS, "full from here", *DEATHS)
 
 REAL = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup")}
@@ -78,6 +79,9 @@ class Disk:
         self.install()
         try:
             yield
+            if not self.fired and self.fault.kind in CUTS:
+                self.fired = "after the last call"
+                self.lose()
         except DeadError:
             pass
         finally:
@@ -141,7 +145,8 @@ class Disk:
             self._follow(name, arguments, real(*arguments, **options))
         self._die()
 
-    def _die(self) -> None:
+    def lose(self) -> None:
+        """Take from the disk what a power cut takes."""
         if self.fault.kind == "power cut":
             for descriptor in self.unsynced.values():
                 REAL["ftruncate"](descriptor, 0)
@@ -150,6 +155,9 @@ class Disk:
                 REAL["rename"](target, source)
                 if kept:
                     os.link(kept, target)
+
+    def _die(self) -> None:
+        self.lose()
         self.dead = True
         if self.marker >= 0:
             REAL["kill"](os.getpid(), signal.SIGKILL)

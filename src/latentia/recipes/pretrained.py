@@ -28,7 +28,7 @@ from latentia.operations.pretrained import (
 )
 from latentia.operations.space import Record
 from latentia.recipes.recipe import Recipe
-from latentia.training.weights import load_tensors, read_tensors
+from latentia.training.weights import read_tensors
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
@@ -88,8 +88,7 @@ def space_of(
         RecipeError: If the configuration is not valid.
     """
     recipe = Recipe(config["recipe"])
-    model = recipe.model(tokenizer.vocabulary_size)
-    load_tensors(model, tensors, origin)
+    model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
     record = Record(recipe.settings, numbers, tuple(map(str, config.get("datasets", ()))), others)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)

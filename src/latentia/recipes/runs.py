@@ -34,7 +34,7 @@ from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
-from latentia.training.weights import WEIGHTS, load_tensors, read_tensors
+from latentia.training.weights import WEIGHTS, read_tensors
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,10 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
     require_run(folder)
     recipe = _recipe_of(folder)
     tokenizer = Tokenizer.load(folder)
-    model = recipe.model(tokenizer.vocabulary_size)
     path = folder / WEIGHTS
     if not path.exists():
         raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
-    load_tensors(model, read_tensors(path), path)
+    model = recipe.trained_model(tokenizer.vocabulary_size, read_tensors(path), path)
     return model.eval(), tokenizer, recipe
 
 
