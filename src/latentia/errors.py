@@ -31,6 +31,18 @@ class RunError(LatentiaError):
     """A run folder, or a file in it, is missing, altered or not a run."""
 
 
+class BusyError(RunError):
+    """A run folder is in use by another process; later it may be free."""
+
+    exit_code = 75
+
+
+class StorageError(LatentiaError):
+    """The disk is full, fails, or must not be written; what was saved before is whole."""
+
+    exit_code = 74
+
+
 class InputError(LatentiaError):
     """An argument of an operation or a command is out of range."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.vouching import revouch
+
 SMALL = ["model.encoder.hidden_dim=8", "model.decoder.hidden_dim=8", "model.latent_dim=3", "training.epochs=2"]
 
 
@@ -125,6 +127,7 @@ def test_unusable_data_leave_no_half_made_run(home):
 def test_a_recipe_that_is_no_text_is_named(home):
     shutil.copytree(home / "run", home / "binary")
     (home / "binary" / "recipe.yaml").write_bytes(b"\xff")
+    revouch(home / "binary")
     done = latentia("sample", "binary", folder=home)
     shutil.rmtree(home / "binary")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -136,6 +139,7 @@ def test_a_damaged_record_is_named(home, content):
     damaged = home / "damaged"
     shutil.copytree(home / "run", damaged)
     (damaged / "run.json").write_text(content)
+    revouch(damaged)
     done = latentia("evaluate", "damaged", folder=home)
     shutil.rmtree(damaged)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

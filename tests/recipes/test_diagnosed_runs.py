@@ -16,6 +16,7 @@ from latentia.recipes import load_recipe
 from latentia.recipes.diagnose import diagnose_run
 from latentia.recipes.measure import Texts
 from latentia.recipes.runs import Sources, start_run
+from tests.vouching import revouch
 
 QUIET = Console(quiet=True)
 SMALL = [
@@ -120,5 +121,8 @@ def test_another_tokenizer_of_the_same_size_is_refused(run, tmp_path):
     ordinary = [word for word, number in words.items() if number > 3]
     words.update(zip(ordinary, [words[word] for word in reversed(ordinary)], strict=True))
     path.write_text(json.dumps(tree))
+    with pytest.raises(RunError, match="manifest"):
+        diagnose_run(tmp_path / "run", Texts([]), 0, QUIET)
+    revouch(tmp_path / "run")
     with pytest.raises(RunError, match="not the tokenizer"):
         diagnose_run(tmp_path / "run", Texts([]), 0, QUIET)

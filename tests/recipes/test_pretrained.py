@@ -24,6 +24,7 @@ from latentia.recipes import load_recipe
 from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, columns_of, start_run
 from tests.laws.tables import model
+from tests.vouching import revouch
 
 TEXTS = [f"{'a good' if row % 2 else 'the bad'} {'c ' * (row % 4)}d{row % 5}" for row in range(60)]
 TINY = [
@@ -78,6 +79,7 @@ def test_the_folder_holds_what_the_hub_expects_and_nothing_pickled(exported):
         "README.md",
         "config.json",
         "evaluation.json",
+        "manifest.json",
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -201,6 +203,7 @@ def test_a_space_made_by_hand_cannot_be_passed_on(tmp_path):
 def rewritten(folder: Path, **changes: object) -> Path:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    revouch(folder)
     return folder
 
 
@@ -241,7 +244,10 @@ def test_nothing_in_the_file_names_code(exported):
 @pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000])
 def test_a_damaged_configuration_is_named(exported, content):
     (exported / "config.json").write_text(content)
-    with pytest.raises(RunError, match=r"config.json is missing or no JSON object"):
+    with pytest.raises(RunError, match=r"config.json has .* where its manifest says"):
+        latentia.load(exported)
+    revouch(exported)
+    with pytest.raises(RunError, match=r"config.json is no JSON object"):
         latentia.load(exported)
 
 
@@ -249,7 +255,14 @@ def test_weights_that_do_not_fit_are_refused(exported):
     tensors = load_file(exported / "model.safetensors")
     name = next(iter(tensors))
     save_file({**tensors, name: torch.zeros(2, 2)}, exported / "model.safetensors")
+    revouch(exported)
     with pytest.raises(RunError, match=f"does not fit its recipe at {name}"):
+        latentia.load(exported)
+
+
+def test_a_folder_of_a_version_without_manifests_is_opened_with_a_remark(exported):
+    (exported / "manifest.json").unlink()
+    with pytest.warns(UserWarning, match=r"has no manifest.json: damage of its files would not be seen"):
         latentia.load(exported)
 
 

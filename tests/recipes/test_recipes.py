@@ -14,7 +14,7 @@ from latentia.functional.autoregression import correlation_of_rate
 from latentia.recipes import Recipe, load_recipe, recipe_names
 from latentia.recipes.library import parse_yaml
 from latentia.recipes.runs import Sources, open_run, start_run
-from latentia.training.checkpoint import tensors_of
+from latentia.training.weights import tensors_of
 
 TINY = [
     ("model.encoder.embedding_dim", 8),

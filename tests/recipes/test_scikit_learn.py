@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import latentia
 from latentia.errors import InputError, RecipeError, RunError
 from latentia.recipes.scikit_learn import LatentTransformer
-from latentia.training.checkpoint import tensors_of
+from latentia.training.weights import tensors_of
 
 TINY = (
     ("model.encoder.embedding_dim", 8),

@@ -15,8 +15,8 @@ from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch, Terms
 from latentia.training import AggressiveInference, AuxiliaryFirst, Joint, ResetDecoder
-from latentia.training.checkpoint import read_tensors
 from latentia.training.loop import Trainer
+from latentia.training.weights import read_tensors
 from tests.laws.tables import PLANS, model
 from tests.training.test_resume import SETTINGS, interrupt_after
 

@@ -22,6 +22,7 @@ from latentia.recipes.runs import Sources, open_run, resume_run, start_run
 from latentia.records import ModelRun, Terms
 from latentia.training.loop import Trainer
 from latentia.training.validation import validate
+from tests.vouching import revouch
 
 SETTINGS = [
     ("model.encoder.embedding_dim", 8),
@@ -50,7 +51,7 @@ def train(sources: Sources, folder: Path, *settings: tuple[str, object]) -> bool
 
 
 def newest(folder: Path) -> Path:
-    return max((folder / "checkpoints").glob("step-????????"))
+    return max((folder / "checkpoints").glob("step-*"))
 
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -76,7 +77,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         interrupt_after(patch, step)
         assert not train(sources, tmp_path / "stopped")
-    assert int(newest(tmp_path / "stopped").name[5:]) == step
+    assert newest(tmp_path / "stopped").name[:13] == f"step-{step:08d}"
     assert resume_run(tmp_path / "stopped", QUIET)
     whole, resumed = newest(tmp_path / "whole"), newest(tmp_path / "stopped")
     assert whole.name == resumed.name
@@ -141,7 +142,7 @@ def test_an_altered_checkpoint_is_set_aside_and_the_one_before_used(sources, tmp
     content[-1] ^= 1
     (last / "model.safetensors").write_bytes(bytes(content))
     assert resume_run(tmp_path / "run", QUIET)
-    assert last.with_name(f"{last.name}.corrupt").exists()
+    assert list(last.parent.glob(f"{last.name}.corrupt-*"))
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
@@ -162,6 +163,9 @@ def test_damaged_weights_are_refused(sources, tmp_path):
     train(sources, tmp_path / "run", ("training.max_steps", 2))
     path = tmp_path / "run" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(RunError, match="where its manifest says"):
+        open_run(tmp_path / "run")
+    revouch(tmp_path / "run")
     with pytest.raises(RunError, match="cannot be read"):
         open_run(tmp_path / "run")
 
@@ -172,6 +176,7 @@ def test_weights_that_are_not_numbers_are_refused(sources, tmp_path):
     content = bytearray(path.read_bytes())
     content[-400:] = b"\xff" * 400
     path.write_bytes(bytes(content))
+    revouch(tmp_path / "run")
     with pytest.raises(RunError, match="not finite at"):
         open_run(tmp_path / "run")
 
@@ -249,7 +254,7 @@ def test_a_run_folder_is_data_alone(sources, tmp_path):
     names = {
         path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file() and "tensorboard" not in path.parts
     }
-    assert names == {".safetensors", ".json", ".jsonl", ".yaml", ".arrow"}
+    assert names == {".safetensors", ".json", ".jsonl", ".yaml", ".arrow", ".lock"}
     for name in ("recipe.yaml", "tokenizer.json", "model.safetensors", "metrics.jsonl", "environment.json"):
         assert (tmp_path / "run" / name).exists()
 

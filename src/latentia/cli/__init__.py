@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import cast
 
 import typer
@@ -13,12 +14,15 @@ from latentia.errors import LatentiaError
 __all__ = ["app", "main"]
 
 
+INTERRUPTED = 130
+
 # The library keeps the class of all usage errors private, and a descendant of it public.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
 
 
 def main() -> None:
     """Run the command line; an expected failure is one line and a remedy."""
+    warnings.showwarning = _remark
     try:
         sys.exit(app(prog_name="latentia", standalone_mode=False))
     except LatentiaError as error:
@@ -27,11 +31,19 @@ def main() -> None:
     except _UsageError as error:
         _explain(error)
         sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
     except OSError as error:
         sys.stderr.write(
             f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk\n"
         )
         sys.exit(2)
+
+
+def _remark(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning as a line; where in the code it was raised is nothing to a user."""
+    sys.stderr.write(f"remark: {message}\n")
 
 
 def _explain(error: typer.BadParameter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,6 @@ import typer
 from latentia.cli.console import remarks, results
 from latentia.cli.options import assignments, seed_option
 from latentia.errors import InputError, RunError
-
-INTERRUPTED = 130
 
 
 def train(  # noqa: PLR0913 - the options of a command, and the context that knows which of them were given
@@ -43,27 +42,39 @@ def train(  # noqa: PLR0913 - the options of a command, and the context that kno
     """Train a model on a corpus.
 
     The run folder gets the recipe, the tokenizer, the best weights, the
-    metrics and checkpoints. Ctrl-C saves and stops; --resume continues as if
-    nothing had happened.
+    metrics and checkpoints. Ctrl-C saves and stops, and so does SIGTERM;
+    --resume continues as if nothing had happened.
     """
     from latentia.data import Columns
     from latentia.recipes import load_recipe
     from latentia.recipes.runs import Sources, resume_run, start_run
+    from latentia.training.interruption import interruption
 
     if (resume is None) == (not data):
         raise InputError("train takes DATA or --resume RUN, one of them", "see `latentia train --help`")
-    if resume is not None:
-        _require_alone(context)
-        folder, ended = resume, resume_run(resume, remarks)
-    else:
-        chosen = load_recipe(recipe).with_settings(assignments(set_))
-        folder = out or _next_folder(recipe)
-        sources = Sources(list(data or []), list(valid or []), Columns(text, label))
-        ended = start_run(sources, chosen, folder, seed, remarks)
+    with interruption() as asked:
+        if resume is not None:
+            _require_alone(context)
+            folder, begin = resume, partial(resume_run, resume, remarks)
+        else:
+            chosen = load_recipe(recipe).with_settings(assignments(set_))
+            folder = out or _next_folder(recipe)
+            sources = Sources(list(data or []), list(valid or []), Columns(text, label))
+            begin = partial(start_run, sources, chosen, folder, seed, remarks)
+        try:
+            ended, saved = begin(), "and saved"
+        except KeyboardInterrupt:
+            ended, saved = False, "at once"
     if not ended:
-        remarks.print(f"interrupted and saved; continue with `latentia train --resume {folder}`", markup=False)
-        raise typer.Exit(INTERRUPTED)
+        remarks.print(f"interrupted {saved}; {_remedy(folder)}", markup=False)
+        raise typer.Exit(asked.exit_code)
     results.print(f"run folder: {folder}", markup=False)
+
+
+def _remedy(folder: Path) -> str:
+    """Say how to go on; interrupted before a run was begun there is none."""
+    begun = (folder / "run.json").exists()
+    return f"continue with `latentia train --resume {folder}`" if begun else "nothing was begun"
 
 
 def _require_alone(context: typer.Context) -> None:

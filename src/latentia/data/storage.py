@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from latentia.data.reading import Record
 from latentia.data.report import ReadReport
 from latentia.data.tokenizer import Tokenizer
+from latentia.durable import make_folder, sync
 from latentia.errors import DataError
 from latentia.shapes import UNK
 
@@ -91,13 +92,15 @@ def write_file(
     Raises:
         DataError: If fewer than ``minimum`` sequences are usable, or the disk cannot take the file.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with pa.OSFile(str(unfinished), "wb") as sink:
             _write(records, _Encoder(tokenizer, limits, report), sink)
         report.require(minimum)
+        sync(unfinished)
         unfinished.replace(path)
+        sync(path.parent)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error})", "free space on the disk, or name another folder"

@@ -9,10 +9,14 @@ from pathlib import Path
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
+from latentia.durable import make_folder, read_bounded, write_atomically
 from latentia.errors import InputError, RunError
 from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, NonNegativeInt, PositiveInt
 
 RESERVED = "|".join(token for token in SPECIAL_TOKENS if token != SPECIAL_TOKENS[UNK])
+
+LONGEST_FILE = 2**28
+"""Bytes of a file of a tokenizer; half a million words take thirty million."""
 
 MAX_COUNTED = 2_000_000
 """Different words counted at a time while a vocabulary is trained."""
@@ -54,8 +58,12 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` and the ``tokenizer_config.json`` that lets ``transformers`` load it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.rust.save(str(folder / "tokenizer.json"))
+        make_folder(folder)
+        for name, content in self.files().items():
+            write_atomically(folder / name, content)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what :meth:`save` writes, by name."""
         pad, unknown, begin, end = SPECIAL_TOKENS
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -67,7 +75,10 @@ class Tokenizer:
             "split_special_tokens": True,
             "clean_up_tokenization_spaces": False,
         }
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
+        return {
+            "tokenizer.json": self.rust.to_str(pretty=True).encode(),
+            "tokenizer_config.json": json.dumps(config, indent=1).encode(),
+        }
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
@@ -79,8 +90,9 @@ class Tokenizer:
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise RunError(f"{path} does not exist", "name a folder that `latentia train` wrote")
+        content = read_bounded(path, LONGEST_FILE)
         try:
-            rust = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            rust = tokenizers.Tokenizer.from_str(content.decode())
         except Exception as error:  # noqa: BLE001 - the Rust library raises a bare Exception
             raise RunError(f"{path} is no tokenizer ({error})", "restore the file from the run it belongs to") from None
         if [rust.token_to_id(token) for token in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):

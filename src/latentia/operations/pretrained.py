@@ -10,10 +10,11 @@ from typing import Any
 from safetensors.torch import save
 
 import latentia
+from latentia.durable import MANIFEST, Entry, Manifest, entry_of, make_folder, write_atomically
 from latentia.errors import InputError, RunError
 from latentia.operations.card import model_card
 from latentia.operations.space import Space
-from latentia.training.checkpoint import tensors_of, write_atomically
+from latentia.training.weights import tensors_of
 
 FORMAT_VERSION = 1
 """Of the folder; one that a release before could not read is a new one."""
@@ -21,7 +22,9 @@ FORMAT_VERSION = 1
 MODEL_TYPE = "latentia"
 CONFIG, WEIGHTS, CARD, NUMBERS = "config.json", "model.safetensors", "README.md", "evaluation.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-FILES = (CONFIG, WEIGHTS, NUMBERS, *TOKENIZER)
+VOUCHED = (CONFIG, WEIGHTS, NUMBERS, *TOKENIZER)
+"""Files that the manifest vouches for; the card is there to be edited."""
+FILES = (*VOUCHED, MANIFEST)
 
 
 def save_pretrained(
@@ -32,7 +35,7 @@ def save_pretrained(
     license: str = "",  # noqa: A002 - the word of the card
     overwrite: bool = False,
 ) -> None:
-    """Write configuration, weights, tokenizer, numbers and model card; a card that is there is kept.
+    """Write configuration, weights, tokenizer, numbers, manifest and model card; a card that is there is kept.
 
     ``transformers.AutoTokenizer`` reads the tokenizer. Weights that are shared are written once.
 
@@ -46,29 +49,35 @@ def save_pretrained(
     Raises:
         InputError: If the space was not built from a recipe, so that nothing could open the folder.
         RunError: If the folder holds a model already, or is none, or what was measured lacks a number.
+        StorageError: If the disk does not take it.
     """
     folder = Path(folder)
     if not space.record.recipe:
         raise InputError("this space was not built from a recipe", "open one with latentia.load and save that")
     _require_free(folder, overwrite)
     card = model_card(space, folder.resolve().name, {"language": language, "license": license})
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # First taken away and written last, so that a folder that has it is whole.
     (folder / CONFIG).unlink(missing_ok=True)
-    space.tokenizer.save(folder)
-    write_atomically(folder / WEIGHTS, save(tensors_of(space.model), {"format": "pt"}))
-    _write_numbers(folder / NUMBERS, space.record.evaluation)
+    config = _json(config_of(space))
+    contents = {
+        WEIGHTS: save(tensors_of(space.model), {"format": "pt"}),
+        NUMBERS: _json(_portable(space.record.evaluation)) if space.record.evaluation else b"",
+        **space.tokenizer.files(),
+    }
+    entries = {name: entry for name, content in contents.items() if (entry := _replaced(folder / name, content))}
     if overwrite or not (folder / CARD).exists():
         write_atomically(folder / CARD, card.encode())
-    write_atomically(folder / CONFIG, _json(config_of(space)))
+    write_atomically(folder / MANIFEST, Manifest({**entries, CONFIG: entry_of(config)}).encode())
+    write_atomically(folder / CONFIG, config)
 
 
-def _write_numbers(path: Path, evaluation: Mapping[str, Any]) -> None:
-    """Write what was measured; of a model of which nothing was, those of another may not stay."""
-    if evaluation:
-        write_atomically(path, _json(_portable(evaluation)))
-    else:
-        path.unlink(missing_ok=True)
+def _replaced(path: Path, content: bytes) -> Entry | None:
+    """Write a file; without a content there is to be none, for that of another model may not stay."""
+    if content:
+        return write_atomically(path, content)
+    path.unlink(missing_ok=True)
+    return None
 
 
 def config_of(space: Space) -> dict[str, Any]:

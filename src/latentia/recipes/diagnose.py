@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from latentia.durable import write_atomically
 from latentia.evaluation.diagnosis import MEASURES, Evidence, Verdict, diagnose
 from latentia.recipes.measure import Texts, examined, measured, measures_of
 from latentia.recipes.runs import history_of
-from latentia.training.checkpoint import write_atomically
 
 SAMPLES, SEQUENCES = 5, 1000
 """Draws of the likelihood; held-out sequences that are looked at, chosen by the seed."""

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from latentia.data import Columns, ReadReport, Selection, Tokenizer, build_corpus
+from latentia.durable import write_atomically
 from latentia.errors import InputError, RecipeError, RunError
 from latentia.evaluation import Measure, Subject, evaluate
 from latentia.evaluation.decoded import decodings, measure_decoded
@@ -27,7 +28,6 @@ from latentia.evaluation.text import require_libraries
 from latentia.recipes.build import build, validate
 from latentia.recipes.families import members
 from latentia.recipes.runs import open_run, sources_of, training_rows, validation_rows
-from latentia.training.checkpoint import write_atomically
 
 BATCH, CHECKED = 64, 50
 ALL = "all"

@@ -13,12 +13,22 @@ from torch import Tensor
 
 import latentia
 from latentia.data import Tokenizer
+from latentia.durable import MANIFEST, read_bounded, read_manifest, require_whole
 from latentia.errors import RunError
 from latentia.operations import TextSpace
-from latentia.operations.pretrained import CONFIG, FILES, FORMAT_VERSION, KEYS, MODEL_TYPE, NUMBERS, WEIGHTS
+from latentia.operations.pretrained import (
+    CONFIG,
+    FILES,
+    FORMAT_VERSION,
+    KEYS,
+    MODEL_TYPE,
+    NUMBERS,
+    VOUCHED,
+    WEIGHTS,
+)
 from latentia.operations.space import Record
 from latentia.recipes.recipe import Recipe
-from latentia.training.checkpoint import load_tensors, read_tensors
+from latentia.training.weights import read_tensors
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
@@ -57,6 +67,7 @@ def open_pretrained(folder: Path) -> TextSpace:
         RunError: If a file is missing, damaged, or of a format that this version does not read.
         RecipeError: If the configuration is not valid.
     """
+    _require_vouched(folder)
     config = _config(folder / CONFIG)
     tokenizer, tensors = Tokenizer.load(folder), read_tensors(folder / WEIGHTS)
     numbers = _object(folder / NUMBERS) if (folder / NUMBERS).exists() else {}
@@ -77,11 +88,20 @@ def space_of(
         RecipeError: If the configuration is not valid.
     """
     recipe = Recipe(config["recipe"])
-    model = recipe.model(tokenizer.vocabulary_size)
-    load_tensors(model, tensors, origin)
+    model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
     record = Record(recipe.settings, numbers, tuple(map(str, config.get("datasets", ()))), others)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
+
+
+def _require_vouched(folder: Path) -> None:
+    """Check the files against their manifest; of a folder written before there were any, say that it has none."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        warnings.warn(f"{folder} has no {MANIFEST}: damage of its files would not be seen", stacklevel=4)
+        return
+    there = [name for name in VOUCHED if name in manifest.files or (folder / name).exists()]
+    require_whole(folder, [name for name in there if name != WEIGHTS])
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -103,11 +123,11 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(read_bounded(path))
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise RunError(f"{path} is missing or no JSON object", "restore the file from where the folder comes from")
+        raise RunError(f"{path} is no JSON object", "restore the file from where the folder comes from")
     return content
 
 

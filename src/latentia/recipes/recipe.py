@@ -1,15 +1,20 @@
 """The whole of a recipe."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from latentia.data import TokenizerKind
-from latentia.errors import RecipeError
+from latentia.errors import RecipeError, RunError
 from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, build_part, takes, validate
 from latentia.shapes import InnerShare, PositiveInt
 from latentia.training import Training
+from latentia.training.weights import load_tensors
 
 
 class About:
@@ -62,8 +67,35 @@ class Recipe:
         return data
 
     def model(self, vocabulary_size: int) -> TextModel:
-        """Build the model, with fresh weights."""
-        model: TextModel = build_part(TextModel, self.settings["model"], {"vocabulary_size": vocabulary_size})
+        """Build the model, with fresh weights.
+
+        Raises:
+            RecipeError: If no memory holds it.
+        """
+        try:
+            model: TextModel = build_part(TextModel, self.settings["model"], {"vocabulary_size": vocabulary_size})
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RecipeError(f"the recipe's model cannot be built ({reason})", "lower the sizes of model") from None
+        return model
+
+    def trained_model(self, vocabulary_size: int, tensors: Mapping[str, Tensor], origin: Path) -> TextModel:
+        """Build the model and fill in weights; what would be larger than they are is not built.
+
+        Raises:
+            RunError: If the weights do not fit.
+            RecipeError: If no memory holds the model.
+        """
+        with torch.device("meta"):
+            outline = self.model(vocabulary_size)
+        shapes = {name: tensor.shape for name, tensor in outline.state_dict().items()}
+        strange = [name for name in sorted(tensors) if shapes.get(name) != tensors[name].shape]
+        wanted, given = (sum(each.numel() for each in part) for part in (outline.parameters(), tensors.values()))
+        if strange or wanted > given:
+            where = f" at {strange[0]}" if strange else f": it has {given:,} numbers, the recipe's model {wanted:,}"
+            raise RunError(f"{origin} does not fit its recipe{where}", "restore recipe and weights of the same run")
+        model = self.model(vocabulary_size)
+        load_tensors(model, dict(tensors), origin)
         return model
 
     def objective(self) -> Objective:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -21,19 +19,22 @@ from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, build_corpus, read_texts
 from latentia.data.sources import HUB_PREFIX
+from latentia.durable import MANIFEST, read_bounded, vouch, write_atomically
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.operations.space import Record
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_corpus, require_free, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
-from latentia.training.checkpoint import Checkpoints, Progress, load_tensors, read_tensors, write_atomically
+from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
+from latentia.training.weights import WEIGHTS, read_tensors
 
 
 @dataclass(frozen=True)
@@ -54,35 +55,32 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
 
     Raises:
         RunError: If the folder is not empty.
+        BusyError: If another process has begun a run there.
+        StorageError: If it cannot be written.
         DataError: If the data cannot be used.
     """
     require_free(folder)
     sources = sources.absolute()
     tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
-    with _made(folder):
+    with begun(folder):
         tokenizer.save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
-        _write_json(folder / "run.json", {"format": 1, "seed": seed, "sources": asdict(sources)})
+        _write_json(folder / "run.json", {"format": 2, "seed": seed, "sources": asdict(sources)})
         _write_json(folder / "environment.json", environment())
+        vouch(folder, SETTLED)
         return _train(folder, console, resume=False)
 
 
-def require_free(folder: Path) -> None:
-    """Refuse a place that holds anything.
+def resume_run(folder: Path, console: Console) -> bool:
+    """Continue a run from its newest whole checkpoint, or begin it; tell whether it ended of itself.
 
     Raises:
-        RunError: If it is a file, or a folder that is not empty.
+        RunError: If it is no run, a file of it was altered, or no checkpoint is whole.
+        BusyError: If another process trains it.
+        StorageError: If it cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file", "name a folder with --out")
-    if folder.exists() and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
-
-
-def resume_run(folder: Path, console: Console) -> bool:
-    """Continue a run from its newest checkpoint; tell whether it ended of itself."""
-    _require_run(folder)
-    return _train(folder, console, resume=True)
+    with continued(folder):
+        return _train(folder, console, resume=True)
 
 
 def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
@@ -92,14 +90,13 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
         RunError: If the folder is no run, or a file of it is missing, cut short or does not fit the others.
         RecipeError: If its recipe cannot be read or is not valid.
     """
-    _require_run(folder)
+    require_run(folder)
     recipe = _recipe_of(folder)
     tokenizer = Tokenizer.load(folder)
-    model = recipe.model(tokenizer.vocabulary_size)
-    path = folder / "model.safetensors"
+    path = folder / WEIGHTS
     if not path.exists():
         raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
-    load_tensors(model, read_tensors(path), path)
+    model = recipe.trained_model(tokenizer.vocabulary_size, read_tensors(path), path)
     return model.eval(), tokenizer, recipe
 
 
@@ -200,9 +197,9 @@ def environment() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Record:
-    """What ``run.json`` holds."""
+    """What ``run.json`` holds; from format 2 on the folder has a manifest."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
     seed: NonNegativeInt
     sources: Sources
 
@@ -221,12 +218,15 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
     torch.manual_seed(record.seed)
     model, settings = recipe.model(tokenizer.vocabulary_size), recipe.training()
     corpora = _corpora(folder, record.sources, tokenizer, recipe, partial(_say, console))
+    vouch(folder, CORPORA)
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
     total = settings.planned_steps(loader)
     _require_schedule(recipe, total, console)
     if resume:
         trainer.resume()
+        for remark in trainer.remarks:
+            _say(console, remark)
         _say(console, f"continuing after step {trainer.progress.step:,} of {total:,}")
     # Grouped as in training: the density gap and free bits a dimension depend on what stands beside an example.
     held_out = Loader(corpora.valid, settings.batching, settings.batch_size, record.seed, corpora.valid_rows)
@@ -274,6 +274,7 @@ def _corpora(
     def corpus(name: str, files: list[str], minimum: int) -> Corpus:
         path = folder / "data" / f"{name}.arrow"
         if path.exists():
+            require_corpus(folder, f"data/{name}.arrow")
             return Corpus.open(path)
         built, report = build_corpus(files, sources.columns, tokenizer, path, data.max_tokens, minimum)
         _write_json(path.with_suffix(".json"), asdict(report))
@@ -309,34 +310,12 @@ def _recipe_of(folder: Path) -> Recipe:
 def _record_of(folder: Path) -> _Record:
     path = folder / "run.json"
     try:
-        return TypeAdapter(_Record).validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        record = TypeAdapter(_Record).validate_json(read_bounded(path))
+    except ValidationError:
         raise RunError(f"{path} is not the record of a run", "restore the file from the run it belongs to") from None
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder, and take what was made away again if training cannot begin: there would be no run to resume."""
-    require_free(folder)
-    existed = folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if not any((folder / "checkpoints").glob("step-????????")):
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            if not existed:
-                folder.rmdir()
-        raise
-
-
-def _require_run(folder: Path) -> None:
-    if not folder.exists():
-        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
-    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
+    if record.format > 1 and not (folder / MANIFEST).exists():
+        raise RunError(f"{folder} has lost its {MANIFEST}", "restore the folder from a copy, all files of it together")
+    return record
 
 
 def _resolved(sources: Sequence[str]) -> list[str]:

@@ -26,7 +26,7 @@ from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, space_of
 from latentia.recipes.recipe import Recipe
 from latentia.recipes.runs import Sources, load, start_run
-from latentia.training.checkpoint import tensors_of
+from latentia.training.weights import tensors_of
 
 Floats = NDArray[np.float32]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from latentia.durable import write_atomically
 from latentia.errors import InputError
 from latentia.reports import tables
 from latentia.reports.chart import Chart
@@ -17,7 +18,6 @@ from latentia.reports.interactive import plotly_script
 from latentia.reports.markup import Markup
 from latentia.reports.page import figures, missing, page, section, verdicts
 from latentia.reports.static import FORMATS, rendered, require_matplotlib
-from latentia.training.checkpoint import write_atomically
 
 
 def write_report(

@@ -1,25 +1,44 @@
-"""Checkpoints: written beside the old one, verified by their manifest, never pickled."""
+"""Checkpoints: written beside the old ones, vouched for by a manifest, never pickled."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
+import re
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from latentia.durable import (
+    MANIFEST,
+    Manifest,
+    commit_folder,
+    entry_of,
+    make_folder,
+    read_manifest,
+    stored,
+    sweep,
+    vouched,
+    write_new,
+)
 from latentia.errors import RunError
+from latentia.training.weights import WEIGHTS, load_tensors, parse_tensors, tensors_of
 
-FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+MOMENTS, STATE = "optimizer.safetensors", "state.json"
 KEPT = 2
 """Checkpoints kept, so that the one before survives a fault in the last."""
+
+BINDING = ("recipe.yaml", "run.json", "tokenizer.json")
+"""Files of the run that its checkpoints belong to."""
+
+_LOOKS = 8
+
+_NAME = re.compile(r"step-(\d{8,})(-unvalidated)?")
 
 
 @dataclass
@@ -34,6 +53,7 @@ class Progress:
         best_step: The step it was seen at.
         waited: Validations since.
         finished: True once training stopped of itself.
+        due: True if the run was stopped before the validation that follows this step.
         memory: What the plan of the steps remembers.
         seconds: Spent training in that epoch, over all sittings.
     """
@@ -45,179 +65,152 @@ class Progress:
     best_step: int = 0
     waited: int = 0
     finished: bool = False
+    due: bool = False
     memory: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    _write_through(temporary, content)
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
-
-
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers by name, a shared table once."""
-    seen: set[int] = set()
-    unique = {}
-    for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() not in seen or tensor.numel() == 0:
-            unique[name] = tensor.detach().cpu().contiguous()
-        seen.add(tensor.data_ptr())
-    return unique
-
-
-def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
-    """Copy weights into a model.
-
-    Raises:
-        RunError: If a tensor is missing, left over, of another shape or not finite.
-    """
-    own = tensors_of(model)
-    wrong = sorted(
-        own.keys() ^ tensors.keys()
-        | {name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape}
-    )
-    if wrong:
-        raise RunError(
-            f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run"
-        )
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise RunError(f"{origin} is not finite at {name}", "restore the file, or train again")
-    model.load_state_dict(tensors, strict=False)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    Raises:
-        RunError: If it is missing or not whole.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error})", "restore the file, or train again") from None
-
-
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the weights of a model atomically."""
-    write_atomically(path, save(tensors_of(model)))
-
-
 class Checkpoints:
-    """The checkpoints of a run folder, ``checkpoints/step-00001000`` and so on."""
+    """The checkpoints of a run folder, ``checkpoints/step-00001000`` and so on.
+
+    Attributes:
+        damage: What was wrong with the checkpoints that were not whole.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder."""
-        self.folder = folder / "checkpoints"
+        self.run, self.folder = folder, folder / "checkpoints"
+        self.damage: list[str] = []
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write one checkpoint, commit it by a rename, and then remove all but the last two."""
-        target = self.folder / f"step-{progress.step:08d}"
-        if target.exists():
-            return
-        temporary = self.folder / f".{target.name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        names, scalars = _optimizer_state(optimizer)
-        state = _json({"progress": asdict(progress), "optimizer": scalars})
-        contents = (save(tensors_of(model)), save(names), state)
-        _fill(temporary, dict(zip(FILES, contents, strict=True)))
-        temporary.rename(target)
-        _sync_folder(self.folder)
-        self._prune()
-
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Load the newest checkpoint whose manifest holds; one that does not is renamed ``.corrupt``.
+        """Write one checkpoint, commit it by a rename, and then remove all but the last two.
 
         Raises:
-            RunError: If there is none.
+            StorageError: If the disk does not take it; those before are whole.
         """
-        for folder in sorted(self.folder.glob("step-????????"), reverse=True):
-            if _verified(folder):
-                return self._load(folder, model, optimizer)
-            folder.rename(folder.with_name(f"{folder.name}.corrupt"))
-        raise RunError(f"{self.folder} holds no whole checkpoint", "train again without --resume, into a new folder")
+        target = self.folder / f"step-{progress.step:08d}{'-unvalidated' if progress.due else ''}"
+        if target.exists():
+            return
+        temporary = self.folder / f".{target.name}.{secrets.token_hex(4)}.tmp"
+        make_folder(temporary)
+        state = _json({"run": self._identity(), "progress": asdict(progress)})
+        contents = {WEIGHTS: save(tensors_of(model)), MOMENTS: save(_moments_of(optimizer)), STATE: state}
+        try:
+            _fill(temporary, contents)
+            commit_folder(temporary, target)
+        finally:
+            self._prune()
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
+        """Load the newest checkpoint that is whole; one that is not is renamed ``.corrupt``.
+
+        Returns:
+            Where it stands; ``None`` if none was ever written.
+
+        Raises:
+            RunError: If there are some and none is whole.
+        """
+        for folder in self._found():
+            try:
+                contents, progress = self._contents(folder)
+            except RunError as error:
+                self._set_aside(folder, error)
+                continue
+            load_tensors(model, contents[WEIGHTS], folder / WEIGHTS)
+            _restore_moments(optimizer, contents[MOMENTS], folder / MOMENTS)
+            return progress
+        if any(self.folder.glob("*.corrupt*")):
+            raise RunError(f"{self.folder} holds no whole checkpoint", "train again without --resume, in a new folder")
+        return None
 
     def newest(self) -> Progress:
         """Tell where the newest whole checkpoint stands; at the start where there is none."""
-        whole = (folder for folder in sorted(self.folder.glob("step-????????"), reverse=True) if _verified(folder))
-        newest = next(whole, None)
-        return Progress() if newest is None else _progress_in(newest)
+        found = self._found()
+        for _ in range(_LOOKS):
+            for folder in found:
+                try:
+                    return self._contents(folder)[1]
+                except RunError:
+                    continue
+            # Whoever trains there may have removed those that were found, for newer ones.
+            before, found = found, self._found()
+            if found == before:
+                break
+        return Progress()
 
-    def _load(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        state = json.loads((folder / "state.json").read_text())
-        load_tensors(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
-        _restore_optimizer(optimizer, read_tensors(folder / "optimizer.safetensors"), state["optimizer"])
-        return _progress_in(folder)
+    def sweep(self) -> None:
+        """Remove what saves that were cut short have left; the caller holds the run."""
+        sweep(self.folder)
+
+    def _found(self) -> list[Path]:
+        """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""
+        named = [(_NAME.fullmatch(path.name), path) for path in self.folder.glob("step-*")]
+        ranked = [(int(match[1]), not match[2], path) for match, path in named if match]
+        return [path for _, _, path in sorted(ranked, reverse=True)]
+
+    def _contents(self, folder: Path) -> tuple[dict[str, dict[str, Tensor]], Progress]:
+        """Read and check everything in a checkpoint."""
+        if read_manifest(folder) is None:
+            raise RunError(f"{folder / MANIFEST} does not exist", "use the checkpoint before")
+        progress = self._progress(folder / STATE, vouched(folder, STATE))
+        return {name: parse_tensors(vouched(folder, name), folder / name) for name in (WEIGHTS, MOMENTS)}, progress
+
+    def _progress(self, path: Path, content: bytes) -> Progress:
+        try:
+            state = json.loads(content)
+            own, progress = state.get("run", ""), Progress(**state["progress"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise RunError(f"{path} is not the state of a run", "use the checkpoint before") from None
+        if own and own != self._identity():
+            raise RunError(f"{path} is of another run", "use the checkpoint before")
+        return progress
+
+    def _identity(self) -> str:
+        """Return what tells this run's checkpoints from another's; empty where the run has no manifest."""
+        manifest = read_manifest(self.run)
+        known = {name: manifest.files[name].sha256 for name in BINDING if name in manifest.files} if manifest else {}
+        return entry_of(_json(known)).sha256 if known else ""
+
+    def _set_aside(self, folder: Path, error: RunError) -> None:
+        self.damage.append(error.message)
+        with stored(folder):
+            os.rename(folder, folder.with_name(f"{folder.name}.corrupt-{secrets.token_hex(4)}"))
 
     def _prune(self) -> None:
-        for old in sorted(self.folder.glob("step-????????"))[:-KEPT]:
-            shutil.rmtree(old)
+        """Remove the old ones; under their names they are whole or gone."""
+        for old in self._found()[KEPT:]:
+            with stored(old):
+                os.rename(old, old.with_name(f".{old.name}.{secrets.token_hex(4)}.tmp"))
+        sweep(self.folder)
 
 
-def _progress_in(folder: Path) -> Progress:
-    return Progress(**json.loads((folder / "state.json").read_text())["progress"])
+def _fill(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write and sync files and, last, the manifest that vouches for them."""
+    entries = {name: write_new(folder / name, content) for name, content in contents.items()}
+    write_new(folder / MANIFEST, Manifest(entries).encode())
 
 
-def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[str]]:
+def _moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Flatten the optimiser's tensors to ``index.name``; settings are the recipe's and are not stored."""
     state = optimizer.state_dict()["state"]
-    tensors = {
+    return {
         f"{index}.{name}": value.contiguous()
         for index, entry in state.items()
         for name, value in entry.items()
         if torch.is_tensor(value)
     }
-    return tensors, sorted(tensors)
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], names: list[str]) -> None:
+def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], origin: Path) -> None:
+    shapes = [weight.shape for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Any]] = {}
-    for name in names:
-        index, entry = name.split(".", 1)
+    for name in sorted(tensors):
+        index, _, entry = name.partition(".")
+        if not index.isdecimal() or int(index) >= len(shapes) or tensors[name].shape not in ((), shapes[int(index)]):
+            raise RunError(f"{origin} does not fit the recipe at {name}", "restore the files of the same run")
         state.setdefault(int(index), {})[entry] = tensors[name]
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _fill(folder: Path, files: dict[str, bytes]) -> None:
-    """Write and sync files and, last, the manifest that vouches for them."""
-    for name, content in files.items():
-        _write_through(folder / name, content)
-    manifest = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
-    }
-    _write_through(folder / "manifest.json", _json(manifest))
-    _sync_folder(folder)
-
-
-def _verified(folder: Path) -> bool:
-    """Tell whether every file is the one that the manifest names."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        return all(
-            hashlib.sha256((folder / name).read_bytes()).hexdigest() == manifest[name]["sha256"] for name in FILES
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
 def _json(content: object) -> bytes:
     return json.dumps(content, indent=1).encode()
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

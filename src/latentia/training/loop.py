@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from latentia.data.loader import Loader
-from latentia.errors import NumericalError
+from latentia.durable import make_folder, require_whole, write_atomically
+from latentia.errors import NumericalError, RunError
 from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
-from latentia.training.checkpoint import Checkpoints, Progress, save_weights
+from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
 from latentia.training.settings import Training
 from latentia.training.validation import validate
+from latentia.training.weights import WEIGHTS, save_weights
 
 DIVERGED = "lower training.optimizer.learning_rate or training.clip_norm; what was saved before is intact"
+EVIDENCE = "diverged"
+"""Folder of the batches at which a loss or a gradient was not finite."""
 FROZEN_WITH = {"": (), "encoder": ("encoder",), "decoder": ("decoder", "prior")}
 """Parts that rest when one does: the prior is of the generative side."""
 LOG_EVERY = 50
@@ -61,6 +63,9 @@ class Trainer:
         settings: The recipe's ``training``.
         folder: The run folder.
         seed: Root of all randomness.
+
+    Attributes:
+        remarks: What was damaged in a run that was taken up again.
     """
 
     def __init__(self, model: nn.Module, objective: Objective, settings: Training, folder: Path, seed: int) -> None:
@@ -79,40 +84,63 @@ class Trainer:
         self.clipped_together = [weights for weights in (together, apart) if weights]
         self.checkpoints = Checkpoints(folder)
         self.progress = Progress(memory=settings.plan.memory)
+        self.remarks: list[str] = []
         self.total, self.window, self.since = 0, _Window(), 0.0
         settings.plan.begin(model)
 
     def resume(self) -> None:
-        """Take up the newest whole checkpoint."""
-        self.progress = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
-        self.settings.plan.memory = self.progress.memory
+        """Take up the newest whole checkpoint; a run that was stopped before its first begins."""
+        self.checkpoints.sweep()
+        restored = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
+        if restored is not None:
+            self.progress = restored
+            self.settings.plan.memory = self.progress.memory
+            self._mend()
+        self.remarks += [f"a checkpoint is not whole and was set aside: {wrong}" for wrong in self.checkpoints.damage]
+
+    def _mend(self) -> None:
+        """Put the checkpoint's weights in the place of best ones that are lost, until better ones come."""
+        try:
+            require_whole(self.folder, [WEIGHTS])
+        except RunError as error:
+            progress = self.progress
+            if progress.best_step not in (0, progress.step):
+                progress.best, progress.best_step = math.inf, 0
+            save_weights(self.plain_model, self.folder)
+            self.remarks.append(f"{error.message}; the weights of step {progress.step:,} take its place")
 
     def fit(self, loader: Loader, validation: Callable[[], Iterable[Batch]], observer: Observer) -> bool:
         """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.
 
         Raises:
             NumericalError: When a loss, a gradient or a weight is not finite; no such weight is ever written.
+            StorageError: When the disk does not take a checkpoint; those before are whole.
+            KeyboardInterrupt: When an interrupted step does not end in time, or at a second signal.
         """
         self.loader, self.total = loader, self.settings.planned_steps(loader)
         self.objective.weight = self.objective.weight.over(self.total)
         self.model.train()
         self.since = time.perf_counter()
-        with _interruptible() as interrupted:
-            for batch in self._batches():
+        with interruption() as asked, asked.awaited():
+            if self.progress.due:
+                self._validate(_until(asked, validation), observer)
+            for batch in self._batches(asked):
                 self._step(batch, observer)
-                if self.progress.position == 0 or self.progress.step == self.total:
-                    self._validate(validation, observer)
-                elif interrupted.is_set() or self.progress.step % self.settings.checkpoint_every == 0:
+                self.progress.due = self.progress.position == 0 or self.progress.step == self.total
+                if self.progress.due:
+                    self._validate(_until(asked, validation), observer)
+                elif self.progress.step % self.settings.checkpoint_every == 0:
                     self._count_seconds()
                     self._save(weights=self.progress.best_step == 0)
-                if interrupted.is_set():
-                    break
+            if asked.number and self.progress.step and not self.progress.due:
+                self._count_seconds()
+                self._save(weights=self.progress.best_step == 0)
         return self.progress.finished
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self, asked: Interruption) -> Iterator[Batch]:
         """Yield batches from where the run stands; move the position on before each is trained."""
         progress = self.progress
-        while progress.step < self.total and not progress.finished:
+        while progress.step < self.total and not progress.finished and not asked.number:
             steps = self.loader.steps(progress.epoch)
             for batch in self.loader.epoch(progress.epoch, start=progress.position):
                 progress.step += 1
@@ -120,7 +148,7 @@ class Trainer:
                 if progress.position == steps:
                     progress.epoch, progress.position = progress.epoch + 1, 0
                 yield batch
-                if progress.finished or progress.step == self.total:
+                if progress.finished or progress.step == self.total or asked.number:
                     return
 
     def update(self, batch: Batch, frozen: str = "", number: int = 0) -> Terms:
@@ -128,7 +156,7 @@ class Trainer:
         self._seed(number)
         weight = self.objective.weight_at(self.step)
         terms = self.objective(self.model(batch.to(self.accelerator.device), kl_weight=weight), self.step)
-        self._descend((terms.loss + terms.apart).mean(), frozen)
+        self._descend((terms.loss + terms.apart).mean(), batch, frozen)
         return terms
 
     def update_auxiliary(self, batch: Batch, number: int) -> None:
@@ -140,13 +168,13 @@ class Trainer:
             with torch.no_grad():
                 latent = model.draw(batch, kl_weight=self.objective.weight_at(self.step))
             costs = model.auxiliary(latent, batch)
-        self._descend(torch.stack(list(costs.values())).sum(dim=0).mean())
+        self._descend(torch.stack(list(costs.values())).sum(dim=0).mean(), batch)
 
     def _seed(self, number: int) -> None:
         """Begin the noise of one update of the step under way."""
         torch.manual_seed(_mix(self.seed, self.step) if number == 0 else _mix(_mix(self.seed, self.step), number))
 
-    def _descend(self, loss: Tensor, frozen: str = "") -> None:
+    def _descend(self, loss: Tensor, batch: Batch, frozen: str = "") -> None:
         """Follow the gradient of a loss in all weights but those of a part."""
         self.accelerator.backward(loss)
         for part in FROZEN_WITH[frozen]:
@@ -154,7 +182,7 @@ class Trainer:
                 weight.grad = None
         largest = self.settings.clip_norm or math.inf
         norms = [self.accelerator.clip_grad_norm_(weights, largest) for weights in self.clipped_together]
-        self._require_finite(loss.detach(), torch.stack(norms).sum(), self.step)
+        self._require_finite(loss.detach(), torch.stack(norms).sum(), batch)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -181,10 +209,24 @@ class Trainer:
         """The step under way, counted from 0."""
         return self.progress.step - 1
 
-    def _require_finite(self, loss: Tensor, norm: Tensor, step: int) -> None:
+    def _require_finite(self, loss: Tensor, norm: Tensor, batch: Batch) -> None:
         """Stop before the weights change; on a GPU, where asking stalls the queue, only now and then."""
-        if (loss.device.type == "cpu" or step % LOG_EVERY == 0) and not bool(torch.isfinite(loss + norm)):
-            raise NumericalError(f"step {step} has loss {loss.item()} and gradient norm {norm.item()}", DIVERGED)
+        if (loss.device.type == "cpu" or self.step % LOG_EVERY == 0) and not bool(torch.isfinite(loss + norm)):
+            found = {"step": self.step, "loss": str(loss.item()), "gradient_norm": str(norm.item())}
+            path = self._keep(batch, found)
+            raise NumericalError(
+                f"step {self.step} has loss {loss.item()} and gradient norm {norm.item()}; its batch is in {path}",
+                DIVERGED,
+            )
+
+    def _keep(self, batch: Batch, found: dict[str, object]) -> Path:
+        """Write the sequences of a batch, for whoever looks for the cause."""
+        rows = batch.index.cpu().numpy()
+        path = self.folder / EVIDENCE / f"step-{self.step:08d}.json"
+        make_folder(path.parent)
+        content = {**found, "rows": rows.tolist(), "texts": self.loader.corpus.texts(rows)}
+        write_atomically(path, json.dumps(content, indent=1).encode())
+        return path
 
     def _record(self, batch: Batch, terms: Terms, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
@@ -195,11 +237,17 @@ class Trainer:
             self.window = _Window()
 
     def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
-        """Measure, keep the best weights, and decide whether to go on."""
+        """Measure, keep the best weights, and decide whether to go on; interrupted, save and leave it due."""
         rule, progress = self.settings.stopping, self.progress
-        seconds = self._epoch_seconds()
-        batches = (batch.to(self.accelerator.device) for batch in validation())
-        record = validate(self.model, self.objective, batches, progress.step, self.seed)
+        self.window.wait()
+        self._count_seconds()
+        try:
+            batches = (batch.to(self.accelerator.device) for batch in validation())
+            record = validate(self.model, self.objective, batches, progress.step, self.seed)
+        except _StoppedError:
+            self._save(weights=progress.best_step == 0)
+            return
+        seconds, progress.seconds, progress.due = progress.seconds, 0.0, False
         self.window = _Window()
         self.settings.plan.validated(record)
         if progress.step >= self.objective.weight.settled_at:
@@ -208,16 +256,10 @@ class Trainer:
                 progress.best, progress.best_step, progress.waited = record[rule.metric], progress.step, 0
         progress.finished = progress.step == self.total or 0 < rule.patience <= progress.waited
         place = {"step": progress.step, "epoch": progress.epoch, "best_step": progress.best_step}
-        observer.validation({**place, **seconds, **record})
+        timed = {"seconds": seconds} if progress.position == 0 else {}
+        observer.validation({**place, **timed, **record})
         self._save(weights=progress.best_step in (0, progress.step))
         self.since = time.perf_counter()
-
-    def _epoch_seconds(self) -> dict[str, float]:
-        """Return what the epoch that ends here took to train, and start anew; nothing for a part of an epoch."""
-        self.window.wait()
-        self._count_seconds()
-        seconds, self.progress.seconds = self.progress.seconds, 0.0
-        return {"seconds": seconds} if self.progress.position == 0 else {}
 
     def _count_seconds(self) -> None:
         """Add the time since it was last counted to that of the epoch."""
@@ -231,7 +273,7 @@ class Trainer:
             if not bool(torch.isfinite(weight).all()):
                 raise NumericalError(f"{name} is not finite after step {self.progress.step}", DIVERGED)
         if weights:
-            save_weights(self.plain_model, self.folder / "model.safetensors")
+            save_weights(self.plain_model, self.folder)
         self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
 
 
@@ -282,20 +324,17 @@ def _mix(seed: int, step: int) -> int:
     return (value ^ (value >> 31)) & (2**63 - 1)
 
 
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into a flag that is read after each step; only the main thread may."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
+class _StoppedError(Exception):
+    """A signal came during a validation."""
 
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        event.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _until(asked: Interruption, validation: Callable[[], Iterable[Batch]]) -> Callable[[], Iterator[Batch]]:
+    """Yield the batches of a validation as long as no signal comes."""
+
+    def batches() -> Iterator[Batch]:
+        for batch in validation():
+            if asked.number:
+                raise _StoppedError
+            yield batch
+
+    return batches

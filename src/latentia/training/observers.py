@@ -10,8 +10,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from latentia.durable import append_line, stored, write_atomically
 from latentia.training.checkpoint import Progress as RunProgress
-from latentia.training.checkpoint import write_atomically
 
 
 class Metrics:
@@ -28,15 +28,16 @@ class Metrics:
 
     def write(self, split: str, record: dict[str, float]) -> None:
         """Write a record of ``train`` or ``validation``."""
-        with self.path.open("a") as file:
-            file.write(json.dumps({"split": split, **record}) + "\n")
-        for name, value in record.items():
-            if name not in ("step", "epoch"):
-                self.board.add_scalar(f"{split}/{name}", value, int(record["step"]))
+        append_line(self.path, json.dumps({"split": split, **record}))
+        with stored(self.path.with_name("tensorboard")):
+            for name, value in record.items():
+                if name not in ("step", "epoch"):
+                    self.board.add_scalar(f"{split}/{name}", value, int(record["step"]))
 
     def close(self) -> None:
         """Flush TensorBoard."""
-        self.board.close()
+        with stored(self.path.with_name("tensorboard")):
+            self.board.close()
 
 
 class Watch:

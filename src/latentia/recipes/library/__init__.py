@@ -11,16 +11,26 @@ from typing import Any, ClassVar
 
 import yaml
 
-from latentia.errors import RecipeError
+from latentia.durable import read_bounded
+from latentia.errors import RecipeError, RunError
 from latentia.recipes.recipe import Recipe
 
 DEFAULT = "default"
+
+LONGEST = 2**18
+"""Bytes of a recipe; those of the package have some hundreds, with every default spelled out some thousands."""
 
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML with the plain values of YAML 1.2: ``1e-3`` is a number, ``010`` is ten, ``off`` is a word."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}  # type: ignore[misc]
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - the library carries no types
+        """Refuse an alias: a few lines of aliases of aliases stand for more values than fit into memory."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias, *name, is not allowed")
+        return super().compose_node(parent, index)
 
 
 _PLAIN_VALUES = {
@@ -82,10 +92,11 @@ def recipe_text(name: str) -> str:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise RecipeError(f"{name} cannot be read ({reason})", "check the path") from None
+            return read_bounded(path, LONGEST).decode()
+        except RunError as error:
+            raise RecipeError(error.message, "check the path") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"{name} cannot be read (not UTF-8)", "check the path") from None
     nearest = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.0)[0]
     raise RecipeError(
         f"there is no recipe {name!r}", f"the nearest is {nearest}; `latentia recipes` lists all; a file ends in .yaml"

@@ -1,0 +1,47 @@
+"""Files that survive: written whole or not at all, vouched for by a manifest, in a folder that one process writes."""
+
+from latentia.durable.lock import locked
+from latentia.durable.manifest import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    replace_vouched,
+    require_whole,
+    vouch,
+    vouched,
+)
+from latentia.durable.reading import read_bounded
+from latentia.durable.writing import (
+    Entry,
+    append_line,
+    commit_folder,
+    entry_of,
+    make_folder,
+    stored,
+    sweep,
+    sync,
+    write_atomically,
+    write_new,
+)
+
+__all__ = [
+    "MANIFEST",
+    "Entry",
+    "Manifest",
+    "append_line",
+    "commit_folder",
+    "entry_of",
+    "locked",
+    "make_folder",
+    "read_bounded",
+    "read_manifest",
+    "replace_vouched",
+    "require_whole",
+    "stored",
+    "sweep",
+    "sync",
+    "vouch",
+    "vouched",
+    "write_atomically",
+    "write_new",
+]

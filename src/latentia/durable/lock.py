@@ -1,0 +1,67 @@
+"""A folder that one process writes at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from latentia.durable.writing import stored
+from latentia.errors import BusyError
+
+LOCK = "run.lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; the operating system lets go of it when the process ends, however it ends.
+
+    Raises:
+        BusyError: If another process holds it.
+        StorageError: If the folder cannot be written.
+    """
+    path = folder / LOCK
+    descriptor = _held(path)
+    try:
+        with stored(path):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _held(path: Path) -> int:
+    """Open and lock the file; one that was removed meanwhile locks nothing, and another is opened."""
+    while True:
+        with stored(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 200).decode(errors="replace").split()
+            os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                with stored(path):
+                    raise
+            raise _busy(path, holder) from None
+        if _is_there(path, descriptor):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _busy(path: Path, holder: list[str]) -> BusyError:
+    who = f" {holder[0]} on {holder[1]}" if len(holder) == 2 else ""
+    return BusyError(
+        f"{path.parent} is in use by another process{who}", "wait until it has ended, stop it, or name another folder"
+    )

@@ -1,0 +1,57 @@
+"""Reading of files that anybody may have written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from latentia.errors import RunError
+
+SMALL = 2**22
+"""Bytes of a file of settings or of numbers; those that are written here have some thousands."""
+
+_RESTORE = "restore the file from where the folder comes from"
+
+
+def read_bounded(path: Path, most: int = SMALL) -> bytes:
+    """Read a regular file of at most so many bytes; a pipe or a device is refused, and not waited for.
+
+    Raises:
+        RunError: If it is missing, no regular file, or too long.
+    """
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise RunError(f"{path} has {size:,} bytes, and at most {most:,} are read", _RESTORE)
+        try:
+            return file.read(size)
+        except MemoryError:
+            raise RunError(f"{path} has {size:,} bytes, more than the memory takes", _RESTORE) from None
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Read a regular file a few megabytes at a time.
+
+    Raises:
+        RunError: If it is missing or no regular file.
+    """
+    with _opened(path) as file:
+        while piece := file.read(SMALL):
+            yield piece
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise RunError(f"{path} is not a regular file", _RESTORE)
+            yield file
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(f"{path} cannot be read ({reason})", "restore the file, or check its permissions") from None

@@ -1,0 +1,161 @@
+"""Files and folders that appear under their name only when they are whole, also after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentia.errors import StorageError
+
+_PIECE = 2**22
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a manifest says of a file: its length and the SHA-256 of its content."""
+
+    bytes: int
+    sha256: str
+
+
+def entry_of(content: bytes | memoryview) -> Entry:
+    """Describe a content.
+
+    >>> entry_of(b"").sha256[:8]
+    'e3b0c442'
+    """
+    return Entry(len(content), hashlib.sha256(content).hexdigest())
+
+
+def write_atomically(path: Path, content: bytes) -> Entry:
+    """Write a file so that a reader sees the old content or the new, also after a power cut.
+
+    Raises:
+        StorageError: If the disk does not take it; what was there before is there still.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        entry = write_new(temporary, content)
+        with stored(path):
+            os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+    return entry
+
+
+def write_new(path: Path, content: bytes) -> Entry:
+    """Write and sync a file that is not there yet, hashing each piece as it is written; a link is not followed.
+
+    Raises:
+        StorageError: If the disk does not take it.
+    """
+    view, digest = memoryview(content), hashlib.sha256()
+    with stored(path, len(view)), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) as descriptor:
+        while view:
+            written = os.write(descriptor, view[:_PIECE])
+            digest.update(view[:written])
+            view = view[written:]
+        os.fsync(descriptor)
+    return Entry(len(content), digest.hexdigest())
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a record; a crash may tear the last line of it, and no other.
+
+    Raises:
+        StorageError: If the disk does not take it.
+    """
+    content = f"{line}\n".encode()
+    with stored(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor:
+        while content:
+            content = content[os.write(descriptor, content) :]
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, so that they are there after a power cut.
+
+    Raises:
+        StorageError: If that cannot be.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        with stored(folder):
+            os.makedirs(folder, exist_ok=True)
+        sync(folder.parent)
+
+
+def commit_folder(temporary: Path, target: Path) -> None:
+    """Give a folder whose files are all written its name: from then on it is there.
+
+    Raises:
+        StorageError: If the disk does not take it.
+    """
+    sync(temporary)
+    with stored(target):
+        os.rename(temporary, target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Raises:
+        StorageError: If they cannot be: a failed sync is a failed write, and is not tried again.
+    """
+    with stored(path), _opened(path, os.O_RDONLY) as descriptor:
+        os.fsync(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writes that were cut short have left; nobody else may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):  # what cannot be removed now is there at the next start
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@contextmanager
+def stored(path: Path, wanted: int = 0) -> Iterator[None]:
+    """Turn what the operating system refuses into a ``StorageError`` that names the file and what helps."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path} cannot be written ({reason})", _remedy(error.errno, path, wanted)) from error
+
+
+def _remedy(number: int | None, path: Path, wanted: int) -> str:
+    """Say what helps against an error of the operating system."""
+    if number in _FULL:
+        needed = f" for {wanted:,} bytes" if wanted else ""
+        return f"make room{needed} ({_free(path)}); what was saved before is whole"
+    if number in _REFUSED:
+        return "name a folder that may be written; what was saved before is whole"
+    return "check the path and the disk; what was saved before is whole"
+
+
+def _free(path: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(path.parent).free:,} bytes are free"
+    except OSError:
+        return "how much is free cannot be told"
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

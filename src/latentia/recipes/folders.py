@@ -1,0 +1,127 @@
+"""What a run folder holds, how one is begun, and who may write in it."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
+from latentia.durable.lock import LOCK
+from latentia.errors import RunError
+from latentia.training.loop import EVIDENCE
+from latentia.training.weights import WEIGHTS
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+SETTLED = ("recipe.yaml", "run.json", "environment.json", *TOKENIZER)
+"""Files that are written before training begins, and never again."""
+
+CORPORA = ("data/train.arrow", "data/valid.arrow")
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a place that holds anything but what a start that was cut short has left.
+
+    Raises:
+        RunError: If it is a file, or a folder that is not empty.
+    """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise RunError(f"{place} is a file (Not a directory)", "name a folder with --out")
+    if folder.exists() and not _is_free(folder):
+        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+
+
+def require_run(folder: Path) -> None:
+    """Refuse a folder that is no run, or whose settings are not those that it was begun with.
+
+    Raises:
+        RunError: If a file is missing, cut short or altered.
+    """
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
+    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
+    if read_manifest(folder) is None:
+        warnings.warn(
+            f"{folder} has no {MANIFEST}: damage of its files would not be seen; `latentia train --resume` writes one",
+            stacklevel=4,
+        )
+    else:
+        require_whole(folder, SETTLED)
+
+
+def require_corpus(folder: Path, name: str) -> None:
+    """Check a corpus against the manifest, if that knows it.
+
+    Raises:
+        RunError: If it is cut short or altered.
+    """
+    manifest = read_manifest(folder)
+    if manifest is not None and name in manifest.files:
+        require_whole(folder, [name])
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[None]:
+    """Make and hold a folder; if training cannot begin, take what was made away: there would be no run to resume.
+
+    Raises:
+        RunError: If it holds anything.
+        BusyError: If another process holds it.
+        StorageError: If it cannot be written.
+    """
+    require_free(folder)
+    existed = folder.exists()
+    make_folder(folder)
+    with locked(folder):
+        require_free(folder)
+        _empty(folder)
+        try:
+            yield
+        except BaseException as error:
+            if not _is_worth_keeping(folder, error):
+                _empty(folder)
+                (folder / LOCK).unlink(missing_ok=True)
+                if not existed:
+                    with suppress(OSError):
+                        folder.rmdir()
+            raise
+
+
+@contextmanager
+def continued(folder: Path) -> Iterator[None]:
+    """Hold a run, without what writes that were cut short have left in it.
+
+    Raises:
+        RunError: If it is no run, or its files are not those that it was begun with.
+        BusyError: If another process holds it.
+        StorageError: If it cannot be written.
+    """
+    require_run(folder)
+    with locked(folder):
+        for place in (folder, folder / "data"):
+            sweep(place)
+        vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
+        yield
+
+
+def _is_free(folder: Path) -> bool:
+    """Tell whether a folder is empty, or was begun and never had a manifest, which comes last."""
+    names = {path.name for path in folder.iterdir()}
+    return not names or (LOCK in names and all(name in {LOCK, *SETTLED} or name.endswith(".tmp") for name in names))
+
+
+def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
+    """Tell whether there is something to continue, or to look at."""
+    interrupted = isinstance(error, KeyboardInterrupt) and (folder / MANIFEST).exists()
+    return interrupted or any((folder / "checkpoints").glob("step-*")) or (folder / EVIDENCE).exists()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

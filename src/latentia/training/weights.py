@@ -1,0 +1,82 @@
+"""Weights of a model as a safetensors file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from latentia.durable import replace_vouched, vouched
+from latentia.errors import RunError
+
+WEIGHTS = "model.safetensors"
+
+LONGEST_HEADER = 2**24
+"""Bytes of the header of a file, which has about a hundred for a tensor."""
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers by name, a shared table once."""
+    seen: set[int] = set()
+    unique = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen or tensor.numel() == 0:
+            unique[name] = tensor.detach().cpu().contiguous()
+        seen.add(tensor.data_ptr())
+    return unique
+
+
+def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
+    """Copy weights into a model.
+
+    Raises:
+        RunError: If a tensor is missing, left over, of another shape or not finite.
+    """
+    own = tensors_of(model)
+    wrong = sorted(
+        own.keys() ^ tensors.keys()
+        | {name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape}
+    )
+    if wrong:
+        raise RunError(
+            f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run"
+        )
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise RunError(f"{origin} is not finite at {name}", "restore the file, or train again")
+    model.load_state_dict(tensors, strict=False)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, which must be what the manifest beside it says, if there is one.
+
+    Raises:
+        RunError: If it is missing, altered or not whole.
+    """
+    return parse_tensors(vouched(path.parent, path.name), path)
+
+
+def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:
+    """Read the content of a safetensors file.
+
+    Raises:
+        RunError: If it is not whole, or its header is longer than any that is written here.
+    """
+    if int.from_bytes(content[:8], "little") > LONGEST_HEADER:
+        raise RunError(f"{origin} has a header of more than {LONGEST_HEADER:,} bytes", "restore the file")
+    try:
+        return load(content)
+    except (SafetensorError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+        raise RunError(f"{origin} cannot be read ({error})", "restore the file, or train again") from None
+
+
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """Write the weights that everyone else opens, in a folder with or without a manifest.
+
+    Raises:
+        StorageError: If the disk does not take them.
+    """
+    replace_vouched(folder, WEIGHTS, save(tensors_of(model)))

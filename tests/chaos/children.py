@@ -1,0 +1,106 @@
+"""Child processes, forked from one that has loaded the package, and what became of them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentia.errors import LatentiaError
+from tests.chaos.faults import Disk, Fault
+
+UNTYPED = 99
+"""Exit code of a child that ended with an error of no type of the package."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended.
+
+    Attributes:
+        code: Its exit code; negative the signal that ended it.
+        fired: The calls at which its fault fired, a line each.
+        said: What it wrote.
+        seconds: How long it took.
+    """
+
+    code: int
+    fired: str
+    said: str
+    seconds: float
+
+
+class Child:
+    """A child process that does one thing.
+
+    Args:
+        work: What it does.
+        folder: Whose calls of the operating system are counted.
+        fault: What goes wrong.
+        scratch: Where to put what it writes.
+        memory: Bytes that it may have; 0 sets no limit.
+    """
+
+    def __init__(self, work: Callable[[], object], folder: Path, fault: Fault, scratch: Path, memory: int = 0) -> None:
+        """Fork."""
+        self.marker, self.log = scratch / "fired", scratch / "said"
+        self.begin = time.monotonic()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(work, folder, fault, memory)
+
+    def _be(self, work: Callable[[], object], folder: Path, fault: Fault, memory: int) -> None:
+        os.setsid()
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if memory:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        marker = os.open(self.marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        Disk(folder, fault, marker).install()
+        code = UNTYPED
+        try:
+            work()
+            code = 0
+        except LatentiaError as error:
+            sys.stderr.write(f"error: {error}\n")
+            code = error.exit_code
+        except SystemExit as error:
+            code = int(error.code or 0)
+        except BaseException:  # noqa: BLE001 - whatever it is, it is told
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(code)
+
+    def send(self, number: int = signal.SIGKILL) -> None:
+        """Send the child a signal."""
+        os.kill(self.pid, number)
+
+    def ended(self) -> bool:
+        """Tell whether it has ended, without waiting; it can still be waited for."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self, seconds: float = 120.0) -> Outcome:
+        """Wait for its end, and not longer than that."""
+        while not self.ended():
+            if time.monotonic() - self.begin > seconds:
+                self.send()
+            time.sleep(0.002)
+        _, status = os.waitpid(self.pid, 0)
+        took = time.monotonic() - self.begin
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        fired = self.marker.read_text() if self.marker.exists() else ""
+        return Outcome(os.waitstatus_to_exitcode(status), fired, said, took)
+
+
+def run(work: Callable[[], object], folder: Path, scratch: Path, fault: Fault | None = None) -> Outcome:
+    """Do one thing in a child, to its end."""
+    return Child(work, folder, fault or Fault(), scratch).wait()

@@ -1,0 +1,312 @@
+"""Defects put into the program on purpose, to see that the harness sees them.
+
+Each is a patch of the package in a child process, or for a while in this one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from latentia.durable import Entry, Manifest, entry_of, sync, writing
+from latentia.recipes.runs import resume_run
+from latentia.training import checkpoint
+from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.loop import Trainer
+from tests.chaos import saving
+from tests.chaos.children import Child, run
+from tests.chaos.faults import Fault
+from tests.chaos.training import QUIET, difference, start, uninterrupted
+
+Patch = Callable[[], Any]
+
+STOP_AT = 9
+"""Step at which a run is stopped before a defective one takes it up; inside the second epoch."""
+
+
+def _restored(change: Callable[[Trainer], None]) -> Patch:
+    """Change a trainer after it was restored."""
+    original = Trainer.resume
+
+    def resume(self: Trainer) -> None:
+        original(self)
+        change(self)
+
+    return partial(patch.object, Trainer, "resume", resume)
+
+
+def _forget(**changes: Any) -> Patch:
+    def change(trainer: Trainer) -> None:
+        for name, value in changes.items():
+            setattr(trainer.progress, name, value)
+
+    return _restored(change)
+
+
+def _noise(trainer: Trainer) -> None:
+    begun = trainer.progress.step
+    trainer._seed = lambda number: torch.manual_seed(trainer.step - begun + number)
+
+
+def _rate(trainer: Trainer) -> None:
+    begun, rate = trainer.progress.step, trainer.settings.optimizer.rate
+    factor = rate.factor
+    rate.factor = lambda step, total: factor(step - begun, total)
+
+
+def _weight(trainer: Trainer) -> None:
+    begun, weight_at = trainer.progress.step, trainer.objective.weight_at
+    trainer.objective.weight_at = lambda step: weight_at(step - begun)
+
+
+def _plan(trainer: Trainer) -> None:
+    trainer.settings.plan.memory = {}
+
+
+RESUMING: dict[str, tuple[str, Patch]] = {
+    "forgets the random numbers": ("plain", _restored(_noise)),
+    "forgets the learning rate's schedule": ("plain", _restored(_rate)),
+    "forgets the KL weight's schedule": ("plain", _restored(_weight)),
+    "forgets the position in the epoch": ("plain", _forget(position=0)),
+    "forgets the epoch": ("plain", _forget(epoch=0)),
+    "forgets the optimiser's moments": ("plain", _restored(lambda trainer: trainer.optimizer.optimizer.state.clear())),
+    "forgets the best validation": ("critic first", _forget(best=float("inf"), best_step=0, waited=0)),
+    "forgets the plan's memory": ("lagging", _restored(_plan)),
+    "forgets a validation that is due": ("due", _forget(due=False)),
+}
+"""What a resume does wrong: the plan on which it shows, and the patch."""
+
+
+def resuming(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield each defect of a resume, and by what it was seen; nothing if it was not."""
+    stopped = {}
+    for plan in {plan for plan, _ in RESUMING.values()}:
+        stopped[plan] = (_stopped(home, plan), uninterrupted(home, "plain" if plan == "due" else plan))
+    for name, (plan, defect) in RESUMING.items():
+        source, expected = stopped[plan]
+        folder = home / "defective"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source, folder)
+
+        def work(defect: Patch = defect, folder: Path = folder) -> None:
+            with defect():
+                resume_run(folder, QUIET)
+
+        outcome = run(work, folder, home)
+        yield name, f"exit code {outcome.code}" if outcome.code else difference(folder, expected)
+
+
+def _stopped(home: Path, plan: str) -> Path:
+    """A run that was stopped by a signal; ``due`` is one that was stopped at the end of an epoch."""
+    folder = home / f"stopped {plan}"
+    at, original = (6 if plan == "due" else STOP_AT), Trainer._step
+
+    def step_and_stop(self: Trainer, *arguments: object) -> None:
+        original(self, *arguments)
+        if self.progress.step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def work() -> None:
+        with patch.object(Trainer, "_step", step_and_stop):
+            start(home, "plain" if plan == "due" else plan, folder)
+
+    outcome = run(work, folder, home)
+    if outcome.code:
+        raise RuntimeError(outcome.said)
+    return folder
+
+
+# What a save does wrong.
+
+
+def _in_place(path: Path, content: bytes) -> Entry:
+    path.unlink(missing_ok=True)
+    entry = writing.write_new(path, content)
+    sync(path.parent)
+    return entry
+
+
+def _new_unsynced(path: Path, content: bytes) -> Entry:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    os.write(descriptor, content)
+    os.close(descriptor)
+    return entry_of(content)
+
+
+def _sync_after(path: Path, content: bytes) -> Entry:
+    temporary = path.with_name(f".{path.name}.tmp")
+    _new_unsynced(temporary, content)
+    os.replace(temporary, path)
+    sync(path)
+    sync(path.parent)
+    return entry_of(content)
+
+
+def _replace_first(folder: Path, name: str, content: bytes) -> None:
+    manifest = writing_manifest(folder)
+    writing.write_atomically(folder / name, content)
+    writing.write_atomically(folder / "manifest.json", Manifest({**manifest.files, name: entry_of(content)}).encode())
+
+
+def writing_manifest(folder: Path) -> Manifest:
+    """Read the manifest that is there."""
+    manifest = checkpoint.read_manifest(folder)
+    if manifest is None:
+        raise RuntimeError(f"{folder} has no manifest")
+    return manifest
+
+
+def _committed_first(self: Checkpoints, model: Any, optimizer: Any, progress: Progress) -> None:
+    target = self.folder / f"step-{progress.step:08d}"
+    target.mkdir(parents=True)
+    contents = {
+        "model.safetensors": checkpoint.save(checkpoint.tensors_of(model)),
+        "optimizer.safetensors": checkpoint.save(checkpoint._moments_of(optimizer)),
+        "state.json": checkpoint._json({"progress": vars(progress)}),
+    }
+    checkpoint._fill(target, contents)
+    self._prune()
+
+
+_save = Checkpoints.save
+
+
+def _prune_first(self: Checkpoints, *arguments: Any) -> None:
+    for folder in self._found():
+        shutil.rmtree(folder)
+    _save(self, *arguments)
+
+
+@contextmanager
+def _forgiving(*_: object) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        return
+
+
+def _everywhere(name: str, replacement: Any) -> Patch:
+    """Replace a function of durable work in every module that uses it."""
+    modules = [writing, checkpoint, __import__("latentia.durable.manifest", fromlist=["manifest"])]
+
+    @contextmanager
+    def replaced() -> Iterator[None]:
+        before = [(module, getattr(module, name)) for module in modules if hasattr(module, name)]
+        for module, _ in before:
+            setattr(module, name, replacement)
+        try:
+            yield
+        finally:
+            for module, original in before:
+                setattr(module, name, original)
+
+    return replaced
+
+
+SAVING: dict[str, Patch] = {
+    "a file without the rename": _everywhere("write_atomically", _in_place),
+    "a checkpoint without the rename": lambda: patch.object(Checkpoints, "save", _committed_first),
+    "without syncing files": _everywhere("write_new", _new_unsynced),
+    "syncing a file after its rename": _everywhere("write_atomically", _sync_after),
+    "without syncing folders": _everywhere("sync", lambda _: None),
+    "weights before the manifest that names them": lambda: patch(
+        "latentia.training.weights.replace_vouched", _replace_first
+    ),
+    "removing old checkpoints first": lambda: patch.object(Checkpoints, "save", _prune_first),
+    "passing over errors of the disk": _everywhere("stored", _forgiving),
+}
+"""What a save does wrong."""
+
+
+def saves(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield each defect of a save, and by what it was seen; nothing if it was not."""
+    for number, (name, defect) in enumerate(SAVING.items()):
+        place = home / f"saving {number}"
+        place.mkdir()
+        source = saving.template(place / "template")
+        with defect():
+            wrong = (wrong for _, wrong in saving.sweep(place, source, 1.0, kinds=saving.TELLING) if wrong)
+            yield name, _short(next(wrong, ""))
+
+
+def _short(text: str) -> str:
+    return text.split(": ")[0] if text else ""
+
+
+# What else is done wrong.
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing."""
+
+
+def _deaf(home: Path) -> str:
+    """A run that does not heed a signal goes on to its end."""
+    from latentia.training.interruption import Interruption
+
+    folder = home / "deaf"
+
+    def work() -> None:
+        with patch.object(Interruption, "note", _nothing):
+            start(home, "plain", folder)
+
+    child = Child(work, folder, Fault(), home)
+    while not (folder / "checkpoints").exists() and not child.ended():
+        os.sched_yield()
+    child.send(signal.SIGTERM)
+    outcome = child.wait()
+    return "it went on to its end" if outcome.code == 0 else ""
+
+
+def _unlocked(home: Path) -> str:
+    """Two processes begin a run in one folder, and none is refused."""
+    from tests.chaos.sharing import rounds
+
+    @contextmanager
+    def no_lock(_: Path) -> Iterator[None]:
+        yield
+
+    with patch("latentia.recipes.folders.locked", no_lock):
+        return next((wrong for wrong in rounds(home, 6, random.Random(1)) if wrong), "")
+
+
+def _unchecked_loss(home: Path) -> str:
+    """A loss that is not finite is followed."""
+    from tests.chaos.numbers import poisoned
+
+    with patch.object(Trainer, "_require_finite", _nothing):
+        return poisoned(home, step=4)
+
+
+def _unverified(home: Path) -> str:
+    """A loader takes a file for what it is, whatever its manifest says."""
+    from tests.chaos.damage import flips
+
+    with patch.object(Manifest, "fits", lambda *_: True):
+        return next((wrong for wrong in flips(home, 300, random.Random(1)) if wrong), "")
+
+
+OTHERS: dict[str, Callable[[Path], str]] = {
+    "a loader that skips the manifest": _unverified,
+    "a run that does not heed signals": _deaf,
+    "a folder without a lock": _unlocked,
+    "a loop that follows any loss": _unchecked_loss,
+}
+
+
+def others(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield each other defect, and by what it was seen; nothing if it was not."""
+    for number, (name, seen) in enumerate(OTHERS.items()):
+        place = home / f"others {number}"
+        place.mkdir()
+        yield name, seen(place)

@@ -1,0 +1,185 @@
+"""A layer over the functions of ``os`` in which the n-th call for one folder fails, or is the last of the process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlink", "rmdir")
+
+ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
+CUTS = ("power cut", "power cut, names lost")
+DEATHS = ("killed before", "killed after", "torn", *CUTS)
+KINDS = (*ERRORS, "full from here", *DEATHS)
+
+REAL = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup")}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at which call, counted from 1; call 0 never comes."""
+
+    kind: str = "none"
+    at: int = 0
+
+
+SAVING = " while saving"
+
+
+def _is_saving() -> bool:
+    """Tell whether the training loop is writing a checkpoint or weights."""
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        if frame.f_code.co_name == "_save" and frame.f_globals.get("__name__") == "latentia.training.loop":
+            return True
+    return False
+
+
+class DeadError(BaseException):
+    """The process would be dead now."""
+
+
+class Disk:
+    """The calls that concern a folder.
+
+    A power cut is a death after which the disk has lost what was not synced: contents of files (``power cut``), or
+    names that were given or taken (``power cut, names lost``).
+    """
+
+    def __init__(self, folder: Path, fault: Fault, marker: int = -1) -> None:
+        """Take the folder, the fault, and a descriptor on which it is told when it fires.
+
+        Without one a death is played: ``DeadError`` is raised there and at every later call, so that nothing more is
+        done, as by a process that is no more.
+        """
+        self.folder, self.fault, self.marker = str(folder), fault, marker
+        self.count, self.fired, self.dead = 0, "", False
+        self.files: dict[int, str] = {}
+        self.unsynced: dict[int, int] = {}
+        """Inode to a descriptor of its own, for files whose content is not on the disk yet."""
+        self.renamed: list[tuple[str, str, str]] = []
+        """Renames whose folder was not synced since: from, to, and where a link to what they replaced is kept."""
+
+    def install(self) -> None:
+        """Replace the functions of ``os`` in this process."""
+        for name in CALLS:
+            setattr(os, name, self._guarded(name))
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Replace the functions of ``os`` for a while; a death that is played ends it."""
+        self.install()
+        try:
+            yield
+            if not self.fired and self.fault.kind in CUTS:
+                self.fired = "after the last call"
+                self.lose()
+        except DeadError:
+            pass
+        finally:
+            for name in CALLS:
+                setattr(os, name, REAL[name])
+            for descriptor in (*self.files, *self.unsynced.values()):
+                with suppress(OSError):
+                    os.close(descriptor)
+
+    def _guarded(self, name: str) -> Callable[..., Any]:
+        real = REAL[name]
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if not self._concerned(arguments, options):
+                return real(*arguments, **options)
+            if self.dead:
+                raise DeadError
+            self.count += 1
+            if self.count == self.fault.at or (self.fault.kind == "full from here" and 0 < self.fault.at < self.count):
+                self._fire(name, real, arguments, options)
+            self._note_rename(name, arguments)
+            result = real(*arguments, **options)
+            self._follow(name, arguments, result)
+            return result
+
+        return call
+
+    def _note_rename(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if name in ("rename", "replace") and self.fault.kind == "power cut, names lost":
+            source, target = map(os.fspath, arguments[:2])
+            kept = f"{self.folder}.kept-{self.count}" if os.path.isfile(target) else ""
+            if kept:
+                os.link(target, kept)
+            self.renamed.append((source, target, kept))
+
+    def _concerned(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Tell whether a call is about the folder; one by descriptor is if the descriptor is."""
+        first = arguments[0]
+        if isinstance(first, int):
+            return first in self.files
+        if options.get("dir_fd") is not None:
+            return options["dir_fd"] in self.files
+        return os.fspath(first).startswith(self.folder) if isinstance(first, str | os.PathLike) else False
+
+    def _fire(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        kind = self.fault.kind
+        if kind == "full from here" and name not in ("open", "write", "mkdir", "fsync"):
+            return
+        self.fired = f"{self.count} {name}{SAVING if _is_saving() else ''}\n"
+        if self.marker >= 0:
+            REAL["write"](self.marker, self.fired.encode())
+        if kind in ERRORS or kind == "full from here":
+            number = ERRORS.get(kind, errno.ENOSPC)
+            if name == "close":
+                real(*arguments, **options)
+            raise OSError(number, os.strerror(number))
+        if kind == "torn" and name == "write":
+            real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        elif kind not in ("killed before", "torn"):
+            self._note_rename(name, arguments)
+            self._follow(name, arguments, real(*arguments, **options))
+        self._die()
+
+    def lose(self) -> None:
+        """Take from the disk what a power cut takes."""
+        if self.fault.kind == "power cut":
+            for descriptor in self.unsynced.values():
+                REAL["ftruncate"](descriptor, 0)
+        if self.fault.kind == "power cut, names lost":
+            for source, target, kept in reversed(self.renamed):
+                REAL["rename"](target, source)
+                if kept:
+                    os.link(kept, target)
+
+    def _die(self) -> None:
+        self.lose()
+        self.dead = True
+        if self.marker >= 0:
+            REAL["kill"](os.getpid(), signal.SIGKILL)
+        raise DeadError
+
+    def _follow(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
+        """Keep track of descriptors, and of what is not on the disk yet."""
+        if name == "open":
+            self.files[result] = os.fspath(arguments[0])
+        elif name == "close":
+            self.files.pop(arguments[0], None)
+        elif name == "write":
+            inode = REAL["fstat"](arguments[0]).st_ino
+            if inode not in self.unsynced:
+                self.unsynced[inode] = REAL["dup"](arguments[0])
+        elif name == "fsync":
+            self._synced(arguments[0])
+
+    def _synced(self, descriptor: int) -> None:
+        found = REAL["fstat"](descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            folder = self.files[descriptor]
+            self.renamed = [each for each in self.renamed if os.path.dirname(each[1]) != folder]
+        elif (own := self.unsynced.pop(found.st_ino, -1)) >= 0:
+            REAL["close"](own)

@@ -1,0 +1,70 @@
+"""A loss or a gradient that is not finite stops the run before the step, and its batch is kept."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+
+from latentia.errors import NumericalError
+from latentia.objectives import Objective
+from latentia.records import ModelRun, Terms
+from latentia.training.loop import Trainer
+from tests.chaos.report import Tally
+from tests.chaos.training import start
+
+KINDS = ("loss is nan", "loss is inf", "gradient is nan", "gradient is inf")
+
+
+def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
+    """Poison a run at a random step, again and again."""
+    counts, generator = Tally("loss or gradient is not finite"), random.Random(seed)
+    for number in range(count):
+        counts.add(poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)]))
+    yield counts
+
+
+def poisoned(home: Path, step: int, kind: str = "loss is nan") -> str:
+    """Say what is wrong after a step was poisoned; nothing if the run stopped before it, with its batch kept."""
+    folder, felt = home / "poisoned", list[list[torch.Tensor]]()
+    shutil.rmtree(folder, ignore_errors=True)
+    value = float(kind.split()[-1])
+    scored, stepped = Objective.__call__, Trainer._step
+
+    def score(self: Objective, run: ModelRun, at: int) -> Terms:
+        terms = scored(self, run, at)
+        bad = at == step and kind.startswith("loss")
+        return replace(terms, loss=terms.loss * value) if bad else terms
+
+    def take(self: Trainer, *arguments: object) -> None:
+        if self.step == step:
+            felt.append([weight.detach().clone() for weight in self.plain_model.parameters()])
+            if kind.startswith("gradient"):
+                next(self.plain_model.parameters()).register_hook(lambda gradient: gradient * value)
+        try:
+            stepped(self, *arguments)
+        finally:
+            if self.step == step:
+                felt.append([weight.detach().clone() for weight in self.plain_model.parameters()])
+
+    with patch.object(Objective, "__call__", score), patch.object(Trainer, "_step", take):
+        try:
+            start(home, "plain", folder)
+        except NumericalError as error:
+            return _wrong_with(folder, felt, step, str(error))
+    return f"{kind} at step {step} stopped nothing"
+
+
+def _wrong_with(folder: Path, felt: list[list[torch.Tensor]], step: int, said: str) -> str:
+    if f"step {step} has loss" not in said:
+        return f"it said {said}"
+    if not all(map(torch.equal, *felt)):
+        return "weights changed"
+    kept = json.loads((folder / "diverged" / f"step-{step:08d}.json").read_text())
+    return "" if kept["texts"] and len(kept["texts"]) == len(kept["rows"]) else "no batch was kept"

@@ -1,0 +1,145 @@
+"""Every call of the operating system in a save fails once, and is once the last: what is left must be whole."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from latentia.durable import vouch
+from latentia.errors import LatentiaError
+from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.weights import read_tensors, save_weights
+from tests.chaos.children import UNTYPED, Outcome
+from tests.chaos.faults import CUTS, DEATHS, KINDS, Disk, Fault
+from tests.chaos.report import Tally
+
+TELLING = ("power cut, names lost", "power cut", "torn", "EIO")
+"""Ways of disturbing a save that any defect shows in."""
+
+BEFORE, AFTER = 2, 3
+"""Steps of the newest checkpoint before and after the save that is disturbed."""
+
+
+def parts(step: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A model and an optimiser whose numbers all tell the step."""
+    torch.manual_seed(step)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return model, optimizer
+
+
+def save(folder: Path, step: int) -> None:
+    """Save as training does at a validation."""
+    model, optimizer = parts(step)
+    save_weights(model, folder)
+    Checkpoints(folder).save(model, optimizer, Progress(step=step, memory={"step": float(step)}))
+
+
+def template(folder: Path) -> Path:
+    """A run folder with two checkpoints."""
+    folder.mkdir()
+    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
+        (folder / name).write_text(name)
+    vouch(folder, ("recipe.yaml", "run.json", "tokenizer.json"))
+    for step in (1, BEFORE):
+        save(folder, step)
+        vouch(folder, ("model.safetensors",))
+    return folder
+
+
+def wrong_with(folder: Path, outcome: Outcome, fault: Fault) -> str:
+    """Say what a disturbed save has left that it may not leave; nothing if all is well."""
+    try:
+        return _wrong_with(folder, outcome, fault)
+    except LatentiaError as error:
+        return f"{fault} at {outcome.fired.strip()}: {error}"
+
+
+def _wrong_with(folder: Path, outcome: Outcome, fault: Fault) -> str:
+    where = f"{fault} at {outcome.fired.strip()}: "
+    if fault.kind not in DEATHS and outcome.code not in (0, 2, 74):
+        return f"{where}no typed error: {outcome.said[-300:]}"
+    weights = read_tensors(folder / "model.safetensors")["weight"]
+    step = next((step for step in (BEFORE, AFTER) if torch.equal(weights, parts(step)[0].weight)), 0)
+    checkpoints = Checkpoints(folder)
+    checkpoints.sweep()
+    model, optimizer = parts(9)
+    progress = checkpoints.restore(model, optimizer)
+    if checkpoints.damage:
+        return f"{where}a torn checkpoint under its name: {checkpoints.damage[0]}"
+    found = progress.step if progress else 0
+    if found not in (BEFORE, AFTER) or progress.memory != {"step": float(found)}:
+        return f"{where}step {found} in the newest checkpoint"
+    expected = parts(found)
+    if not all(map(torch.equal, _numbers(model, optimizer), _numbers(*expected))):
+        return f"{where}the checkpoint of step {found} holds other numbers"
+    if step == 0 or step < found:
+        return f"{where}weights of step {step} beside a checkpoint of step {found}"
+    if outcome.code == 0 and not found == step == AFTER:
+        return f"{where}called saved, and steps {step} and {found} are there"
+    return ""
+
+
+def _numbers(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Weights and moments, in an order of their own."""
+    moments = [
+        optimizer.state[weight][name] for weight in model.parameters() for name in ("step", "exp_avg", "exp_avg_sq")
+    ]
+    return [*model.parameters(), *moments]
+
+
+def disturbed(home: Path, source: Path, fault: Fault) -> tuple[Path, Outcome]:
+    """Disturb one save of a copy of a run folder."""
+    folder = home / "run"
+    for left in home.glob("run*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    shutil.copytree(source, folder)
+    disk, code, said = Disk(folder, fault), -9, ""
+    try:
+        with disk.installed():
+            save(folder, AFTER)
+            code = 0
+    except LatentiaError as error:
+        code, said = error.exit_code, str(error)
+    except Exception:  # noqa: BLE001 - whatever it is, it is told
+        code, said = UNTYPED, traceback.format_exc()
+    return folder, Outcome(code, disk.fired, said, 0.0)
+
+
+def sweep(
+    home: Path, source: Path, share: float, seed: int = 0, kinds: Sequence[str] = KINDS
+) -> Iterator[tuple[Fault, str]]:
+    """Disturb a save at each call (or a share of them) in each way; say what is wrong with what is left."""
+    generator = random.Random(seed)
+    calls = calls_of_a_save(home, source)
+    for fault in (Fault(kind, at) for kind in kinds for at in range(1, calls + 1 + (kind in CUTS))):
+        if generator.random() < share:
+            folder, outcome = disturbed(home, source, fault)
+            yield fault, wrong_with(folder, outcome, fault) if outcome.fired else f"{fault} never fired"
+
+
+def calls_of_a_save(home: Path, source: Path) -> int:
+    """Count the calls of a save that nothing disturbs."""
+    folder = home / "run"
+    shutil.copytree(source, folder)
+    disk = Disk(folder, Fault())
+    with disk.installed():
+        save(folder, AFTER)
+    return disk.count
+
+
+def tally(home: Path, share: float) -> Iterator[Tally]:
+    """Count what is survived, by errors and by deaths."""
+    errors, deaths = Tally("system call of a save fails"), Tally("process or power dies in a save")
+    for fault, wrong in sweep(home, template(home / "template"), share):
+        (deaths if fault.kind in DEATHS else errors).add(wrong, not wrong.endswith("never fired"))
+    yield errors
+    yield deaths
