@@ -4,8 +4,8 @@ usage: python benchmarks/serving_contract.py [--run RUN] [--examples N] [--opera
 
 Schemathesis reads /openapi.json of a server on this machine and asks every operation in all its phases with all its
 checks: requests that fit the schema, and requests that do not. Without RUN the server has a small model of two training
-steps. What the schema allows and the model cannot do (422), or what would cost too much (413), may be refused: no schema
-can say what a model knows. Limits are low, so that what is allowed is quick. Ends with 1 if any check fails.
+steps. What the schema allows and the model cannot do (422), or what would cost too much (413), may be refused: no
+schema can say what a model knows. Limits are low, so that what is allowed is quick. Ends with 1 if any check fails.
 """
 
 from __future__ import annotations

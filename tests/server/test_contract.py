@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import schemathesis
+from benchmarks.serving_contract import EXPECTED, LIMITS
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from benchmarks.serving_contract import EXPECTED, LIMITS
 from latentia.server import create_app
 from latentia.server.routes import operations_of
 from tests.operations.labelled import labelled_space
