@@ -72,6 +72,9 @@ def augment(  # noqa: PLR0913 - the options of a command
     plan = Plan(method, copies, strength, threshold, seed, strategy)
     examples, refused = examples_of(space, data)
     if evaluate:
-        return itertools.chain(refused, gains(space, examples, plan))
+        return Remarked(
+            itertools.chain(refused, gains(space, examples, plan)), lambda: space.remarks_on(examples.texts)
+        )
     fates = known_texts(space.tokenizer, examples.texts)
-    return Remarked(itertools.chain(refused, new_texts(space, examples, plan, fates)), lambda: [str(fates)])
+    answers = itertools.chain(refused, new_texts(space, examples, plan, fates))
+    return Remarked(answers, lambda: [str(fates), *space.remarks_on(examples.texts)])
