@@ -14,7 +14,7 @@ COOKBOOK_ARGS ?=
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
-PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
 .PHONY: setup demo cookbook test check lint types contracts docs clean

@@ -6,6 +6,11 @@ Each case has one to four phrases of one to three tokens that must appear, drawn
 of five another that must not. Its code is drawn from the prior. What comes out is checked by looking for the phrases;
 what is reported as impossible by looking for what must not appear within what must: nothing else makes so few phrases
 impossible. Beams of one width decode the same codes with and without demands, by turns of a batch.
+
+Of both kinds of texts stand beside each other: perplexity under a Kneser-Ney model of the training text, and diversity
+of the first 1,000.
+
+Source: of the metrics, Garbacea and Mei, Neural Text Generation under Constraints, 2022.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,11 +31,26 @@ from latentia.decoding import AllocatedBeam, Beam, decode
 from latentia.decoding.automaton import Automaton, containing, side_by_side
 from latentia.decoding.constrained import Constrained
 from latentia.errors import ImpossibleError
+from latentia.evaluation.diversity import diversity
+from latentia.evaluation.ngram import KneserNey
+from latentia.evaluation.text import perplexity_under
 from latentia.operations import TextSpace
 from latentia.operations.constraints import Demand, all_of
 from latentia.operations.space import seeded
 
 Phrase = tuple[int, ...]
+DIVERSE = 1000
+KINDS = ("plain", "demanded")
+DIVERSITY = ("distinct_1", "distinct_2", "self_bleu")
+
+
+@dataclass
+class Tally:
+    """What became of the cases, the seconds that each kind took, and its texts."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    tokens: dict[str, list[list[int]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
 
 @dataclass(frozen=True)
@@ -65,25 +85,30 @@ def main() -> None:
     texts = list(read_texts([str(arguments.data)], Columns("text")))
     sentences = [ids for ids in space.tokenizer.encode_batch(texts) if ids]
     draw = random.Random(0)
-    counts: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    tally = Tally()
     for start in range(0, arguments.count, arguments.batch):
         cases = [_case(sentences, draw) for _ in range(min(arguments.batch, arguments.count - start))]
-        _decode(space, cases, start, arguments, counts, seconds)
+        _decode(space, cases, start, arguments, tally)
     for kind in ("satisfied", "impossible", "wrongly impossible", "violated"):
-        print(f"{kind:<20}{counts[kind]:>8,}")
-    demanded, plain = (counts["decoded"] / seconds[kind] for kind in ("demanded", "plain"))
-    print(f"{plain:.1f} sentences/s without demands, {demanded:.1f} with, compiling included: {demanded / plain:.2f}x")
+        print(f"{kind:<20}{tally.counts[kind]:>8,}")
+    demanded, plain = (tally.counts["decoded"] / tally.seconds[kind] for kind in ("demanded", "plain"))
+    print(
+        f"{plain:.1f} sentences/s without demands, {demanded:.1f} with, compiling included: {demanded / plain:.2f}x\n"
+    )
+    _print_quality(space, tally)
 
 
-def _decode(
-    space: TextSpace,
-    cases: Sequence[Case],
-    key: int,
-    arguments: argparse.Namespace,
-    counts: Counter[str],
-    seconds: Counter[str],
-) -> None:
+def _print_quality(space: TextSpace, tally: Tally) -> None:
+    """Print perplexity and diversity of both kinds of texts."""
+    model = KneserNey(space.training.tokens(), space.tokenizer.vocabulary_size)
+    print(f"{'texts':<20}{'perplexity':>12}{'distinct-1':>12}{'distinct-2':>12}{'self-BLEU':>12}")
+    for kind, name in zip(KINDS, ("without demands", "with demands"), strict=True):
+        found = diversity(list(map(space.tokenizer.decode, tally.tokens[kind][:DIVERSE])))
+        numbers = [perplexity_under(model, tally.tokens[kind]), *(found[key] for key in DIVERSITY)]
+        print(f"{name:<20}" + "".join(f"{number['value']:>12.4g}" for number in numbers))
+
+
+def _decode(space: TextSpace, cases: Sequence[Case], key: int, arguments: argparse.Namespace, tally: Tally) -> None:
     """Decode a batch of cases with and without their demands."""
     began = time.perf_counter()
     possible = {}
@@ -91,12 +116,12 @@ def _decode(
         try:
             possible[id(case)] = (case, case.automaton(space.tokenizer.vocabulary_size, arguments.max_tokens))
         except ImpossibleError:
-            counts["impossible" if case.contradicts_itself() else "wrongly impossible"] += 1
-    seconds["demanded"] += time.perf_counter() - began
+            tally.counts["impossible" if case.contradicts_itself() else "wrongly impossible"] += 1
+    tally.seconds["demanded"] += time.perf_counter() - began
     with seeded(key):
         codes = space.model.sample(len(possible), space.steps)[None]
     kept = [case for case, _ in possible.values()]
-    for kind in ("plain", "demanded"):
+    for kind in KINDS:
         began = time.perf_counter()
         strategy = Beam(arguments.width)
         if kind == "demanded":
@@ -104,9 +129,12 @@ def _decode(
             strategy = Constrained(AllocatedBeam(arguments.width), together, starts)
         with torch.no_grad():
             found = decode(space.model.decoder(codes), strategy, arguments.max_tokens)
-        seconds[kind] += time.perf_counter() - began
-    counts["decoded"] += len(kept)
-    counts.update("satisfied" if case.met(tokens) else "violated" for case, tokens in zip(kept, found, strict=True))
+        tally.tokens[kind] += found
+        tally.seconds[kind] += time.perf_counter() - began
+    tally.counts["decoded"] += len(kept)
+    tally.counts.update(
+        "satisfied" if case.met(tokens) else "violated" for case, tokens in zip(kept, found, strict=True)
+    )
 
 
 def _case(sentences: Sequence[Sequence[int]], draw: random.Random) -> Case:

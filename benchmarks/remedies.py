@@ -1,12 +1,14 @@
 """Every remedy of the library under one protocol: trained at one budget, evaluated alike, in one table.
 
-usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--passes N] [--rows A,B] [--seeds N] [--table FILE]
+usage: python benchmarks/remedies.py --data DIR [--runs DIR] [--results DIR] [--passes N] [--rows A,B] [--seeds N]
+       [--table FILE]
 
 DIR of --data holds train.txt, valid.txt and test.txt. Each recipe is trained for the same number of passes over the
 training set, in its own batches, with all its schedules scaled to that; --passes 0 trains each as long as it says. A
 recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps, but no fewer than a
-tenth. What is done is
-not done again: interrupted rows are resumed, and the table is written anew from all that is there.
+tenth. What is done is not done again: interrupted rows are resumed, and the table is written anew from all that is
+there. Of each row that is done the recipe, the evaluation and the records of training are copied to --results, which is
+all that the table needs: rows made on several machines meet there.
 
 A row is a recipe, or one with a setting changed: `--rows density-gap:objective.aggregation_size=4`; `--rows ablation`
 stands for the density gap with groups of 1 to the whole batch.
@@ -71,12 +73,20 @@ class Protocol:
 
     data: Path
     runs: Path
+    results: Path
     passes: int
     seeds: Sequence[int]
 
     def folder(self, name: str, seed: int) -> Path:
         """Return the run folder of a row."""
-        return self.runs / f"{name.replace(':', '-').replace('=', '-')}-{self.passes}-{seed}"
+        return self.runs / self._name(name, seed)
+
+    def result(self, name: str, seed: int) -> Path:
+        """Return the folder of what a row's table needs."""
+        return self.results / self._name(name, seed)
+
+    def _name(self, name: str, seed: int) -> str:
+        return f"{name.replace(':', '-').replace('=', '-')}-{self.passes}-{seed}"
 
     def file(self, split: str) -> str:
         """Return a file of the corpus."""
@@ -87,6 +97,7 @@ def main() -> None:
     """Train, evaluate and tabulate what is not done yet."""
     protocol, names, table = _arguments()
     protocol.runs.mkdir(parents=True, exist_ok=True)
+    protocol.results.mkdir(parents=True, exist_ok=True)
     _require_same_data(protocol)
     for seed in protocol.seeds:
         for name in names:
@@ -105,12 +116,13 @@ def _arguments() -> tuple[Protocol, list[str], Path]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/remedies"))
+    parser.add_argument("--results", type=Path, default=Path("runs/remedies/results"))
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", type=Path, default=Path("runs/remedies/table.md"))
     given = parser.parse_args()
-    protocol = Protocol(given.data, given.runs, given.passes, range(1, given.seeds + 1))
+    protocol = Protocol(given.data, given.runs, given.results, given.passes, range(1, given.seeds + 1))
     rows = ABLATION if given.rows == "ablation" else given.rows.split(",")
     return protocol, list(rows), given.table
 
@@ -125,15 +137,23 @@ def _require_same_data(protocol: Protocol) -> None:
 
 def _row(protocol: Protocol, name: str, seed: int) -> bool:
     """Do what is left of a row; tell whether it is done."""
-    folder = protocol.folder(name, seed)
-    if (folder / "evaluation.json").exists():
+    folder, result = protocol.folder(name, seed), protocol.result(name, seed)
+    if (result / "evaluation.json").exists():
         return True
     CONSOLE.rule(folder.name)
     finished = _finished(folder) or _trained(protocol, name, seed)
     if finished:
         (folder / "finished").touch()
         evaluate_run(folder, Texts([protocol.file("test")]), SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
+        _keep(folder, result)
     return finished
+
+
+def _keep(folder: Path, result: Path) -> None:
+    """Copy what the table needs; the evaluation last, because it says that all is there."""
+    result.mkdir(parents=True, exist_ok=True)
+    for name in ("recipe.yaml", "metrics.jsonl", "evaluation.json"):
+        shutil.copy(folder / name, result / name)
 
 
 def _trained(protocol: Protocol, name: str, seed: int) -> bool:
@@ -173,7 +193,7 @@ def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
 
 def _cost(protocol: Protocol, name: str) -> float:
     """Time of a step of the recipe as a multiple of that of the recipe ``vae``; measured once."""
-    path = protocol.runs / "costs.json"
+    path = protocol.results / "costs.json"
     costs: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     if name not in costs:
         costs[name] = _measured_cost(protocol, _recipe(name))
@@ -222,9 +242,7 @@ class _Timed:
 def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
     """Write the table of all rows that are evaluated, in the order of ``ROWS``, with steps and the cost of one."""
     done = {
-        name: [
-            folder for seed in protocol.seeds if (folder := protocol.folder(name, seed) / "evaluation.json").exists()
-        ]
+        name: [path for seed in protocol.seeds if (path := protocol.result(name, seed) / "evaluation.json").exists()]
         for name in dict.fromkeys((*ROWS, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}

@@ -6,6 +6,8 @@ installs after this file is read (`--jaxtyping-packages` in pyproject.toml).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -18,5 +20,8 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _alike() -> Iterator[None]:
+    """Begin with one seed; what a test makes of the number of threads ends with it."""
     torch.manual_seed(0)
+    yield
+    torch.set_num_threads(1)

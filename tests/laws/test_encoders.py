@@ -157,12 +157,13 @@ def test_batch_normalisation_of_one_example_uses_running_statistics():
 
 
 @pytest.mark.parametrize("padding", [1, 17])
-def test_appended_padding_leaves_every_bit(encoder, padding):
+def test_appended_padding_changes_nothing(encoder, padding):
+    """But the order of a sum, which is the processor's choice."""
     encoder.eval()
     batch = Batch.collate(SEQUENCES)
     longer = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, padding), value=PAD))
     for ours, theirs in zip(encoder(batch).parameters, encoder(longer).parameters, strict=True):
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", POOLINGS)

@@ -13,7 +13,7 @@ from latentia.decoding import Beam
 from latentia.errors import InputError
 from latentia.operations import Refused
 from latentia.operations.contrast import Contrast, contrast_of, groups_of
-from latentia.operations.drafts import Draft, Reader, best_of, kept
+from latentia.operations.drafts import Draft, TokenClassifier, best_of, kept
 from latentia.operations.refined import refined
 from latentia.operations.regions import read
 from latentia.operations.swaps import losses_of, swapped
@@ -95,7 +95,7 @@ def test_edited_texts_are_those_of_the_moved_codes(space):
     shown = f"read {first.read:4.2f}  kept {first.kept:4.0%}  {first.edited}"
     assert str(first) == f"{first.before:4.2f} -> {first.after:4.2f}  {shown}"
     groups = groups_of(space, "cat", (), ())
-    reader = Reader(space.tokenizer, groups.without, groups.having)
+    reader = TokenClassifier(space.tokenizer, groups.without, groups.having)
     assert [first.read] == reader.probability([first.edited])
     assert first.kept == kept(first.text, first.edited)
 
@@ -186,9 +186,9 @@ def test_a_reader_knows_the_groups_and_reads_nothing_in_an_empty_text(space):
     """However many texts each has."""
     groups = groups_of(space, "cat", (), ())
     dogs, cats = groups.without, groups.having
-    reader = Reader(space.tokenizer, dogs, cats)
+    reader = TokenClassifier(space.tokenizer, dogs, cats)
     assert min(reader.probability(CATS)) > 0.5 > max(reader.probability(DOGS))
-    few = Reader(space.tokenizer, dogs, cats.first(2))
+    few = TokenClassifier(space.tokenizer, dogs, cats.first(2))
     assert min(few.probability(list(cats.first(2).texts()))) > 0.5
     assert reader.probability([""]) == [0.0]
 
@@ -239,7 +239,8 @@ def test_words_are_swapped_that_lose_most_and_no_others(space):
     moved = codes + 5 * torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
     losses = losses_of(space, rows, codes, moved)
     for count in (1, 2):
-        for text, new, lost in zip(rows.texts(), swapped(space, rows, codes, moved, count), losses, strict=True):
+        (written,) = swapped(space, rows, codes, moved, [count])
+        for text, new, lost in zip(rows.texts(), written, losses, strict=True):
             words = text.split()
             most = set(lost[: len(words)].topk(count).indices.tolist())
             after = new.split()
@@ -250,7 +251,7 @@ def test_words_are_swapped_that_lose_most_and_no_others(space):
 def test_swapped_words_are_the_most_probable_under_the_moved_code(space):
     rows, codes = read(space, ["the dog ran here"])[0], space.encode(["the dog ran here"])
     moved = -codes
-    (new,) = swapped(space, rows, codes, moved, 1)
+    ((new,),) = swapped(space, rows, codes, moved, [1])
     place = int(losses_of(space, rows, codes, moved)[0, :4].argmax())
     words, density = ["the", "dog", "ran", "here"], {}
     for word in {each for text in TEXTS for each in text.split()}:

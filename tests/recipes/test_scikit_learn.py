@@ -41,9 +41,11 @@ def fitted() -> LatentTransformer:
     return tiny().fit(TEXTS)
 
 
+ROUNDED = "float32 sums may be rounded otherwise beside other texts, by the processor: 5e-7 off, 1e-7 allowed"
 NOT_APPLICABLE = {
     "check_do_not_raise_errors_in_init_or_set_params": "the tests of this package check the types of all arguments",
-    "check_methods_subset_invariance": "float32 sums are rounded otherwise beside other texts: 5e-7 off, 1e-7 allowed",
+    "check_methods_sample_order_invariance": ROUNDED,
+    "check_methods_subset_invariance": ROUNDED,
     "check_fit2d_1sample": "there is no model of a single text, and the error is the package's own",
 }
 
@@ -72,7 +74,8 @@ def checks():
     for estimator, check in estimator_checks_generator(OfTables(settings=TINY, latent_dim=3)):
         name = getattr(check, "func", check).__name__
         reason = NOT_APPLICABLE.get(name, "")
-        yield pytest.param(estimator, check, id=name, marks=[pytest.mark.xfail(reason=reason)] if reason else [])
+        marks = [pytest.mark.xfail(reason=reason, strict=reason != ROUNDED)] if reason else []
+        yield pytest.param(estimator, check, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(checks()))

@@ -35,7 +35,7 @@ class Refusals:
         Raises:
             InputError: At the end, if all were refusals.
         """
-        with Path(self._file).open("w") if self._file else nullcontext() as stream:
+        with Path(self._file).open("w", encoding="utf-8") if self._file else nullcontext() as stream:
             for answer in answers:
                 if not isinstance(answer, Refused):
                     self._answered += 1

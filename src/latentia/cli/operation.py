@@ -107,6 +107,8 @@ def _require_files(as_json: bool, out: str, refused: str, overwrite: bool) -> No
         raise InputError("--overwrite is given and no file", "name one with --out")
     if refused and Path(refused).suffix != ".jsonl":
         raise InputError(f"{refused} is no .jsonl file", "name one")
+    if refused and out and Path(refused).resolve() == Path(out).resolve():
+        raise InputError(f"{out} is given for answers and for refusals", "name two files")
     for file in filter(None, (out, refused)):
         require_writable(Path(file), overwrite)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import partial
-from typing import ClassVar
+from functools import cache, partial
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -35,14 +34,18 @@ def drawn(probability: Float[Tensor, "N V"], chance: Float64[Tensor, " N"]) -> I
     return torch.searchsorted(ends, (chance * ends[:, -1])[:, None], right=True)[:, 0]
 
 
+def _chances(
+    streams: Callable[[], Int[Tensor, " M"]], live: Int[Tensor, " N"], steps: Int[Tensor, " N"]
+) -> Float64[Tensor, " N"]:
+    """Return the numbers of the paths that are followed, each from its own stream at its own step."""
+    return uniforms(streams().to(live.device)[live], steps)
+
+
 class OnePath(Strategy):
     """A strategy that follows one path a code, some at a time; where one ends, that of the next code begins.
 
     So the weights are read for many paths at all steps but the very last, whatever the lengths.
     """
-
-    draws: ClassVar[bool]
-    """Whether there is chance in it; where there is none, no generator moves."""
 
     @property
     def codes_at_a_time(self) -> int:
@@ -58,13 +61,13 @@ class OnePath(Strategy):
     def search(self, scores: Scores, max_tokens: int) -> Int[Tensor, "N T"]:
         """Follow the paths until all have ended or are cut off."""
         waiting, opening = scores.opened()
-        streams = scores.streams(len(opening)).to(opening.device) if self.draws else torch.zeros_like(opening)
+        # Asked for with the first number that is drawn: a strategy that draws none moves no generator.
+        streams = cache(partial(scores.streams, len(opening)))
         texts, lengths = opening.new_full((len(opening), max_tokens), PAD), torch.zeros_like(opening)
         live = torch.arange(min(PATHS_AT_A_TIME, len(opening)), device=opening.device)
         begun, token, state = len(live), opening[live], tuple(part[live] for part in waiting)
         while len(live):
-            chance = partial(uniforms, streams[live], lengths[live])
-            token, state = self.follow(scores, state, token, chance)
+            token, state = self.follow(scores, state, token, partial(_chances, streams, live, lengths[live]))
             texts[live, lengths[live]] = token
             lengths[live] += 1
             going = (token != EOS) & (lengths[live] < max_tokens)
@@ -79,8 +82,6 @@ class OnePath(Strategy):
 
 class Greedy(OnePath):
     """The most probable token at each step."""
-
-    draws = False
 
     def follow(
         self, scores: Scores, state: State, tokens: Int[Tensor, " N"], chance: Chance
@@ -104,8 +105,6 @@ class Ancestral(OnePath):
         InputError: For a temperature that is not positive, a negative ``top_k``, a ``top_p`` or ``typical_p`` outside
             (0, 1].
     """
-
-    draws = True
 
     def __init__(self, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, typical_p: float = 1.0) -> None:
         """Check and keep the settings."""

@@ -7,7 +7,7 @@ protocol answers its section on what makes comparisons unfair.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -160,18 +160,14 @@ class _Bench:
     def _made(self, subset: Examples, seed: int) -> dict[str, Labelled]:
         """Write what each method adds to a subset, none of it a text of the test part."""
         draw = np.random.default_rng((self.plan.seed, seed, len(subset)))
-        tested = known_texts(self.space.tokenizer, self.test.texts).known
-        perturbed = {name: self._perturbed(subset, name, draw, tested) for name in PERTURBATIONS}
+        perturbed = {name: self._perturbed(subset, name, draw) for name in PERTURBATIONS}
         return {**perturbed, self.plan.method: self._generated(subset, seed)}
 
-    def _perturbed(
-        self, subset: Examples, name: str, draw: np.random.Generator, tested: set[tuple[int, ...]]
-    ) -> Labelled:
+    def _perturbed(self, subset: Examples, name: str, draw: np.random.Generator) -> Labelled:
         """Change the words of each text of a subset."""
         rows = np.tile(np.arange(len(subset)), easy_copies(len(subset)) if name == EASY else self.plan.copies)
         texts = [" ".join(PERTURBATIONS[name](subset.texts[row].split(), len(subset), draw)) for row in rows]
-        ids = self.space.tokenizer.encode_batch(texts)
-        kept = np.flatnonzero([tuple(each) not in tested for each in ids])
+        kept = np.flatnonzero(~_among(self.space, texts, self.space.tokenizer.encode_batch(self.test.texts)))
         return [texts[place] for place in kept], subset.labels[rows[kept]]
 
     def _generated(self, subset: Examples, seed: int) -> Labelled:
@@ -214,15 +210,16 @@ def mixed(subset: Examples, copies: int, draw: np.random.Generator) -> Any:  # n
 
 def _described(space: Space, name: str, texts: list[str], subset: Examples) -> Quality:
     """Describe texts; of fewer than three there is nothing to say."""
-    own = known_texts(space.tokenizer, subset.texts).known
-    copies = [tuple(ids) in own for ids in space.tokenizer.encode_batch(texts)]
+    copies = _among(space, texts, space.tokenizer.encode_batch(subset.texts))
     numbers = diversity(texts) if len(texts) >= COMPARED else {}
     return Quality(
         method=name,
         texts=len(texts),
         **{key: numbers[key]["value"] if key in numbers else None for key in ("distinct_1", "distinct_2", "self_bleu")},
-        copied=float(np.mean(copies)) if texts else None,
-        training=_share_in_training(space, texts) if texts and space.knows_training else None,
+        copied=float(copies.mean()) if texts else None,
+        training=float(_among(space, texts, space.training.tokens()).mean())
+        if texts and space.knows_training
+        else None,
     )
 
 
@@ -244,12 +241,11 @@ def _unseen(space: Space, test: Examples) -> tuple[Examples, int]:
 
 def _known(space: Space, texts: Sequence[str]) -> Bools:
     """Tell which texts the generator was trained on or chosen by; none where that is not at hand."""
+    return _among(space, texts, space.seen() if space.knows_training else ())
+
+
+def _among(space: Space, texts: Sequence[str], others: Iterable[Sequence[int]]) -> Bools:
+    """Tell which texts are, token for token, among others."""
     ids = list(map(tuple, space.tokenizer.encode_batch(list(texts))))
-    found = set(ids) & set(map(tuple, space.seen())) if space.knows_training else set()
+    found = set(ids).intersection(map(tuple, others))
     return np.array([each in found for each in ids], dtype=bool)
-
-
-def _share_in_training(space: Space, texts: Sequence[str]) -> float:
-    ids = list(map(tuple, space.tokenizer.encode_batch(list(texts))))
-    found = set(ids) & set(map(tuple, space.training.tokens()))
-    return float(np.mean([each in found for each in ids]))

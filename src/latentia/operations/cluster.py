@@ -94,7 +94,7 @@ def _clustered(
     space: Space, made: Callable[[], Index], k: int, central: int, strategy: Strategy, seed: int
 ) -> Iterator[Cluster | Refused]:
     index = made()
-    labels = _labels(index.codes, k, seed)
+    labels = _labels(index, k, seed)
     members = sorted((np.flatnonzero(labels == label) for label in range(k)), key=len, reverse=True)
     middles = space.supported(torch.stack([index.codes[torch.from_numpy(rows)].mean(dim=0) for rows in members]))
     names = space.written(middles, strategy, seed)
@@ -103,7 +103,7 @@ def _clustered(
     yield from index.refused
 
 
-def _labels(codes: Float[Tensor, "N D"], k: int, seed: int) -> NDArray[Any]:
+def _labels(index: Index, k: int, seed: int) -> NDArray[Any]:
     """The group of each code.
 
     Raises:
@@ -111,11 +111,12 @@ def _labels(codes: Float[Tensor, "N D"], k: int, seed: int) -> NDArray[Any]:
     """
     from sklearn.cluster import KMeans
 
-    different = len(torch.unique(codes, dim=0))
+    # One text twice in a batch may have two codes that differ by their rounding.
+    different = min(len(torch.unique(index.codes, dim=0)), len(set(index.texts)))
     if different < k:
         raise InputError(f"k is {k} and there are {different} different codes", "take fewer groups or more texts")
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    labels: NDArray[Any] = KMeans(k, n_init=STARTS, random_state=state).fit_predict(codes.numpy())
+    labels: NDArray[Any] = KMeans(k, n_init=STARTS, random_state=state).fit_predict(index.codes.numpy())
     return labels
 
 

@@ -32,7 +32,7 @@ class Draft:
     kept: float
 
 
-class Reader:
+class TokenClassifier:
     """A classifier of the counts of tokens, fitted to texts without and with what is wanted.
 
     It judges what was written, which need not be what the code that it was written from is judged to be.

@@ -13,7 +13,7 @@ from latentia.data import Selection
 from latentia.decoding import Strategy
 from latentia.errors import InputError
 from latentia.operations.contrast import Contrast, contrast_of, groups_of
-from latentia.operations.drafts import Draft, Reader, best_of, kept
+from latentia.operations.drafts import Draft, TokenClassifier, best_of, kept
 from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
 from latentia.operations.refined import refined
@@ -105,7 +105,8 @@ def edit(  # noqa: PLR0913 - options of a command
         way: means: along the difference of the groups' means; normal: across the plane that tells them apart best;
             guided: up the log-odds of a small classifier.
         probability: Where a guided walk stops.
-        rewrite: all: the whole text; words: as few as the candidates are, or else one.
+        rewrite: all: the whole text; words: one word alone, or with several candidates as few as will do, up to their
+            number.
         candidates: Texts to write of each, at strengths up to the given one or with up to so many other words, for the
             best to be given.
         threshold: A candidate has what is wanted if its tokens make that more probable than this.
@@ -116,8 +117,8 @@ def edit(  # noqa: PLR0913 - options of a command
     Raises:
         InputError: If neither an attribute nor two lists are given, or both; if the training texts have no labels, not
             this one or no other, or no text of a list can be read; if the model has one code a token, the strength is
-            below 0 where a walk is guided or candidates are compared; or if a probability is given for another way, a
-            threshold for a single candidate, or a strategy where words are rewritten.
+            not above 0 where a walk is guided or candidates are compared; or if a probability is given for another way,
+            a threshold for a single candidate, or a strategy where words are rewritten.
 
     Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, for
     attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020. For walks, Wang, Hua
@@ -126,38 +127,49 @@ def edit(  # noqa: PLR0913 - options of a command
     if strength <= 0 and (way == "guided" or candidates > 1):
         what = "a guided walk" if way == "guided" else "a choice among candidates"
         raise InputError(f"strength is {strength:g}", f"{what} takes one above 0; give the groups the other way")
-    if way != "guided" and probability != LIKELY:
-        raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
-    if candidates == 1 and threshold != SURE:
-        raise InputError(f"threshold is {threshold:g} and candidates 1", "give it beside two candidates or more")
+    _require_effect(way, probability, candidates, threshold)
     if rewrite == "words" and not _is_default(strategy):
         name = type(strategy).__name__
         raise InputError(f"strategy is {name} and rewrite 'words', which searches its own way", "leave out one of them")
     groups = groups_of(space, attribute, from_, to)
-    contrast, reader = contrast_of(space, groups), Reader(space.tokenizer, groups.without, groups.having)
+    contrast, classifier = contrast_of(space, groups), TokenClassifier(space.tokenizer, groups.without, groups.having)
     judge = contrast.likely if way == "guided" else contrast.probability
 
-    def drafted(part: Selection, lines: list[int], codes: Float[Tensor, "N D"], number: int) -> list[Draft]:
-        reach = strength if rewrite == "words" else strength * number / candidates
-        moved = _moved(space, contrast, way, codes, reach, probability)
-        if rewrite == "words":
-            written = swapped(space, part, codes, moved, number)
-        else:
-            written = list(space.written(moved, strategy, seed * candidates + number, lines))
+    def rated(part: Selection, written: list[str], moved: Float[Tensor, "N D"], reach: float) -> list[Draft]:
         shares = map(kept, part.texts(), written)
-        columns = zip(written, judge(moved).tolist(), reader.probability(written), shares, strict=True)
+        columns = zip(written, judge(moved).tolist(), classifier.probability(written), shares, strict=True)
         return [Draft(text, reach, aimed, read, share) for text, aimed, read, share in columns]
+
+    def drafted(part: Selection, lines: list[int], codes: Float[Tensor, "N D"]) -> Iterator[list[Draft]]:
+        counts = range(1, candidates + 1)
+        if rewrite == "words":
+            moved = _moved(space, contrast, way, codes, strength, probability)
+            yield from (rated(part, texts, moved, strength) for texts in swapped(space, part, codes, moved, counts))
+            return
+        for number in counts:
+            reach = strength * number / candidates
+            moved = _moved(space, contrast, way, codes, reach, probability)
+            texts = list(space.written(moved, strategy, seed * candidates + number, lines))
+            yield rated(part, texts, moved, reach)
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Edited]:
         for start in range(0, len(chosen), ROWS_AT_A_TIME):
             part = Selection(chosen.corpus, chosen.rows[start : start + ROWS_AT_A_TIME])
             own, codes = lines[start : start + ROWS_AT_A_TIME], refined(space, part, space.centres(part), refine)
-            drafts = zip(*(drafted(part, own, codes, number) for number in range(1, candidates + 1)), strict=True)
+            drafts = zip(*drafted(part, own, codes), strict=True)
             for line, text, before, each in zip(own, part.texts(), judge(codes).tolist(), drafts, strict=True):
                 best = best_of(each, threshold)
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
     return also_said(space.answered(texts, answer), groups.remarks)
+
+
+def _require_effect(way: Way, probability: float, candidates: int, threshold: float) -> None:
+    """Refuse settings that another leaves without effect."""
+    if way != "guided" and probability != LIKELY:
+        raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
+    if candidates == 1 and threshold != SURE:
+        raise InputError(f"threshold is {threshold:g} and candidates 1", "give it beside two candidates or more")
 
 
 def _is_default(strategy: Strategy) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,20 +18,29 @@ WIDTH = 5
 
 @torch.no_grad()
 def swapped(
-    space: Space, chosen: Selection, codes: Float[Tensor, "N D"], moved: Float[Tensor, "N D"], count: int
-) -> list[str]:
-    r"""Rewrite so many tokens of each text as lose most when its code is moved, as the moved code would have them.
+    space: Space, chosen: Selection, codes: Float[Tensor, "N D"], moved: Float[Tensor, "N D"], counts: Iterable[int]
+) -> Iterator[list[str]]:
+    r"""Rewrite the tokens of each text that lose most when its code is moved, as the moved code would have them.
 
     .. math:: \log p(x_t \mid x_{<t}, z) - \log p(x_t \mid x_{<t}, z')
 
     is what token ``t`` loses. The new tokens are those with which a beam finds the whole text most probable; all others
     stay.
+
+    Args:
+        space: Where the texts are encoded.
+        chosen: The texts.
+        codes: Where they are.
+        moved: Where their codes were moved.
+        counts: How many tokens to rewrite; all texts are yielded once for each number.
     """
     losses, tokens = losses_of(space, chosen, codes, moved), list(chosen.tokens())
-    rows = [(ids, _largest(own[: len(ids)], count)) for own, ids in zip(losses, tokens, strict=True)]
-    filled, _ = search_blanks(space.model.decoder(moved[None]), Template.of(rows), WIDTH)
-    columns = zip(chosen.texts(), filled.tolist(), rows, strict=True)
-    return [_written(space.tokenizer, text, ids[: len(blank)], blank) for text, ids, (_, blank) in columns]
+    likelihood, texts = space.model.decoder(moved[None]), list(chosen.texts())
+    for count in counts:
+        rows = [(ids, _largest(own[: len(ids)], count)) for own, ids in zip(losses, tokens, strict=True)]
+        filled, _ = search_blanks(likelihood, Template.of(rows), WIDTH)
+        columns = zip(texts, filled.tolist(), rows, strict=True)
+        yield [_written(space.tokenizer, text, ids[: len(blank)], blank) for text, ids, (_, blank) in columns]
 
 
 def losses_of(
