@@ -29,11 +29,12 @@ COLUMNS = "118"
 
 
 class Done(NamedTuple):
-    """A page, its text with what its commands printed, and how long that took."""
+    """A page, its text with what its commands printed, how long that took, and what command failed."""
 
     page: Path
     text: str
     seconds: float
+    failure: str = ""
 
 
 class CommandError(Exception):
@@ -48,8 +49,8 @@ def main() -> int:
     arguments = parser.parse_args()
     pages = [FOLDER / f"{name}.md" for name in arguments.pages] or sorted(FOLDER.glob("*.md"))
     with ThreadPoolExecutor(2) as threads:
-        changed = [settle(done, write=arguments.write) for done in threads.map(run_page, pages)]
-    return int(any(changed) and not arguments.write)
+        wrong = [settle(done, write=arguments.write) for done in threads.map(run_page, pages)]
+    return int(any(wrong))
 
 
 def run_page(page: Path) -> Done:
@@ -57,18 +58,25 @@ def run_page(page: Path) -> Done:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "docs").symlink_to(ROOT / "docs")
-        text = CONSOLE.sub(lambda block: f"```console\n{rerun(block[1], Path(folder))}```", page.read_text())
+        try:
+            text = CONSOLE.sub(lambda block: f"```console\n{rerun(block[1], Path(folder))}```", page.read_text())
+        except CommandError as error:
+            return Done(page, page.read_text(), time.monotonic() - begun, str(error))
     return Done(page, text, time.monotonic() - begun)
 
 
 def settle(done: Done, *, write: bool) -> bool:
-    """Write a page, or show what is different; return whether anything is."""
+    """Write a page, or show what is different; return whether the page is not as it should be now."""
+    if done.failure:
+        print(f"{done.page.name}: failed at {done.failure}", flush=True)
+        return True
     shown = done.page.read_text()
     changed = done.text != shown
     print(f"{done.page.name}: {done.seconds:.0f} s, {'changed' if changed else 'as shown'}", flush=True)
     if changed and write:
         done.page.write_text(done.text)
-    elif changed:
+        return False
+    if changed:
         print(
             *difflib.unified_diff(shown.splitlines(), done.text.splitlines(), "shown", "printed", "", "", 0), sep="\n"
         )

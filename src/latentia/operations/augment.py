@@ -15,6 +15,8 @@ from latentia.operations.operation import operation
 from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt, ShareBelowOne
 
+Answer = Augmented | Refused | Conditions | Gain | Quality
+
 
 @operation
 def augment(  # noqa: PLR0913 - the options of a command
@@ -71,10 +73,7 @@ def augment(  # noqa: PLR0913 - the options of a command
     space.require_whole_codes()
     plan = Plan(method, copies, strength, threshold, seed, strategy)
     examples, refused = examples_of(space, data)
-    if evaluate:
-        return Remarked(
-            itertools.chain(refused, gains(space, examples, plan)), lambda: space.remarks_on(examples.texts)
-        )
     fates = known_texts(space.tokenizer, examples.texts)
-    answers = itertools.chain(refused, new_texts(space, examples, plan, fates))
-    return Remarked(answers, lambda: [str(fates), *space.remarks_on(examples.texts)])
+    told = gains(space, examples, plan) if evaluate else new_texts(space, examples, plan, fates)
+    answers: Iterator[Answer] = itertools.chain(refused, told)
+    return Remarked(answers, lambda: [*([] if evaluate else [str(fates)]), *space.remarks_on(examples.texts)])
