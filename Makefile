@@ -1,27 +1,32 @@
 # make demo    train a small text VAE, measure it, sample from it: on a fresh machine, in minutes
 # make test    the test suite                 make check   lint, types, import contracts, documentation
-# make verify  the server against its own description, 500 requests an operation: half an hour
 # make setup   only the environment           make clean   remove the environment and what tools left behind
+# make cookbook    run every command of docs/cookbook and compare what is printed with what the pages show, in minutes
+# make verify  the server against its own description, 500 requests an operation: half an hour
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
-# DEMO_ARGS, PYTEST_ARGS.
+# DEMO_ARGS, PYTEST_ARGS, COOKBOOK_ARGS (--write puts the output into the pages).
 
 PYTHON      ?= python3
 VENV        ?= .venv
 DEMO_ARGS   ?=
 PYTEST_ARGS ?=
+COOKBOOK_ARGS ?=
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check verify lint types contracts docs clean
+.PHONY: setup demo cookbook test check verify lint types contracts docs clean
 
 setup: $(VENV)/.core
 
 demo: $(VENV)/.core
 	$(BIN)/latentia demo $(DEMO_ARGS)
+
+cookbook: $(VENV)/.core
+	$(BIN)/python scripts/cookbook.py $(COOKBOOK_ARGS)
 
 # Documentation is executed by `make check`.
 test: $(VENV)/.test

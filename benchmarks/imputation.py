@@ -177,7 +177,8 @@ def seen(text: str) -> str:
 def imputed(space: TextSpace, texts: Sequence[str], method: str, sweeps: int) -> list[str]:
     if method == "draw":
         return [drawn(space, blanked(cut(text), space.tokenizer, 1), sweeps, row) for row, text in enumerate(texts)]
-    answers = space.impute(map(cut, texts), method=method, sweeps=sweeps)
+    chain = {"sweeps": sweeps} if method == "gibbs" else {}
+    answers = space.impute(map(cut, texts), method=method, **chain)
     return [answer.text if isinstance(answer, Imputed) else str(answer) for answer in answers]
 
 

@@ -131,6 +131,8 @@ def test_every_way_raises_the_probability(way):
         ({"from_": DOGS, "to": DOGS}, "same mean code"),
         ({"attribute": "cat", "way": "guided", "strength": -1.0}, "strength is -1"),
         ({"attribute": "cat", "probability": 0.8}, "probability is 0.8 and way 'means'"),
+        ({"attribute": "cat", "threshold": 0.8}, "threshold is 0.8 and candidates 1"),
+        ({"attribute": "cat", "rewrite": "words", "strategy": Beam(7)}, "strategy is Beam and rewrite 'words'"),
         ({"attribute": "cat", "candidates": 2, "strength": -1.0}, "strength is -1: a choice among candidates"),
         ({"attribute": "cat", "strength": float("nan")}, "strength is nan"),
     ],

@@ -230,3 +230,26 @@ def test_clusters_part_what_is_apart(space, monkeypatch):
 def test_more_clusters_than_different_texts_are_refused(space):
     with pytest.raises(InputError, match="k is 3 and there are 2 different codes"):
         list(space.cluster(["a b", "a b", "c"], k=3))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "of"),
+    [
+        (3, lambda space: space.impute(["a zzz ___ zzz", "<unk> ___", "___ zzz", "zzz"], sweeps=1)),
+        (2, lambda space: space.outliers(["a zzz", "b zzz <unk>"])),
+        (2, lambda space: space.cluster(["a zzz", "b zzz <unk>", "c"], k=1)),
+        (2, lambda space: space.neighbours("a zzz", data=["b zzz", "c <unk>"])),
+        (1, lambda space: space.neighbours("a zzz")),
+        (2, lambda space: space.augment([("a zzz", "x"), ("b zzz", "y"), ("c c", "x")], threshold=0)),
+        (1, lambda space: encode(space, ["a zzz"])),
+        (1, lambda space: space.score(["a zzz"])),
+        (0, lambda space: space.outliers(["a", "zzz"])),
+    ],
+    ids=["impute", "outliers", "cluster", "neighbours", "of-training", "augment", "encode", "score", "none"],
+)
+def test_it_is_said_how_many_tokens_are_unknown(unknown, of):
+    answers = of(space_of(model))
+    list(answers)
+    tokens = "1 token is" if unknown == 1 else f"{unknown} tokens are"
+    said = [each for each in answers.remarks() if "unknown" in each]
+    assert said == ([f"{tokens} unknown to the model, which reads <unk> there"] if unknown else [])

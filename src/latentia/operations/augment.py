@@ -15,6 +15,8 @@ from latentia.operations.operation import operation
 from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt, ShareBelowOne
 
+Answer = Augmented | Refused | Conditions | Gain | Quality
+
 
 @operation
 def augment(  # noqa: PLR0913 - the options of a command
@@ -71,7 +73,7 @@ def augment(  # noqa: PLR0913 - the options of a command
     space.require_whole_codes()
     plan = Plan(method, copies, strength, threshold, seed, strategy)
     examples, refused = examples_of(space, data)
-    if evaluate:
-        return itertools.chain(refused, gains(space, examples, plan))
     fates = known_texts(space.tokenizer, examples.texts)
-    return Remarked(itertools.chain(refused, new_texts(space, examples, plan, fates)), lambda: [str(fates)])
+    told = gains(space, examples, plan) if evaluate else new_texts(space, examples, plan, fates)
+    answers: Iterator[Answer] = itertools.chain(refused, told)
+    return Remarked(answers, lambda: [*([] if evaluate else [str(fates)]), *space.remarks_on(examples.texts)])

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latentia.data import Tokenizer
+from latentia.operations.lines import not_written
+from latentia.shapes import UNK
 
 MOST = 4
 """Most tokens of a blank whose number is not given."""
@@ -39,6 +41,11 @@ class Blanked:
     def shortest(self) -> int:
         """Fewest tokens of the filled text."""
         return sum(map(len, self.known)) + sum(map(min, self.sizes))
+
+    @property
+    def unknown(self) -> int:
+        """Tokens beside the gaps that the model does not know."""
+        return not_written(sum(known.count(UNK) for known in self.known), "".join(self.pieces))
 
     def fitting(self, gap: int, fills: Sequence[Fill]) -> list[int]:
         """Return the sizes of a gap for which there is room beside the fills of others."""

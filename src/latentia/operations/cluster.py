@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from latentia.decoding import Strategy
 from latentia.errors import InputError
 from latentia.functional.nearest import nearest
 from latentia.operations.index import Index
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
 from latentia.operations.operation import operation
 from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt, PositiveInt
@@ -84,13 +85,15 @@ def cluster(
     Source: Arthur and Vassilvitskii, k-means++: The Advantages of Careful Seeding, 2007.
     """
     space.require_whole_codes()
-    return _clustered(space, data, k, central, strategy, seed)
+    index = cache(lambda: Index.of(space, data))
+    found = _clustered(space, index, k, central, strategy, seed)
+    return Remarked(found, lambda: remarks_on_unknown(index().unknown))
 
 
 def _clustered(
-    space: Space, data: Iterable[str], k: int, central: int, strategy: Strategy, seed: int
+    space: Space, made: Callable[[], Index], k: int, central: int, strategy: Strategy, seed: int
 ) -> Iterator[Cluster | Refused]:
-    index = Index.of(space, data)
+    index = made()
     labels = _labels(index, k, seed)
     members = sorted((np.flatnonzero(labels == label) for label in range(k)), key=len, reverse=True)
     middles = space.supported(torch.stack([index.codes[torch.from_numpy(rows)].mean(dim=0) for rows in members]))

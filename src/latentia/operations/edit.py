@@ -21,7 +21,7 @@ from latentia.operations.space import ROWS_AT_A_TIME, SEARCHED, Space
 from latentia.operations.swaps import swapped
 from latentia.shapes import Count, FiniteFloat, InnerShare, NonNegativeInt, ShareBelowOne
 
-LIKELY = 0.95
+LIKELY, SURE = 0.95, 0.7
 
 Way = Literal["means", "normal", "guided"]
 
@@ -68,7 +68,7 @@ def edit(  # noqa: PLR0913 - options of a command
     probability: InnerShare = LIKELY,
     rewrite: Literal["all", "words"] = "all",
     candidates: Count = 1,
-    threshold: ShareBelowOne = 0.7,
+    threshold: ShareBelowOne = SURE,
     refine: NonNegativeInt = 0,
     strategy: Strategy = SEARCHED,
     seed: NonNegativeInt = 0,
@@ -117,7 +117,8 @@ def edit(  # noqa: PLR0913 - options of a command
     Raises:
         InputError: If neither an attribute nor two lists are given, or both; if the training texts have no labels, not
             this one or no other, or no text of a list can be read; if the model has one code a token, the strength is
-            not above 0 where a walk is guided or candidates are compared, or a probability is given for another way.
+            not above 0 where a walk is guided or candidates are compared; or if a probability is given for another way,
+            a threshold for a single candidate, or a strategy where words are rewritten.
 
     Source: Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, 2016, for
     attribute vectors; of sentences, Shen et al., Educating Text Autoencoders, 2020. For walks, Wang, Hua
@@ -126,8 +127,10 @@ def edit(  # noqa: PLR0913 - options of a command
     if strength <= 0 and (way == "guided" or candidates > 1):
         what = "a guided walk" if way == "guided" else "a choice among candidates"
         raise InputError(f"strength is {strength:g}", f"{what} takes one above 0; give the groups the other way")
-    if way != "guided" and probability != LIKELY:
-        raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
+    _require_effect(way, probability, candidates, threshold)
+    if rewrite == "words" and not _is_default(strategy):
+        name = type(strategy).__name__
+        raise InputError(f"strategy is {name} and rewrite 'words', which searches its own way", "leave out one of them")
     groups = groups_of(space, attribute, from_, to)
     contrast, classifier = contrast_of(space, groups), TokenClassifier(space.tokenizer, groups.without, groups.having)
     judge = contrast.likely if way == "guided" else contrast.probability
@@ -159,6 +162,18 @@ def edit(  # noqa: PLR0913 - options of a command
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
     return also_said(space.answered(texts, answer), groups.remarks)
+
+
+def _require_effect(way: Way, probability: float, candidates: int, threshold: float) -> None:
+    """Refuse settings that another leaves without effect."""
+    if way != "guided" and probability != LIKELY:
+        raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
+    if candidates == 1 and threshold != SURE:
+        raise InputError(f"threshold is {threshold:g} and candidates 1", "give it beside two candidates or more")
+
+
+def _is_default(strategy: Strategy) -> bool:
+    return type(strategy) is type(SEARCHED) and vars(strategy) == vars(SEARCHED)
 
 
 def _moved(

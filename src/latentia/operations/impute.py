@@ -12,15 +12,18 @@ from typing import Literal
 import torch
 
 from latentia.data import Selection
+from latentia.errors import InputError
 from latentia.functional.chains import effective_draws
 from latentia.operations.blanks import Blanked, Fills, blanked
 from latentia.operations.completion import Completion
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, seeded
 from latentia.shapes import Count, NonNegativeInt, PositiveInt
 
 Method = Literal["gibbs", "modes"]
+
+SWEEPS = 40
 
 BEGINNING = 0.25
 """Share of the sweeps that are not counted, in which chains come to where they belong."""
@@ -62,7 +65,7 @@ def impute(
     *,
     words: NonNegativeInt = 1,
     method: Method = "gibbs",
-    sweeps: Count = 40,
+    sweeps: Count = SWEEPS,
     seed: NonNegativeInt = 0,
 ) -> Iterator[Imputed | Refused]:
     r"""Fill the blanks of texts, written ___, with what most probably stands there.
@@ -87,9 +90,12 @@ def impute(
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, for alternating inference.
 
     Raises:
-        InputError: If the model has one code a token.
+        InputError: If the model has one code a token, or sweeps are given for alternating inference.
     """
     space.require_whole_codes()
+    if method == "modes" and sweeps != SWEEPS:
+        raise InputError(f"sweeps is {sweeps} and method 'modes'", "give it beside the method gibbs alone")
+    unknown: Counter[int] = Counter()
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Imputed] | Refused]:
         for line, text in zip(lines, chosen.texts(), strict=True):
@@ -98,6 +104,7 @@ def impute(
             if problem:
                 yield Refused(line, *problem)
                 continue
+            unknown[line] = found.unknown
             with seeded(seed, line):
                 completion = Completion(space.model, found)
                 drawn = _drawn(completion, method, sweeps)
@@ -107,7 +114,8 @@ def impute(
     def each(answers: list[Imputed] | Refused) -> Iterable[Imputed | Refused]:
         return answers if isinstance(answers, list) else [answers]
 
-    return chain.from_iterable(map(each, space.answered(texts, answer, in_part=True)))
+    answers = chain.from_iterable(map(each, space.answered(texts, answer, in_part=True)))
+    return Remarked(answers, lambda: remarks_on_unknown(unknown.total()))
 
 
 def _problem(found: Blanked, max_tokens: int) -> tuple[str, str] | tuple[()]:

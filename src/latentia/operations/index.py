@@ -19,7 +19,7 @@ from latentia.distributions import HypersphericalUniform
 from latentia.errors import DataError, InputError
 from latentia.functional.nearest import Nearest, nearest
 from latentia.operations.encode import Encoded, encode
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, not_written
 from latentia.operations.sinks import set_aside, write
 from latentia.operations.space import Space
 from latentia.shapes import PositiveInt
@@ -61,6 +61,7 @@ class Index:
         codes: The code of each.
         lines: The number of each where it came from, counted from 1.
         refused: Texts that have no code.
+        unknown: Tokens of the texts that the model does not know.
         exact_up_to: More texts than this are searched approximately.
 
     Attributes:
@@ -82,6 +83,7 @@ class Index:
         lines: Sequence[int] = (),
         refused: Iterable[Refused] = (),
         exact_up_to: PositiveInt = EXACT_UP_TO,
+        unknown: int = 0,
     ) -> None:
         """Take texts and codes, and build the graph if there is to be one."""
         space.require_whole_codes()
@@ -89,7 +91,8 @@ class Index:
             raise InputError(
                 f"there are {len(texts):,} texts and {len(codes):,} codes", "give as many of both, and some"
             )
-        self.space, self.texts, self.codes, self.refused = space, texts, codes, tuple(refused)
+        self.space, self.texts, self.codes = space, texts, codes
+        self.refused, self.unknown = tuple(refused), unknown
         self.lines = lines or range(1, len(texts) + 1)
         self.on_sphere = isinstance(space.model.unit_prior(), HypersphericalUniform)
         self.method, self.recall = "exact", 1.0
@@ -106,11 +109,12 @@ class Index:
         """
         space.require_whole_codes()
         refused: list[Refused] = []
-        rows = [(each.text, each.line, each.code.copy()) for each in set_aside(encode(space, texts), refused)]
+        answers = set_aside(encode(space, texts), refused)
+        rows = [(each.text, each.line, each.code.copy(), not_written(each.unknown, each.text)) for each in answers]
         if not rows:
             raise refused[0].as_error() if refused else InputError("no text was given", "give at least one")
-        found, lines, codes = zip(*rows, strict=True)
-        return cls(space, found, torch.from_numpy(np.stack(codes)), lines, refused, exact_up_to)
+        found, lines, codes, unknown = zip(*rows, strict=True)
+        return cls(space, found, torch.from_numpy(np.stack(codes)), lines, refused, exact_up_to, sum(unknown))
 
     def search(self, queries: Sequence[str] | Tensor | NDArray[Any], n: PositiveInt = 10) -> list[list[Neighbour]]:
         """Return the ``n`` nearest texts to each of some texts or codes, nearest first; all if there are fewer.

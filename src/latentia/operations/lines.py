@@ -201,10 +201,15 @@ class _Unknown:
 
 
 def unknown_in(chosen: Selection) -> int:
-    """Count the tokens that the model does not know; the word for unknown words is none where it is written."""
+    """Count the tokens that the model does not know."""
     counts = chosen.corpus.count(UNK, chosen.rows)
     holding = Selection(chosen.corpus, chosen.rows[counts > 0])
-    return int(counts.sum()) - sum(text.count(SPECIAL_TOKENS[UNK]) for text in holding.texts())
+    return sum(map(not_written, counts[counts > 0].tolist(), holding.texts()))
+
+
+def not_written(unknown: int, text: str) -> int:
+    """Leave out of a text's unknown tokens the word for them, where it is written."""
+    return unknown - text.count(SPECIAL_TOKENS[UNK]) if unknown else 0
 
 
 def remarks_on_unknown(count: int) -> list[str]:

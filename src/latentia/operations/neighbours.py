@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 from torch import Tensor
 
 from latentia.operations.index import Index, Neighbour
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
 from latentia.operations.operation import operation
 from latentia.operations.space import Space
 from latentia.shapes import PositiveInt
@@ -32,13 +33,14 @@ def neighbours(
         InputError: If the text cannot be read, or the model has one code a token.
     """
     space.require_whole_codes()
-    query = space.encode([text])
-    return _found(space, query, n, data)
-
-
-def _found(space: Space, query: Tensor, n: int, data: Iterable[str]) -> Iterator[Neighbour | Refused]:
+    query, unknown = space.encode([text]), space.unknown_in([text])
     # An array of no truth value is data too.
-    index = _of_training(space) if isinstance(data, tuple) and not data else Index.of(space, data)
+    index = cache(lambda: _of_training(space) if isinstance(data, tuple) and not data else Index.of(space, data))
+    return Remarked(_found(index, query, n), lambda: remarks_on_unknown(unknown + index().unknown))
+
+
+def _found(made: Callable[[], Index], query: Tensor, n: int) -> Iterator[Neighbour | Refused]:
+    index = made()
     yield from index.search(query, n)[0]
     yield from index.refused
 

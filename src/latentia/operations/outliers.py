@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from latentia.data import Selection
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, Remarked
 from latentia.operations.operation import operation
 from latentia.operations.score import likelihoods
 from latentia.operations.sinks import set_aside
@@ -78,7 +79,9 @@ def outliers(
     Source: Bates, Candes, Lei, Romano and Sesia, Testing for Outliers with Conformal p-values, 2023, section 1.
     """
     space.require_whole_codes()
-    return _oddest(space, data, n, samples, seed)
+    reference = cache(lambda: _reference(space, samples, seed))
+    judged = space.answered(data, lambda chosen, lines: _judged(space, chosen, lines, samples, seed, reference()))
+    return Remarked.of(judged, _oddest(judged, n))
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,8 @@ class _Reference:
     log_density: Float64[Tensor, " N"]
 
 
-def _oddest(space: Space, data: Iterable[str], n: int, samples: int, seed: int) -> Iterator[Outlier | Refused]:
-    reference = _reference(space, samples, seed)
+def _oddest(judged: Iterable[Outlier | Refused], n: int) -> Iterator[Outlier | Refused]:
     refused: list[Refused] = []
-    judged = space.answered(data, lambda chosen, lines: _judged(space, chosen, lines, samples, seed, reference))
     yield from heapq.nsmallest(n, set_aside(judged, refused), key=lambda each: (each.quantile, each.log_likelihood))
     yield from refused
 

@@ -234,7 +234,11 @@ class Space:
 
     def remarks_on(self, texts: Sequence[str]) -> list[str]:
         """Say how many tokens of readable texts the model does not know, if there are any."""
-        return remarks_on_unknown(unknown_in(Selection.all_of(Corpus.from_texts(texts, self.tokenizer))))
+        return remarks_on_unknown(self.unknown_in(texts))
+
+    def unknown_in(self, texts: Sequence[str]) -> int:
+        """Count the tokens of readable texts that the model does not know."""
+        return unknown_in(Selection.all_of(Corpus.from_texts(texts, self.tokenizer)))
 
     def answered(self, texts: Iterable[str], answer: Answer[T], *, in_part: bool = False) -> Remarked[T | Refused]:
         """Answer or refuse each text, in order.
