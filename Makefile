@@ -1,21 +1,23 @@
 # make demo    train a small text VAE, measure it, sample from it: on a fresh machine, in minutes
 # make test    the test suite                 make check   lint, types, import contracts, documentation
+# make chaos   kill training, fail the disk, damage files, pass hostile ones: at most an hour on two cores
 # make setup   only the environment           make clean   remove the environment and what tools left behind
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
-# DEMO_ARGS, PYTEST_ARGS.
+# DEMO_ARGS, PYTEST_ARGS, CHAOS_ARGS (as --scale 0.1 --only kills).
 
 PYTHON      ?= python3
 VENV        ?= .venv
 DEMO_ARGS   ?=
 PYTEST_ARGS ?=
+CHAOS_ARGS  ?=
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check lint types contracts docs clean
+.PHONY: setup demo test chaos check lint types contracts docs clean
 
 setup: $(VENV)/.core
 
@@ -25,6 +27,9 @@ demo: $(VENV)/.core
 # Documentation is executed by `make check`.
 test: $(VENV)/.test
 	$(PYTEST) --ignore=tests/docs $(PYTEST_ARGS)
+
+chaos: $(VENV)/.test
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 check: lint types contracts docs
 

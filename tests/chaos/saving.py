@@ -136,10 +136,10 @@ def calls_of_a_save(home: Path, source: Path) -> int:
     return disk.count
 
 
-def tally(home: Path, share: float) -> Iterator[Tally]:
+def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
     """Count what is survived, by errors and by deaths."""
     errors, deaths = Tally("system call of a save fails"), Tally("process or power dies in a save")
-    for fault, wrong in sweep(home, template(home / "template"), share):
+    for fault, wrong in sweep(home, template(home / "template"), share, seed):
         (deaths if fault.kind in DEATHS else errors).add(wrong, not wrong.endswith("never fired"))
     yield errors
     yield deaths
