@@ -3,14 +3,16 @@
 # make setup   only the environment           make clean   remove the environment and what tools left behind
 # make cookbook    run every command of docs/cookbook and compare what is printed with what the pages show, in minutes
 # make verify  the server against its own description, 500 requests an operation: half an hour
+# make chaos   kill training, fail the disk, damage files, pass hostile ones: at most an hour on two cores
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
-# DEMO_ARGS, PYTEST_ARGS, COOKBOOK_ARGS (--write puts the output into the pages).
+# DEMO_ARGS, PYTEST_ARGS, COOKBOOK_ARGS (--write puts the output into the pages), CHAOS_ARGS (--scale 0.1 --only kills).
 
 PYTHON      ?= python3
 VENV        ?= .venv
 DEMO_ARGS   ?=
 PYTEST_ARGS ?=
+CHAOS_ARGS  ?=
 COOKBOOK_ARGS ?=
 
 BIN     := $(VENV)/bin
@@ -18,7 +20,7 @@ INSTALL := $(BIN)/python scripts/install.py
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo cookbook test check verify lint types contracts docs clean
+.PHONY: setup demo cookbook test chaos check verify lint types contracts docs clean
 
 setup: $(VENV)/.core
 
@@ -31,6 +33,9 @@ cookbook: $(VENV)/.core
 # Documentation is executed by `make check`.
 test: $(VENV)/.test
 	$(PYTEST) --ignore=tests/docs $(PYTEST_ARGS)
+
+chaos: $(VENV)/.test
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 check: lint types contracts docs
 

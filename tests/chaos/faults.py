@@ -16,9 +16,10 @@ from typing import Any
 CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlink", "rmdir")
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
+FULL = "full from here"
 CUTS = ("power cut", "power cut, names lost")
 DEATHS = ("killed before", "killed after", "torn", *CUTS)
-KINDS = (*ERRORS, "full from here", *DEATHS)
+KINDS = (*ERRORS, FULL, *DEATHS)
 
 REAL = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup")}
 
@@ -100,7 +101,7 @@ class Disk:
             if self.dead:
                 raise DeadError
             self.count += 1
-            if self.count == self.fault.at or (self.fault.kind == "full from here" and 0 < self.fault.at < self.count):
+            if self.count == self.fault.at or (self.fault.kind == FULL and 0 < self.fault.at < self.count):
                 self._fire(name, real, arguments, options)
             self._note_rename(name, arguments)
             result = real(*arguments, **options)
@@ -128,12 +129,12 @@ class Disk:
 
     def _fire(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         kind = self.fault.kind
-        if kind == "full from here" and name not in ("open", "write", "mkdir", "fsync"):
+        if kind == FULL and name not in ("open", "write", "mkdir", "fsync"):
             return
         self.fired = f"{self.count} {name}{SAVING if _is_saving() else ''}\n"
         if self.marker >= 0:
             REAL["write"](self.marker, self.fired.encode())
-        if kind in ERRORS or kind == "full from here":
+        if kind in ERRORS or kind == FULL:
             number = ERRORS.get(kind, errno.ENOSPC)
             if name == "close":
                 real(*arguments, **options)

@@ -106,7 +106,15 @@ def headers() -> dict[str, bytes]:
 def settings() -> dict[str, tuple[tuple[str, ...], object]]:
     """Values in a recipe that mean code, paths or endless work elsewhere: where they stand, and what they are."""
     kinds = ["os.system", "builtins.eval", "torch.load", "subprocess.Popen", "../evil", "/etc/passwd", "__import__"]
-    kinds += ["LSTMEncoder\0", "LSТMEncoder", "${oc.env:HOME}", "{{ 7*7 }}", "__class__", "!!python/name:os.system", ""]
+    kinds += [
+        "LSTMEncoder\0",
+        "LS\u0422MEncoder",
+        "${oc.env:HOME}",
+        "{{ 7*7 }}",
+        "__class__",
+        "!!python/name:os.system",
+        "",
+    ]
     named = {f"kind {kind!r}": (("model", "encoder", "kind"), kind) for kind in kinds}
     keys = ["_target_", "_class_path", "_instantiator", "auto_map", "__reduce__", "__init__", "target", "class_path"]
     named |= {f"key {key}": (("model", "encoder", key), "os.system") for key in keys}

@@ -26,8 +26,8 @@ class Tally:
 
     @property
     def good(self) -> bool:
-        """Tell whether faults fired and all that did were survived."""
-        return self.fired > 0 and self.survived == self.fired and not self.failures
+        """Tell whether faults fired and all that did were survived; where none was put in, nothing was claimed."""
+        return (self.fired > 0 or self.injected == 0) and self.survived == self.fired and not self.failures
 
     def line(self) -> str:
         """Return a row of the table."""

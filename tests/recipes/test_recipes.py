@@ -186,3 +186,23 @@ def test_yaml_that_cannot_be_read_is_an_error(text):
 def test_an_unknown_recipe_is_told_the_nearest():
     with pytest.raises(RecipeError, match="the nearest is vae"):
         load_recipe("vea")
+
+
+def test_aliases_are_refused_before_they_grow(tmp_path):
+    """Nine lines of aliases of aliases are a thousand million values."""
+    path = tmp_path / "bomb.yaml"
+    path.write_text("model: &a [x, x]\ndata: [*a, *a]\n")
+    with pytest.raises(RecipeError, match=r"alias, .name, is not allowed"):
+        load_recipe(str(path))
+
+
+def test_a_recipe_of_any_length_is_not_read(tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text("#" * 300_000)
+    with pytest.raises(RecipeError, match="at most 262,144 are read"):
+        load_recipe(str(path))
+
+
+def test_a_model_that_no_memory_holds_is_refused():
+    with pytest.raises(RecipeError, match=r"cannot be built .*: lower the sizes"):
+        load_recipe("vae").with_settings([("model.encoder.hidden_dim", 10**10)]).model(20)

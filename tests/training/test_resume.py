@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from latentia.data import Columns
+from latentia.durable import entry_of
 from latentia.errors import NumericalError, RunError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
@@ -151,6 +154,61 @@ def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
         (folder / "manifest.json").unlink()
     with pytest.raises(RunError, match="no whole checkpoint"):
         resume_run(tmp_path / "run", QUIET)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_begins(sources, tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(sources, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert resume_run(tmp_path / "run", QUIET)
+
+
+def test_a_start_that_was_cut_short_leaves_the_folder_free(sources, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("run.lock", "tokenizer.json", ".recipe.yaml.0a.tmp"):
+        (tmp_path / "run" / name).write_text("")
+    assert train(sources, tmp_path / "run", ("training.max_steps", 2))
+
+
+def test_lost_weights_are_those_of_the_checkpoint_and_it_is_said(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    (tmp_path / "run" / "model.safetensors").write_bytes(b"")
+    said = Console(file=io.StringIO(), width=500)
+    assert resume_run(tmp_path / "run", said)
+    assert "the weights of step 2 take its place" in said.file.getvalue()
+    open_run(tmp_path / "run")
+
+
+def test_a_run_of_a_version_without_manifests_is_opened_with_a_remark_and_then_has_one(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    (tmp_path / "run" / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"has lost its manifest.json"), pytest.warns(UserWarning, match="has no"):
+        resume_run(tmp_path / "run", QUIET)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "format": 1}))
+    state = newest(tmp_path / "run") / "state.json"
+    state.write_text(json.dumps({"progress": json.loads(state.read_text())["progress"], "optimizer": []}))
+    files = {path.name: vars(entry_of(path.read_bytes())) for path in state.parent.iterdir() if path.stem != "manifest"}
+    (state.parent / "manifest.json").write_text(json.dumps(files, indent=1))
+    with pytest.warns(UserWarning, match=r"has no manifest.json.*--resume` writes one"):
+        open_run(tmp_path / "run")
+    with pytest.warns(UserWarning, match=r"has no manifest.json"):
+        assert resume_run(tmp_path / "run", QUIET)
+    open_run(tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_run_is_set_aside(sources, tmp_path):
+    train(sources, tmp_path / "one", ("training.max_steps", 2))
+    train(sources, tmp_path / "two", ("training.max_steps", 4), ("training.optimizer.learning_rate", 0.1))
+    last = newest(tmp_path / "two")
+    shutil.copytree(last, tmp_path / "one" / "checkpoints" / last.name)
+    assert resume_run(tmp_path / "one", QUIET)
+    assert newest(tmp_path / "one").name.startswith(f"{last.name}.corrupt")
 
 
 def test_a_folder_in_use_is_not_overwritten(sources, tmp_path):

@@ -97,11 +97,9 @@ def continued(folder: Path) -> Iterator[None]:
     """Hold a run, without what writes that were cut short have left in it.
 
     Raises:
-        RunError: If it is no run, or its files are not those that it was begun with.
         BusyError: If another process holds it.
         StorageError: If it cannot be written.
     """
-    require_run(folder)
     with locked(folder):
         for place in (folder, folder / "data"):
             sweep(place)

@@ -79,6 +79,8 @@ def resume_run(folder: Path, console: Console) -> bool:
         BusyError: If another process trains it.
         StorageError: If it cannot be written.
     """
+    require_run(folder)
+    _record_of(folder)
     with continued(folder):
         return _train(folder, console, resume=True)
 

@@ -107,7 +107,7 @@ def _number(value: float, width: int) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
 def _step_of(line: str) -> float:

@@ -1,0 +1,92 @@
+"""``make chaos``: put faults in, and print what fired and what was survived.
+
+python -m tests.chaos [--scale 0.1] [--seed 1] [--only kills,damage]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from tests.chaos import corpora, damage, defects, hostile, kills, numbers, saving, sharing
+from tests.chaos.report import Tally
+
+CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
+    "kills": lambda home, scale, seed: kills.kill_at_random(home, max(3, round(200 * scale)), seed),
+    "saving": lambda home, scale, seed: saving.tally(home, min(1.0, scale), seed),
+    "signals": lambda home, scale, seed: kills.signals(home, max(4, round(100 * scale)), seed),
+    "sharing": lambda home, scale, seed: sharing.tally(
+        home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed
+    ),
+    "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
+    "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
+    "corpora": lambda home, scale, seed: corpora.tally(home, round(10_000 * scale), max(2, round(100 * scale)), seed),
+    "numbers": lambda home, scale, seed: numbers.tally(home, max(4, round(40 * scale)), seed),
+}
+DEFECTS = {"a resume that ": defects.resuming, "a save: ": defects.saves, "": defects.others}
+
+
+def main() -> int:
+    """Run the classes that are asked for; return 1 if anything was not survived, or a defect not seen."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full counts")
+    parser.add_argument("--seed", type=int, default=1, help="replays the same faults")
+    parser.add_argument("--only", default="", help=f"of {', '.join((*CLASSES, 'defects'))}, with commas between")
+    parser.add_argument("--json", action="store_true", help="one JSON object at the end in place of the tables")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    only = [name for name in chosen.only.split(",") if name] or [*CLASSES, "defects"]
+    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+        tallies = list(_tallies(Path(place), only, chosen))
+        seen = dict(_defects(Path(place), chosen)) if "defects" in only else {}
+    if chosen.json:
+        counts = {each.name: {**vars(each), "good": each.good} for each in tallies}
+        sys.stdout.write(json.dumps({"tallies": counts, "defects": seen}) + "\n")
+    return 0 if all(each.good for each in tallies) and all(seen.values()) else 1
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is one: cuts of power are played, and no disk has to be waited for."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _tallies(home: Path, only: list[str], chosen: argparse.Namespace) -> Iterator[Tally]:
+    _say(chosen, f"{'class':<34}{'injected':>9} {'fired':>9} {'survived':>9}")
+    for name in only:
+        if name in CLASSES:
+            place, begin = home / name, time.monotonic()
+            place.mkdir()
+            for tally in CLASSES[name](place, chosen.scale, chosen.seed):
+                _say(chosen, tally.line())
+                for failure in tally.failures[:5]:
+                    _say(chosen, f"    {failure}")
+                yield tally
+            _say(chosen, f"    {name}: {time.monotonic() - begin:.0f} s")
+
+
+def _defects(home: Path, chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    _say(chosen, f"\n{'defect put in':<54}seen by")
+    for number, (prefix, found) in enumerate(DEFECTS.items()):
+        place = home / f"defects {number}"
+        place.mkdir()
+        for name, seen in found(place):
+            _say(chosen, f"{prefix + name:<54}{' '.join(seen.split())[:80] or 'NOT SEEN'}")
+            yield prefix + name, seen
+
+
+def _say(chosen: argparse.Namespace, line: str) -> None:
+    if not chosen.json:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Random corpora: through reading and one step each, and some through every command."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import latentia
+from latentia.data import BPE, Byte, Char, Columns, Corpus, Loader, ReadReport, Word, build_corpus, read_texts
+from latentia.data.batches import EqualLength
+from latentia.errors import LatentiaError
+from latentia.recipes import load_recipe
+from latentia.recipes.measure import Texts, evaluate_run
+from latentia.recipes.runs import Sources, start_run
+from latentia.training.loop import _mix
+from tests.chaos.report import Tally
+from tests.chaos.training import QUIET, SMALL
+
+ODD_BYTES = [b"", b" ", b"\t", b"\r", b"\0", b"a\0b", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbfa"]
+ODD_BYTES += [b"x" * 300, b"y " * 400]
+ODD_ROWS = [b"a", b"a b c", b"a b c", b'{"text": "a"}', b'{"text": "\\ud800"}', b"{", b'"a,b', b"a\tb", b"text"]
+ODD_TEXTS = ["a\u2028b", "a\x85b", "a\x0bb\x0c", "\u202eabc", "\U0001f468\u200d\U0001f467", "\xe9", "<eos>", "<pad> x"]
+LINES = st.one_of(
+    st.sampled_from([*ODD_BYTES, *ODD_ROWS, *(text.encode() for text in ODD_TEXTS)]),
+    st.binary(max_size=12),
+    st.text(max_size=12).map(lambda text: text.encode(errors="surrogatepass")),
+)
+FILES = st.one_of(
+    st.lists(LINES, max_size=8).map(b"\n".join),
+    st.lists(LINES, max_size=5).map(b"\r\n".join),
+    st.lists(LINES, max_size=5).map(lambda lines: b"text\n" + b"\n".join(lines)),
+    st.binary(max_size=60),
+)
+SUFFIXES = ("txt", "txt", "jsonl", "csv", "tsv", "parquet", "txt.gz", "jsonl.gz")
+QUIETLY = list(HealthCheck)
+KINDS = (Word(size=50), Char(), Byte(), BPE(size=270))
+
+
+def tally(home: Path, count: int, whole: int, seed: int) -> Iterator[Tally]:
+    """Read random files and take a step on each; take some through training, evaluation, sampling and export."""
+    yield stepped(home, count, seed)
+    yield commanded(home, whole, seed)
+
+
+def stepped(home: Path, count: int, seed: int) -> Tally:
+    """Read, tokenise, batch and make one update on each random file."""
+    counts, used = Tally("random corpora, one step each"), [0]
+    recipe = load_recipe("vae").with_settings(SMALL)
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(FILES, st.sampled_from(SUFFIXES), st.sampled_from(KINDS))
+    def each(content: bytes, suffix: str, kind: object) -> None:
+        path = _written(home, content, suffix)
+        try:
+            used[0] += _step(recipe, path, kind, home)
+            counts.add("")
+        except LatentiaError:
+            counts.add("")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            counts.add(f"{suffix} {content!r}: {type(error).__name__} {error}")
+
+    each._hypothesis_internal_use_seed = seed
+    each()
+    counts.note = f"{used[0]:,} trained on, the others refused with a typed error"
+    return counts
+
+
+def _written(home: Path, content: bytes, suffix: str) -> Path:
+    path = home / f"random.{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix.endswith("gz") and len(content) % 5 else content)
+    return path
+
+
+def _step(recipe: object, path: Path, kind: object, home: Path) -> bool:
+    """Take one file as far as it goes; tell whether it was trained on."""
+    columns = Columns()
+    tokenizer = kind.train(read_texts([str(path)], columns))
+    target = home / "random.arrow"
+    target.unlink(missing_ok=True)
+    corpus, report = build_corpus([str(path)], columns, tokenizer, target, max_tokens=40)
+    _account(corpus, report)
+    loader = Loader(corpus, EqualLength(), 8, 1, range_of(corpus))
+    torch.manual_seed(_mix(1, 0))
+    model, objective = recipe.model(tokenizer.vocabulary_size), recipe.objective()
+    batch = next(iter(loader.epoch(0)))
+    terms = objective(model(batch, kl_weight=1.0), 0)
+    terms.loss.mean().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    if not all(bool(torch.isfinite(each).all()) for each in (terms.loss, terms.bound, *gradients)):
+        raise ArithmeticError("not finite")
+    if isinstance(kind, Byte) and tokenizer.decode(corpus.tokens(0)) != corpus.text(0):
+        raise ValueError("the text did not come back")
+    return True
+
+
+def range_of(corpus: Corpus) -> object:
+    """All rows."""
+    import numpy as np
+
+    return np.arange(len(corpus))
+
+
+def _account(corpus: Corpus, report: ReadReport) -> None:
+    if report.read != report.used + sum(report.left_out.values()) or report.used != len(corpus):
+        raise ValueError(
+            f"{report.read} lines read, {report.used} used, {report.left_out} left out, {len(corpus)} there"
+        )
+
+
+def commanded(home: Path, count: int, seed: int) -> Tally:
+    """Take random files through training, evaluation, sampling, export and opening again."""
+    counts, generator, done = Tally("random corpora, every command"), random.Random(seed), 0
+    for number in range(count):
+        lines = [
+            generator.choice([b"a b c", b"a b", b"c", "é ü".encode(), b"", b"\xff", b"x" * generator.randint(1, 99)])
+        ]
+        lines += [bytes(generator.choices(b'abc \n\r\t\0\xe2\xff{}",', k=generator.randint(0, 30))) for _ in range(12)]
+        content = b"\n".join([*lines, *(f"w{n} v".encode() for n in range(generator.randint(0, 6)))])
+        path = _written(home, content, generator.choice(SUFFIXES[:2]))
+        try:
+            done += _all_commands(home / f"commanded {number}", path)
+            counts.add("")
+        except LatentiaError:
+            counts.add("")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            counts.add(f"{content!r}: {type(error).__name__} {error}")
+    counts.note = f"{done} to the end, the others refused with a typed error"
+    return counts
+
+
+def _all_commands(folder: Path, path: Path) -> bool:
+    recipe = load_recipe("vae").with_settings([*SMALL, ("training.max_steps", 2)])
+    try:
+        start_run(Sources([str(path)], [], Columns()), recipe, folder / "run", 1, QUIET)
+        evaluate_run(folder / "run", Texts([str(path)]), 2, 0, QUIET)
+        space = latentia.load(folder / "run")
+        list(space.sample(2, seed=0))
+        space.save_pretrained(folder / "out")
+        latentia.load(folder / "out")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return True

@@ -1,0 +1,194 @@
+"""Files are whole or not there; what their manifest does not know is refused; one process holds a folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from latentia.durable import (
+    MANIFEST,
+    Manifest,
+    append_line,
+    entry_of,
+    locked,
+    make_folder,
+    read_bounded,
+    read_manifest,
+    replace_vouched,
+    require_whole,
+    sweep,
+    vouch,
+    vouched,
+    write_atomically,
+    write_new,
+)
+from latentia.errors import BusyError, RunError, StorageError
+
+
+def test_a_file_is_written_whole_and_described_by_what_was_written(tmp_path):
+    entry = write_atomically(tmp_path / "a", b"x" * (2**22 + 7))
+    assert entry == entry_of((tmp_path / "a").read_bytes())
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "make room for 3 bytes"), (errno.EROFS, "may be written"), (errno.EIO, "check")]
+)
+def test_what_the_disk_refuses_is_a_typed_error_and_the_file_before_stays(tmp_path, monkeypatch, number, told):
+    write_atomically(tmp_path / "a", b"old")
+
+    def fails(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", fails)
+    with pytest.raises(StorageError, match=told) as raised:
+        write_atomically(tmp_path / "a", b"new")
+    assert raised.value.exit_code == 74
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_short_writes_are_continued(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, bytes(content)[:2]))
+    assert write_new(tmp_path / "a", b"seven 7") == entry_of(b"seven 7")
+    append_line(tmp_path / "a", "more")
+    assert (tmp_path / "a").read_bytes() == b"seven 7more\n"
+
+
+def test_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "link").symlink_to("precious")
+    with pytest.raises(StorageError):
+        write_new(tmp_path / "link", b"yours")
+    with pytest.raises(StorageError):
+        append_line(tmp_path / "link", "yours")
+    write_atomically(tmp_path / "link", b"yours")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_leftovers_are_swept_and_nothing_else(tmp_path):
+    make_folder(tmp_path / ".a.tmp" / "deep")
+    for name in (".b.tmp", "c", ".d"):
+        (tmp_path / name).write_text("")
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"c", ".d"}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode() * 9)
+    vouch(tmp_path, ("a", "b", "missing"))
+    return tmp_path
+
+
+def test_what_the_manifest_names_is_read(folder):
+    assert vouched(folder, "a") == b"a" * 9
+    require_whole(folder, ("a", "b"))
+    write_atomically(folder / "c", b"")
+    with pytest.raises(RunError, match="is not in"):
+        require_whole(folder, ("c",))
+
+
+@pytest.mark.parametrize("content", [b"", b"a" * 8, b"a" * 8 + b"b", b"a" * 10])
+def test_what_it_does_not_name_is_refused(folder, content):
+    (folder / "a").write_bytes(content)
+    with pytest.raises(RunError, match="manifest"):
+        vouched(folder, "a")
+
+
+def test_every_flipped_bit_of_a_manifest_is_seen(folder):
+    content = (folder / MANIFEST).read_bytes()
+    for bit in range(8 * len(content)):
+        altered = bytearray(content)
+        altered[bit // 8] ^= 1 << bit % 8
+        (folder / MANIFEST).write_bytes(bytes(altered))
+        with pytest.raises(RunError):
+            read_manifest(folder)
+
+
+def test_a_manifest_of_the_format_before_is_read(folder):
+    old = {name: vars(entry_of(name.encode() * 9)) for name in ("a", "b")}
+    (folder / MANIFEST).write_text(json.dumps(old, indent=1))
+    require_whole(folder, ("a", "b"))
+
+
+def test_a_replaced_file_is_vouched_for_wherever_the_replacing_stops(folder, monkeypatch):
+    def stops(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("latentia.durable.manifest.write_atomically", _only(MANIFEST, write_atomically, stops))
+        with pytest.raises(KeyboardInterrupt):
+            replace_vouched(folder, "a", b"new")
+    assert vouched(folder, "a") == b"a" * 9
+    replace_vouched(folder, "a", b"newer")
+    assert vouched(folder, "a") == b"newer"
+    (folder / "a").write_bytes(b"new")
+    with pytest.raises(RunError):
+        vouched(folder, "a")
+
+
+def _only(name: str, does: object, otherwise: object) -> object:
+    return lambda path, content: (does if path.name == name else otherwise)(path, content)
+
+
+def test_a_folder_without_a_manifest_vouches_for_nothing(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    assert read_manifest(tmp_path) is None
+    assert vouched(tmp_path, "a") == b"a"
+    replace_vouched(tmp_path, "a", b"b")
+    assert not (tmp_path / MANIFEST).exists()
+
+
+def test_a_manifest_is_of_no_other_seal(folder):
+    manifest = read_manifest(folder)
+    content = json.loads(Manifest(manifest.files).encode())
+    (folder / MANIFEST).write_text(json.dumps({**content, "seal": "0" * 64}, indent=1))
+    with pytest.raises(RunError, match="does not agree with its seal"):
+        read_manifest(folder)
+
+
+def test_pipes_devices_and_long_files_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "long").write_bytes(b"x" * 11)
+    for name in ("pipe", "endless", "", "long", "none"):
+        with pytest.raises(RunError):
+            read_bounded(tmp_path / name, most=10)
+
+
+def test_a_folder_is_held_by_one_and_free_again(tmp_path):
+    with locked(tmp_path):
+        with pytest.raises(BusyError, match=f"in use by another process {os.getpid()} on ") as raised, locked(tmp_path):
+            pass
+        assert raised.value.exit_code == 75
+    with locked(tmp_path):
+        pass
+
+
+def test_a_lock_of_a_process_that_is_gone_holds_nothing(tmp_path):
+    (tmp_path / "run.lock").write_text("1 elsewhere\n")
+    with locked(tmp_path):
+        pass
+
+
+def test_a_lock_file_that_was_removed_meanwhile_locks_nothing(tmp_path, monkeypatch):
+    import fcntl
+
+    flock, calls = fcntl.flock, []
+
+    def slow(descriptor: int, operation: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            (tmp_path / "run.lock").unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with locked(tmp_path):
+        assert len(calls) == 2
+        assert (tmp_path / "run.lock").exists()
