@@ -12,7 +12,7 @@ from torch import Tensor
 from latentia.data import Selection
 from latentia.decoding import Strategy
 from latentia.errors import InputError
-from latentia.operations.contrast import Contrast, contrast_of, groups_of
+from latentia.operations.contrast import Contrast, Groups, contrast_of, groups_of
 from latentia.operations.drafts import Draft, TokenClassifier, best_of, kept
 from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
@@ -131,8 +131,8 @@ def edit(  # noqa: PLR0913 - options of a command
     if rewrite == "words" and not _is_default(strategy):
         name = type(strategy).__name__
         raise InputError(f"strategy is {name} and rewrite 'words', which searches its own way", "leave out one of them")
-    groups = groups_of(space, attribute, from_, to)
-    contrast, classifier = contrast_of(space, groups), TokenClassifier(space.tokenizer, groups.without, groups.having)
+    learned = _of_label if isinstance(from_, tuple) and isinstance(to, tuple) and not (from_ or to) else _of_lists
+    groups, contrast, classifier = learned(space, attribute, from_, to)
     judge = contrast.likely if way == "guided" else contrast.probability
 
     def rated(part: Selection, written: list[str], moved: Float[Tensor, "N D"], reach: float) -> list[Draft]:
@@ -162,6 +162,19 @@ def edit(  # noqa: PLR0913 - options of a command
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
     return also_said(space.answered(texts, answer), groups.remarks)
+
+
+Learned = tuple[Groups, Contrast, TokenClassifier]
+"""Two groups of texts, the way from one to the other, and what reads which of them a text is of."""
+
+
+def _of_label(space: Space, attribute: str, *none: Iterable[str]) -> Learned:
+    return space.kept(("edit", attribute), lambda: _of_lists(space, attribute, *none))
+
+
+def _of_lists(space: Space, attribute: str, from_: Iterable[str], to: Iterable[str]) -> Learned:
+    groups = groups_of(space, attribute, from_, to)
+    return groups, contrast_of(space, groups), TokenClassifier(space.tokenizer, groups.without, groups.having)
 
 
 def _require_effect(way: Way, probability: float, candidates: int, threshold: float) -> None:

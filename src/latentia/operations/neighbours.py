@@ -35,7 +35,10 @@ def neighbours(
     space.require_whole_codes()
     query, unknown = space.encode([text]), space.unknown_in([text])
     # An array of no truth value is data too.
-    index = cache(lambda: _of_training(space) if isinstance(data, tuple) and not data else Index.of(space, data))
+    of_training = isinstance(data, tuple) and not data
+    index = cache(
+        lambda: space.kept(("neighbours",), lambda: _of_training(space)) if of_training else Index.of(space, data)
+    )
     return Remarked(_found(index, query, n), lambda: remarks_on_unknown(unknown + index().unknown))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def outliers(
     Source: Bates, Candes, Lei, Romano and Sesia, Testing for Outliers with Conformal p-values, 2023, section 1.
     """
     space.require_whole_codes()
-    reference = cache(lambda: _reference(space, samples, seed))
+    reference = partial(space.kept, ("outliers", samples, seed), lambda: _reference(space, samples, seed))
     judged = space.answered(data, lambda chosen, lines: _judged(space, chosen, lines, samples, seed, reference()))
     return Remarked.of(judged, _oddest(judged, n))
 
