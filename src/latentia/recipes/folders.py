@@ -11,7 +11,7 @@ from pathlib import Path
 from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
 from latentia.durable.lock import LOCK
 from latentia.errors import RunError
-from latentia.training.loop import EVIDENCE
+from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
