@@ -22,6 +22,7 @@ from latentia.durable import Entry, Manifest, entry_of, sync, writing
 from latentia.recipes.runs import resume_run
 from latentia.training import checkpoint
 from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
 from tests.chaos import saving
 from tests.chaos.children import Child, run
@@ -284,7 +285,7 @@ def _unchecked_loss(home: Path) -> str:
     """A loss that is not finite is followed."""
     from tests.chaos.numbers import poisoned
 
-    with patch.object(Trainer, "_require_finite", _nothing):
+    with patch.object(Guard, "before", _nothing):
         return poisoned(home, step=4)
 
 

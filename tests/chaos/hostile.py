@@ -193,6 +193,9 @@ def _others() -> Iterator[tuple[str, str, Attack]]:
     for name in ("evaluation.json", "tokenizer.json", "config.json", "manifest.json", "tokenizer_config.json"):
         yield f"{name} that nests 100,000 deep", "folder", _content(name, deep)
         yield f"{name} of NUL", "folder", _content(name, b"\0" * 1000)
+    for name in ("evaluation.json", "metrics.jsonl", "run.json"):
+        yield f"{name} of a run that nests 100,000 deep", "run", _content(name, deep)
+        yield f"{name} of a run that is not UTF-8", "run", _content(name, b"\xff\xfe{")
     for value in ('"../../secret"', '"/etc/passwd"', '{"../x": {"bytes": 1, "sha256": ""}}', "[]", "1", "null"):
         text = f'{{"format": 2, "files": {value}, "before": {{}}, "seal": ""}}'
         yield f"a manifest of {value}", "folder", _content("manifest.json", text.encode())

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
-PARTS = {"saves": "saving,kills,numbers", "files": "damage,hostile,sharing,corpora", "defects": "defects,signals"}
+PARTS = {"runs": "saving,kills,numbers,signals,hostile", "files": "damage,sharing,corpora,defects"}
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -23,6 +23,7 @@ from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
 from latentia.records import ModelRun, Terms
+from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
 from latentia.training.validation import validate
 from tests.vouching import revouch
@@ -269,6 +270,30 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(sources, 
     monkeypatch.setattr(Trainer, "_step", poisoned)
     with pytest.raises(NumericalError, match="step 4 has loss"):
         train(sources, tmp_path / "run", ("training.clip_norm", clip_norm))
+    assert newest(tmp_path / "run").name == "step-00000003"
+
+
+def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(sources, tmp_path, monkeypatch):
+    """As on a GPU: the optimiser passes over the update, and the numbers are looked at before anything is saved."""
+    original, guard = Trainer._step, Guard.__init__
+    seen = []
+
+    def poisoned(self: Trainer, *arguments: object) -> None:
+        if self.progress.step == 5:
+            hook = next(self.plain_model.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+        before = [weight.clone() for weight in self.plain_model.parameters()]
+        original(self, *arguments)
+        if self.progress.step == 5:
+            hook.remove()
+        seen.append(all(map(torch.equal, before, self.plain_model.parameters())))
+
+    monkeypatch.setattr(Guard, "__init__", lambda self, folder, later: guard(self, folder, later=True))
+    monkeypatch.setattr(Trainer, "_step", poisoned)
+    with pytest.raises(NumericalError, match=r"step 4 has loss .* its batch is in .*step-00000004.json"):
+        train(sources, tmp_path / "run")
+    assert seen == [False, False, False, False, True, False]
+    kept = json.loads((tmp_path / "run" / "diverged" / "step-00000004.json").read_text())
+    assert len(kept["texts"]) == len(kept["rows"]) > 0
     assert newest(tmp_path / "run").name == "step-00000003"
 
 

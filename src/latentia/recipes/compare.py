@@ -49,7 +49,7 @@ def _evaluation(folder: Path) -> Result:
         result: Result = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise RunError(f"{folder} has no evaluation.json", f"run `latentia evaluate {folder} --data FILE`") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RunError(f"{path} is no evaluation", f"run `latentia evaluate {folder}` again") from None
     return result
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
 from latentia.durable.lock import LOCK
 from latentia.errors import RunError
-from latentia.training.loop import EVIDENCE
+from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -84,11 +84,7 @@ def begun(folder: Path) -> Iterator[None]:
             yield
         except BaseException as error:
             if not _is_worth_keeping(folder, error):
-                _empty(folder)
-                (folder / LOCK).unlink(missing_ok=True)
-                if not existed:
-                    with suppress(OSError):
-                        folder.rmdir()
+                _take_away(folder, existed)
             raise
 
 
@@ -110,13 +106,23 @@ def continued(folder: Path) -> Iterator[None]:
 def _is_free(folder: Path) -> bool:
     """Tell whether a folder is empty, or was begun and never had a manifest, which comes last."""
     names = {path.name for path in folder.iterdir()}
-    return not names or (LOCK in names and all(name in {LOCK, *SETTLED} or name.endswith(".tmp") for name in names))
+    unfinished = {name for name in names if name.startswith(".") and name.endswith(".tmp")}
+    return not names or (LOCK in names and names <= {LOCK, *SETTLED, *unfinished})
 
 
 def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
     """Tell whether there is something to continue, or to look at."""
     interrupted = isinstance(error, KeyboardInterrupt) and (folder / MANIFEST).exists()
     return interrupted or any((folder / "checkpoints").glob("step-*")) or (folder / EVIDENCE).exists()
+
+
+def _take_away(folder: Path, existed: bool) -> None:
+    """Leave the folder as it was found."""
+    _empty(folder)
+    (folder / LOCK).unlink(missing_ok=True)
+    if not existed:
+        with suppress(OSError):  # another process may have begun a run here by now
+            folder.rmdir()
 
 
 def _empty(folder: Path) -> None:

@@ -171,14 +171,14 @@ def history_of(folder: Path) -> History:
 def records_of(folder: Path) -> list[dict[str, Any]]:
     """Return the records of ``metrics.jsonl``, without one that a crash tore."""
     path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return [record for line in lines if (record := _record(line))]
 
 
 def _record(line: str) -> dict[str, Any]:
     try:
         record: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -255,7 +255,7 @@ def _selected(rows: Callable[[Path], tuple[Corpus, np.ndarray]], folder: Path) -
 def _evaluation_of(folder: Path) -> dict[str, Any]:
     """Return what was measured of a run, if anything."""
     path = folder / "evaluation.json"
-    return _record(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return _record(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
 
 
 def _public(sources: Sources) -> tuple[str, ...]:

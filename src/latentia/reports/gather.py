@@ -201,12 +201,12 @@ def _finite(record: dict[str, Any]) -> dict[str, Any]:
 
 def _object(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty where there is none."""
-    tree = _parsed(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    tree = _parsed(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
     return tree if isinstance(tree, dict) else {}
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

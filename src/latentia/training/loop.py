@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,21 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from latentia.data.loader import Loader
-from latentia.durable import make_folder, require_whole, write_atomically
+from latentia.durable import require_whole
 from latentia.errors import NumericalError, RunError
 from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.finiteness import DIVERGED, Guard
 from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
 from latentia.training.settings import Training
 from latentia.training.validation import validate
 from latentia.training.weights import WEIGHTS, save_weights
 
-DIVERGED = "lower training.optimizer.learning_rate or training.clip_norm; what was saved before is intact"
-EVIDENCE = "diverged"
-"""Folder of the batches at which a loss or a gradient was not finite."""
 FROZEN_WITH = {"": (), "encoder": ("encoder",), "decoder": ("decoder", "prior")}
 """Parts that rest when one does: the prior is of the generative side."""
 LOG_EVERY = 50
@@ -83,6 +80,7 @@ class Trainer:
         together = [weight for name, weight in named if not name.startswith("auxiliary.")]
         self.clipped_together = [weights for weights in (together, apart) if weights]
         self.checkpoints = Checkpoints(folder)
+        self.guard = Guard(folder, later=self.accelerator.device.type != "cpu")
         self.progress = Progress(memory=settings.plan.memory)
         self.remarks: list[str] = []
         self.total, self.window, self.since = 0, _Window(), 0.0
@@ -182,7 +180,8 @@ class Trainer:
                 weight.grad = None
         largest = self.settings.clip_norm or math.inf
         norms = [self.accelerator.clip_grad_norm_(weights, largest) for weights in self.clipped_together]
-        self._require_finite(loss.detach(), torch.stack(norms).sum(), batch)
+        update = (self.step, loss.detach(), torch.stack(norms).sum(), batch)
+        self.guard.before(self.optimizer.optimizer, update, self.loader.corpus)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -208,25 +207,6 @@ class Trainer:
     def step(self) -> int:
         """The step under way, counted from 0."""
         return self.progress.step - 1
-
-    def _require_finite(self, loss: Tensor, norm: Tensor, batch: Batch) -> None:
-        """Stop before the weights change; on a GPU, where asking stalls the queue, only now and then."""
-        if (loss.device.type == "cpu" or self.step % LOG_EVERY == 0) and not bool(torch.isfinite(loss + norm)):
-            found = {"step": self.step, "loss": str(loss.item()), "gradient_norm": str(norm.item())}
-            path = self._keep(batch, found)
-            raise NumericalError(
-                f"step {self.step} has loss {loss.item()} and gradient norm {norm.item()}; its batch is in {path}",
-                DIVERGED,
-            )
-
-    def _keep(self, batch: Batch, found: dict[str, object]) -> Path:
-        """Write the sequences of a batch, for whoever looks for the cause."""
-        rows = batch.index.cpu().numpy()
-        path = self.folder / EVIDENCE / f"step-{self.step:08d}.json"
-        make_folder(path.parent)
-        content = {**found, "rows": rows.tolist(), "texts": self.loader.corpus.texts(rows)}
-        write_atomically(path, json.dumps(content, indent=1).encode())
-        return path
 
     def _record(self, batch: Batch, terms: Terms, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
@@ -269,6 +249,7 @@ class Trainer:
 
     def _save(self, weights: bool) -> None:
         """Write a checkpoint and, if they are the best or there are no better, the weights that everyone else opens."""
+        self.guard.look(self.loader.corpus)
         for name, weight in self.plain_model.named_parameters():
             if not bool(torch.isfinite(weight).all()):
                 raise NumericalError(f"{name} is not finite after step {self.progress.step}", DIVERGED)
