@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-
 from benchmarks.hostile import shapes
+
 from latentia.errors import InputError
 from latentia.server import Limits, create_app
 from latentia.server.keys import VARIABLE, Keys
