@@ -1,5 +1,6 @@
 # make demo    train a small text VAE, measure it, sample from it: on a fresh machine, in minutes
 # make test    the test suite                 make check   lint, types, import contracts, documentation
+# make verify  the server against its own description, 500 requests an operation: half an hour
 # make setup   only the environment           make clean   remove the environment and what tools left behind
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/python scripts/install.py
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check lint types contracts docs clean
+.PHONY: setup demo test check verify lint types contracts docs clean
 
 setup: $(VENV)/.core
 
@@ -27,6 +28,9 @@ test: $(VENV)/.test
 	$(PYTEST) --ignore=tests/docs $(PYTEST_ARGS)
 
 check: lint types contracts docs
+
+verify: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving_contract.py
 
 lint: $(VENV)/.check
 	$(BIN)/ruff check

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentia.data import Word
-from latentia.decoding import Ancestral, Beam, Greedy, decode
+from latentia.decoding import AllocatedBeam, Ancestral, Beam, DiverseBeam, Greedy, decode
 from latentia.decoding.automaton import length
 from latentia.decoding.constrained import Constrained
 from latentia.decoding.repetition import RepetitionControl
@@ -221,3 +221,10 @@ def test_scores_of_decoded_text_are_those_of_the_batch():
     log_probability, state = distribution.start()
     total = log_probability[0, 4] + distribution.step(state, torch.tensor([4]))[0][0, 5]
     torch.testing.assert_close(distribution.token_log_prob(batch)[0, 0, :2].sum(), total)
+
+
+@pytest.mark.parametrize("strategy", [Beam, AllocatedBeam, DiverseBeam])
+def test_a_power_of_lengths_beyond_what_numbers_hold_is_refused(strategy):
+    for steep in (10.5, -99.0, float("nan")):
+        with pytest.raises(InputError, match="give -10 to 10"):
+            strategy(6, length_penalty=steep)

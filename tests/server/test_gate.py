@@ -32,6 +32,10 @@ def test_hostile_requests_are_refused_by_a_problem_document(guarded, shape):
     assert len(response.content) < 2000
 
 
+def test_there_are_fifty():
+    assert len({shape.name for shape in shapes("tiny")}) == 50
+
+
 def test_a_body_without_a_length_is_bounded_too(space):
     application = create_app({"tiny": space}, limits=Limits(body_bytes=30))
 

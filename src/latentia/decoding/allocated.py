@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from latentia.decoding.base import Scores, State, Strategy
-from latentia.decoding.beam import checked_width, codes_of_width
+from latentia.decoding.beam import checked_penalty, checked_width, codes_of_width
 from latentia.shapes import BOS, EOS, PAD
 
 
@@ -36,7 +36,7 @@ class BeamSearch(Strategy):
 
     def __init__(self, width: int, length_penalty: float) -> None:
         """Check and keep the settings."""
-        self.width, self.length_penalty = checked_width(width), length_penalty
+        self.width, self.length_penalty = checked_width(width), checked_penalty(length_penalty)
 
     @property
     def codes_at_a_time(self) -> int:

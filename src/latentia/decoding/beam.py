@@ -13,7 +13,7 @@ from latentia.decoding.base import CODES_AT_A_TIME, Scores, Strategy, propose
 from latentia.errors import InputError
 from latentia.shapes import EOS, PAD
 
-WIDEST = 2000
+WIDEST, STEEPEST = 2000, 10
 
 HYPOTHESES_AT_A_TIME = 5120
 """Partial sequences that are extended together."""
@@ -31,12 +31,12 @@ class Beam(Strategy):
     Source: Wu et al., Google's Neural Machine Translation System, 2016, section 7, with the plain power of ``T``.
 
     Raises:
-        InputError: For a width below 1 or above 2,000.
+        InputError: For a width below 1 or above 2,000, or a power beyond 10.
     """
 
     def __init__(self, width: int = 5, length_penalty: float = 0.0) -> None:
         """Check and keep the settings."""
-        self.width, self.length_penalty = checked_width(width), length_penalty
+        self.width, self.length_penalty = checked_width(width), checked_penalty(length_penalty)
 
     @property
     def codes_at_a_time(self) -> int:
@@ -149,6 +149,17 @@ def checked_width(width: int) -> int:
     if not 1 <= width <= WIDEST:
         raise InputError(f"width is {width}", f"give 1 to {WIDEST:,}; 1 is greedy decoding")
     return width
+
+
+def checked_penalty(length_penalty: float) -> float:
+    """Return a power of lengths.
+
+    Raises:
+        InputError: If it is beyond 10, at which lengths still have one.
+    """
+    if not abs(length_penalty) <= STEEPEST:
+        raise InputError(f"length_penalty is {length_penalty:g}", f"give -{STEEPEST} to {STEEPEST}")
+    return length_penalty
 
 
 def codes_of_width(width: int) -> int:

@@ -182,6 +182,8 @@ def _answer_each(space: TextSpace, tickets: Sequence[Ticket]) -> None:
             _answer_alone(space, ticket)
         except LatentiaError as error:
             ticket.give([unanswerable(error)])
+        except OverflowError:
+            ticket.give([ProblemError(422, "a number became too large", "give smaller numbers")])
         except Exception:  # noqa: BLE001 - see below
             # A defect in answering one request must not end the thread that answers all.
             _LOG.exception("%s failed", ticket.call.operation)

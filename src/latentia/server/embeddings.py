@@ -15,7 +15,7 @@ from latentia.server.answers import as_json
 from latentia.server.calls import Call, call_of
 from latentia.server.limits import Limits
 from latentia.server.problems import ProblemError
-from latentia.server.requests import STRICT, WITHOUT_NUL, request_of
+from latentia.server.requests import STRICT, WHOLE, WITHOUT_NUL, request_of
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=Limits.characters, pattern=WITHOUT_NUL)]
 
@@ -28,7 +28,7 @@ class EmbeddingRequest(BaseModel):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     input: Text | Annotated[list[Text], Field(min_length=1, max_length=Limits.texts)]
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: Annotated[int, Field(ge=1, le=1_000_000, description="Of the model, if it is given.")] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(None, description="Of the model.")
     user: Annotated[str, StringConstraints(max_length=200)] = Field("", description="Is not looked at.")
 
 

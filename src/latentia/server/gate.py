@@ -21,6 +21,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 OPEN = ("/healthz", "/readyz", "/ui")
 """What needs no key: the page asks for it."""
 
+TAKEN = ("/v1/models/", "/v1/embeddings")
+"""Where bodies are taken."""
+
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY")]
 
 POLICY = (
@@ -62,7 +65,7 @@ class Gate:
         answer = _Answer(scope, send, self._limits, self._metrics)
         try:
             headers = self._checked(scope)
-            if scope["method"] == "POST":
+            if scope["method"] == "POST" and scope["path"].startswith(TAKEN):
                 await self._posted(scope, headers, receive, answer)
             else:
                 await self._application(scope, receive, answer)

@@ -15,7 +15,7 @@ class Limits:
         texts: Most texts or codes of one list.
         characters: Longest text.
         count: Most answers to one text, draws, candidates, and so on: the largest whole number but of seeds.
-        magnitude: Largest number that is not whole, in absolute value.
+        magnitude: Largest number that is not whole, in absolute value; coordinates of codes may be larger.
         cost: Most that one request may cost, in tokens that are read or written, estimated from its bytes.
         requests: Most requests that wait or are being answered; more are refused.
         waiting_cost: Most that they may cost together.
@@ -33,7 +33,7 @@ class Limits:
     texts: int = 1000
     characters: int = 10_000
     count: int = 1000
-    magnitude: float = 1e6
+    magnitude: float = 100.0
     cost: int = 1_000_000
     requests: int = 64
     waiting_cost: int = 4_000_000

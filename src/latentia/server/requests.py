@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
@@ -22,7 +22,10 @@ STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_
 
 WITHOUT_NUL = r"^[^\x00]*$"
 
-LARGEST_SEED = 2**63 - 1
+LARGEST_SEED = 2**53 - 1
+"""Whole numbers up to this are the same to all readers of JSON."""
+
+LARGEST_COORDINATE = 1e6
 
 BULK = (TEXTS, CODES)
 """Types of lists whose members are answered one by one."""
@@ -62,7 +65,7 @@ def _type_of(parameter: inspect.Parameter, limits: Limits) -> Any:  # noqa: ANN4
     if annotation == LABELLED:
         return _list(_labelled(limits), limits, parameter)
     if annotation == CODES:
-        number = _number((), limits)
+        number = _number((), LARGEST_COORDINATE)
         return _list(Annotated[list[number], Field(max_length=limits.texts)], limits, parameter)  # type: ignore[valid-type]
     if not is_plain(annotation):
         raise TypeError(f"{parameter.name}: {annotation} has no spelling in a request")
@@ -80,9 +83,9 @@ def bounded(name: str, annotation: Any, limits: Limits) -> Any:  # noqa: ANN401 
     bounds = getattr(annotation, "__metadata__", ())
     kind = annotation.__origin__ if bounds else annotation
     if kind is int:
-        return Annotated[(int, *bounds, Le(LARGEST_SEED if name == "seed" else limits.count))]
+        return Annotated[(int, *bounds, Le(LARGEST_SEED if name == "seed" else limits.count), WHOLE)]
     if kind is float:
-        return _number(bounds, limits)
+        return _number(bounds, limits.magnitude)
     if kind is str:
         return _text(limits)
     if get_origin(kind) is Sequence:
@@ -92,10 +95,18 @@ def bounded(name: str, annotation: Any, limits: Limits) -> Any:  # noqa: ANN401 
     return annotation
 
 
-def _number(bounds: Sequence[object], limits: Limits) -> Any:  # noqa: ANN401 - an annotation
+def _number(bounds: Sequence[object], most: float) -> Any:  # noqa: ANN401 - an annotation
     """A finite number; infinity has no spelling in JSON, so that it is no bound either."""
     kept = [each for each in bounds if isinstance(each, Ge | Gt | Le | Lt) and math.isfinite(_limit(each))]
-    return Annotated[(float, *kept, Ge(-limits.magnitude), Le(limits.magnitude), Field(allow_inf_nan=False))]
+    return Annotated[(float, *kept, Ge(-most), Le(most), Field(allow_inf_nan=False))]
+
+
+def _whole(value: object) -> object:
+    """Take 3.0 for 3, which is an integer by the schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 
 
 def _limit(bound: Ge | Gt | Le | Lt) -> float:
