@@ -2,14 +2,16 @@
 # make test    the test suite                 make check   lint, types, import contracts, documentation
 # make verify  the server against its own description, 500 requests an operation: half an hour
 # make setup   only the environment           make clean   remove the environment and what tools left behind
+# make screenshots RUNS='...'    pictures of the page that `latentia serve RUNS` shows
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
-# DEMO_ARGS, PYTEST_ARGS.
+# DEMO_ARGS, PYTEST_ARGS, RUNS.
 
 PYTHON      ?= python3
 VENV        ?= .venv
 DEMO_ARGS   ?=
 PYTEST_ARGS ?=
+RUNS        ?= runs/demo-grammar-1
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
@@ -46,6 +48,9 @@ docs: $(VENV)/.check
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	$(PYTEST) tests/docs
 
+screenshots: $(VENV)/.test
+	$(BIN)/python scripts/screenshots.py $(RUNS)
+
 # Each stamp marks one finished step of the set-up: it is newer than what it was made from.
 $(VENV)/.torch: scripts/get-torch.sh constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,4 +72,4 @@ $(VENV)/.check: $(VENV)/.test
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

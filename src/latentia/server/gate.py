@@ -28,7 +28,8 @@ ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-ref
 
 POLICY = (
     b"content-security-policy",
-    b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
 
 

@@ -2,6 +2,7 @@
 
 const STILL = 5;
 const STEP = 20;
+const FINGER = 14;
 
 // `tells` has hover(point, x, y), click(place, point) and line(from, to), whose ends are {place, point}.
 export class Hands {
@@ -25,7 +26,7 @@ export class Hands {
   }
 
   end(x, y, touch = false) {
-    const point = this.map.at(x, y, touch ? 16 : 8);
+    const point = this.map.at(x, y, touch ? FINGER : undefined);
     return { point, place: point >= 0 ? this.map.place(point) : this.map.view.toPlane(x, y) };
   }
 
@@ -80,6 +81,7 @@ export class Hands {
     const touch = event.pointerType === "touch";
     this.begun = null;
     if (far && draws) this.tells.line(from, this.end(...at, touch));
+    else if (!far && event.altKey) this.tells.click(this.map.view.toPlane(...at), -1);
     else if (!far) this.click(...at, touch);
   }
 
@@ -105,7 +107,7 @@ export class Hands {
 
   key(event) {
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const others = { "+": () => this.zoomAtCursor(1.4), "=": () => this.zoomAtCursor(1.4), "-": () => this.zoomAtCursor(1 / 1.4), Enter: () => this.click(...this.cross()), 0: () => this.map.home(), l: () => this.lineByKeys() };
+    const others = { "+": () => this.zoomAtCursor(1.4), "=": () => this.zoomAtCursor(1.4), "-": () => this.zoomAtCursor(1 / 1.4), Enter: () => this.click(...this.cross()), 0: () => this.map.home(), l: () => this.lineByKeys(), d: () => this.tells.click(this.map.view.toPlane(...this.cross()), -1) };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in arrows) this.step(arrows[event.key], event.shiftKey);
     else if (event.key in others) others[event.key]();

@@ -7,9 +7,12 @@ import { View } from "./view.js";
 
 const REST = 90;
 const QUICK = 14;
+const REACH = 5;
 
 export class MapCanvas {
   constructor(canvas) {
+    // Whoever drives the page asks here where a point is on the screen.
+    canvas.map = this;
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.layer = new OffscreenCanvas(1, 1);
@@ -124,7 +127,7 @@ export class MapCanvas {
   }
 
   // Number of the point under a pixel, or -1.
-  at(x, y, within = 8) {
+  at(x, y, within = REACH) {
     return this.grid.nearest(...this.view.toPlane(x, y), within / this.view.scale);
   }
 

@@ -31,7 +31,7 @@ export class Pane {
   build() {
     this.controls = element("div", { className: "controls" });
     this.canvas = element("canvas", { tabIndex: 0, role: "application" });
-    this.canvas.setAttribute("aria-label", `Map of ${this.model.id}. Arrows move the cross, plus and minus zoom, Enter selects, L begins and ends a line, 0 shows all.`);
+    this.canvas.setAttribute("aria-label", `Map of ${this.model.id}. Arrows move the cross, plus and minus zoom, Enter selects, D decodes the place even where a text is, L begins and ends a line, 0 shows all.`);
     this.tip = element("div", { className: "tip", hidden: true });
     this.tools = element("div", { className: "tools" });
     this.legend = element("div", { className: "legend" });

@@ -5,7 +5,7 @@ import { button, element, field, latest, select } from "./dom.js";
 const REACH = 3.5;
 
 export function sentencePanel(session) {
-  const text = element("p", { className: "text", id: "text" }, "Click the map: a point is a sentence, any other place is decoded.");
+  const text = element("p", { className: "text", id: "text" }, "Click the map: a point is a sentence, any other place is decoded. With Alt held, a click decodes the place even where a point is.");
   const about = element("p", { className: "small", id: "about" });
   const linked = element("p", { className: "small", id: "linked" });
   const sliders = element("div", { className: "sliders", id: "sliders", hidden: true });
