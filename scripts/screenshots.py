@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from latentia.recipes.runs import load
 from latentia.server import Limits, create_app
@@ -47,7 +47,7 @@ def served(folders: list[Path]) -> Iterator[str]:
         thread.join()
 
 
-def pictures(browser: Any, address: str, name: str, out: Path) -> None:
+def pictures(browser: Browser, address: str, name: str, out: Path) -> None:
     """Walk through the page once."""
     page = browser.new_page(**VIEWS[name])
     page.on("console", lambda message: print(f"{name}: {message.text}"))
@@ -64,23 +64,26 @@ def pictures(browser: Any, address: str, name: str, out: Path) -> None:
     page.close()
 
 
-def at(page: Any, x: float, y: float) -> tuple[float, float]:
+def at(page: Page, x: float, y: float) -> tuple[float, float]:
     """Return the pixel of a place, given in halves of the map from its middle."""
     box = page.locator("#pane-0 canvas").bounding_box()
     return box["x"] + box["width"] * (1 + x) / 2, box["y"] + box["height"] * (1 - y) / 2
 
 
-def shown(page: Any) -> None:
+def shown(page: Page) -> None:
+    """Wait for colours."""
     page.wait_for_timeout(1500)
 
 
-def place(page: Any) -> None:
+def place(page: Page) -> None:
+    """Click where texts are rare."""
     page.mouse.click(*at(page, 0.13, 0.63))
     page.wait_for_selector("#sliders input")
     print(f"a click: {page.locator('#status').inner_text()}")
 
 
-def line(page: Any) -> None:
+def line(page: Page) -> None:
+    """Drag a line."""
     page.get_by_role("button", name="Line", exact=True).click()
     page.mouse.move(*at(page, -0.5, -0.4))
     page.mouse.down()
@@ -90,18 +93,21 @@ def line(page: Any) -> None:
     page.get_by_role("button", name="Line", exact=True).click()
 
 
-def difference(page: Any) -> None:
+def difference(page: Page) -> None:
+    """Turn to the plane of holes."""
     page.get_by_label("Plane").select_option("difference")
     page.get_by_label("Colour by").select_option("length")
 
 
-def edit(page: Any) -> None:
+def edit(page: Page) -> None:
+    """Pin what was chosen, and edit it."""
     page.get_by_role("tab", name="Sentence").click()
     page.get_by_role("button", name="Pin", exact=True).click()
     page.get_by_role("tab", name="Edit").click()
 
 
-def compare(page: Any) -> None:
+def compare(page: Page) -> None:
+    """Put a second map beside the first."""
     box = page.get_by_label("compare two runs")
     if box.count():
         box.check()
