@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import HOSTILE
+from tests.laws.tables import TEXTS
 
-EMPTY = (3.4, -3.4)
+EMPTY = (2.6, -2.6)
 """A place of the first plane where no text is."""
 
 
@@ -107,7 +108,7 @@ def test_a_slider_moves_the_text(page, api):
 
 
 def test_a_dragged_line_is_a_row_of_sentences(page, api):
-    start, end = pixel(page, EMPTY), pixel(page, (-3.4, -3.4))
+    start, end = pixel(page, EMPTY), pixel(page, (-2.6, -2.6))
     page.get_by_role("button", name="Line", exact=True).click()
     page.mouse.move(*start)
     page.mouse.down()
@@ -115,7 +116,7 @@ def test_a_dragged_line_is_a_row_of_sentences(page, api):
     page.mouse.up()
     page.wait_for_selector("#path li")
     found = page.locator("#path li .choice").all_inner_texts()
-    codes = [api.get(f"/map/code?x={x}&y=-3.4").json()["code"] for x in (3.4, -3.4)]
+    codes = [api.get(f"/map/code?x={x}&y=-2.6").json()["code"] for x in (2.6, -2.6)]
     assert len(found) == 7
     assert [found[0], found[-1]] == [decoded(api, code) for code in codes]
 
@@ -135,9 +136,10 @@ def test_blanks_are_filled(page):
 
 def test_texts_are_found_by_code_and_by_letters_and_are_never_markup(page):
     page.get_by_role("tab", name="Search").click()
-    page.locator("#query").fill("the cat sat")
+    page.locator("#query").fill(TEXTS[0])
     page.get_by_role("button", name="Search").click()
     page.wait_for_selector("#hits li")
+    assert page.locator("#hits .choice").first.inner_text() == TEXTS[0]
     assert page.locator("#hits li span").first.inner_text() == "0.00"
     page.locator("#how").select_option("part")
     page.locator("#query").fill("ONERROR")
@@ -157,7 +159,7 @@ def test_two_runs_side_by_side_look_at_one_sentence(page, api):
     assert share(page, "#3a0f5c", 1) > 1e-4
     page.mouse.click(*pixel(page, EMPTY))
     assert settled(page, "#linked").startswith("other writes of it: ")
-    assert page.evaluate("() => document.querySelector('#pane-1 canvas').map.marks.length") == 1
+    page.wait_for_function("() => document.querySelector('#pane-1 canvas').map.marks.length === 1")
 
 
 def test_pinned_sentences_are_edited_from_label_to_label(page, api):
