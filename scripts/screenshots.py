@@ -76,9 +76,11 @@ def shown(page: Page) -> None:
 
 
 def place(page: Page) -> None:
-    """Click where texts are rare."""
+    """Decode a place."""
+    page.keyboard.down("Alt")
     page.mouse.click(*at(page, 0.13, 0.63))
-    page.wait_for_selector("#sliders input")
+    page.keyboard.up("Alt")
+    page.wait_for_function("() => document.querySelector('#status').innerText.includes('ms')")
     print(f"a click: {page.locator('#status').inner_text()}")
 
 

@@ -55,6 +55,9 @@ def address(tmp_path_factory) -> Iterator[str]:
 
     application = create_app({"one": space, "other": other}, shown={"one": shown})
     with listening(application, Limits()) as port:
+        for name in ("one", "other"):
+            while httpx.get(f"http://127.0.0.1:{port}/v1/models/{name}/map", timeout=30).status_code == 503:
+                pass  # until the texts are read
         yield f"http://127.0.0.1:{port}"
 
 

@@ -25,7 +25,7 @@ export function editPanel(session) {
   for (const name of ["pinned", "ready"]) session.addEventListener(name, redraw);
   return [
     element("p", { className: "small" }, "Pin sentences, choose what they have and what they are to have, and move the strength. The groups are the labels of the texts, or your lists A and B."),
-    pins, groups, element("label", { className: "slider" }, "how far", strength, shown), results,
+    pins, groups, element("label", { className: "slider far" }, "how far", strength, shown), results,
     button("Keep these", () => keep(session, results, chosen, Number(strength.value))), lists,
   ];
 }

@@ -12,7 +12,7 @@ export function shadeOf(density, colour) {
   const [red, green, blue] = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
   density.shade.forEach((shade, cell) => {
     const place = 4 * ((side - 1 - Math.floor(cell / side)) * side + (cell % side));
-    image.data.set([red, green, blue, Math.round(0.6 * shade)], place);
+    image.data.set([red, green, blue, Math.round(0.8 * shade)], place);
   });
   context.putImageData(image, 0, 0);
   return canvas;

@@ -37,7 +37,8 @@ export class MapCanvas {
     this.ratio = Math.min(2, devicePixelRatio || 1);
     for (const each of [this.canvas, this.layer]) Object.assign(each, { width: Math.round(width * this.ratio), height: Math.round(height * this.ratio) });
     this.view.resize(width, height);
-    this.paint();
+    // At once: a canvas of a new size is empty, and is shown before the next frame.
+    this.paintNow();
   }
 
   show(points, density) {
@@ -63,10 +64,12 @@ export class MapCanvas {
   paint() {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.resting);
-    this.frame = requestAnimationFrame(() => {
-      this.paintLayer();
-      this.compose();
-    });
+    this.frame = requestAnimationFrame(() => this.paintNow());
+  }
+
+  paintNow() {
+    this.paintLayer();
+    this.compose();
   }
 
   paintLayer() {

@@ -88,6 +88,7 @@ export class Pane {
   async turn(change) {
     const before = this.plane;
     this.plane = { ...this.plane, ...change };
+    this.root.classList.add("waiting");
     await tell(async () => {
       try {
         await this.load();
