@@ -8,12 +8,12 @@ from latentia.server.limits import Limits
 from latentia.server.map.chart import Chart, Choice, PlaneKind
 from latentia.server.map.columns import TITLES, ColumnName
 from latentia.server.map.raster import Raster
-from latentia.server.requests import STRICT
+from latentia.server.requests import STRICT, WHOLE
 
 Number = Annotated[float, Field(ge=-Limits.magnitude, le=Limits.magnitude, allow_inf_nan=False)]
 Code = Annotated[list[Number], Field(min_length=1, max_length=Limits.texts)]
 Codes = Annotated[list[Code], Field(min_length=1, max_length=Limits.texts)]
-Dimension = Annotated[int, Field(ge=0, le=1_000_000)]
+Dimension = Annotated[int, Field(ge=0, le=1_000_000), WHOLE]
 
 
 class MapHole(BaseModel):
@@ -112,7 +112,7 @@ class NearestRequest(BaseModel):
 
     model_config = STRICT
     code: Code
-    n: Annotated[int, Field(ge=1, le=Limits.count)] = 10
+    n: Annotated[int, Field(ge=1, le=Limits.count), WHOLE] = 10
 
 
 class NearestText(BaseModel):

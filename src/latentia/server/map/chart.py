@@ -68,7 +68,8 @@ class Chart:
 
     def places(self, choice: Choice) -> Float64[Tensor, "N 2"]:
         """Return where the texts are in a plane."""
-        return self._neighbours() if choice[0] == "neighbours" else self.view(choice).places(self.survey.codes)
+        view = self.view(choice)
+        return self._neighbours() if choice[0] == "neighbours" else view.places(self.survey.codes)
 
     def nearest(self, codes: Float[Tensor, "P D"], count: int) -> list[list[tuple[int, float]]]:
         """Return places and distances of the texts whose codes are nearest to each of some."""

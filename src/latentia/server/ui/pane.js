@@ -36,8 +36,10 @@ export class Pane {
     this.tools = element("div", { className: "tools" });
     this.legend = element("div", { className: "legend" });
     this.note = element("p", { className: "note" });
-    const stage = element("div", { className: "stage" }, this.canvas, this.tip, this.tools);
-    this.root.replaceChildren(this.controls, stage, this.legend, this.note);
+    this.more = element("details", { className: "note" }, element("summary", {}, "How to read it"), element("p"));
+    this.caption = element("p", { className: "caption", hidden: true });
+    const stage = element("div", { className: "stage" }, this.canvas, this.tip, this.tools, this.caption);
+    this.root.replaceChildren(this.controls, stage, this.legend, this.note, this.more);
     this.addTools();
   }
 
@@ -69,7 +71,8 @@ export class Pane {
   told(text) {
     this.root.classList.toggle("waiting", Boolean(text));
     if (text) this.note.textContent = text;
-    else this.note.textContent = `${this.answer.count.toLocaleString("en")} texts, ${this.answer.title}; to the right: ${this.answer.labels[0]}, upwards: ${this.answer.labels[1]}. ${this.answer.note}`;
+    else this.note.textContent = `${this.answer.count.toLocaleString("en")} texts, ${this.answer.title}; to the right: ${this.answer.labels[0]}, upwards: ${this.answer.labels[1]}.`;
+    this.more.lastChild.textContent = this.answer?.note ?? "";
   }
 
   describe() {
@@ -148,6 +151,12 @@ export class Pane {
     this.tip.classList.toggle("above", y > height / 2);
     this.tip.style.setProperty("--x", `${x}px`);
     this.tip.style.setProperty("--y", `${y}px`);
+  }
+
+  // Where the panel of the sentence is far below the map, the text is shown on it too.
+  entitle(text) {
+    this.caption.hidden = !text;
+    this.caption.textContent = text;
   }
 
   // Marks where codes are; the last is the one that is looked at.

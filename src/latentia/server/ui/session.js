@@ -41,6 +41,7 @@ export class Session extends EventTarget {
   async choose(chosen) {
     this.current = chosen;
     this.tellAll("chosen", chosen);
+    chosen.pane.entitle(chosen.text);
     chosen.pane.mark([chosen.code]);
     await this.link(chosen);
   }
@@ -54,6 +55,7 @@ export class Session extends EventTarget {
         const [again] = await other.model.decode([code], this.strategy);
         other.mark([code]);
         this.tellAll("linked", { pane: other, text: again });
+        other.entitle(again);
       });
     }
   }
@@ -63,6 +65,7 @@ export class Session extends EventTarget {
     const [text] = await pane.model.decode([code], this.strategy);
     this.current = { ...this.current, code, text, origin: "sliders" };
     this.tellAll("moved", this.current);
+    pane.entitle(text);
     pane.mark([code]);
   }
 
