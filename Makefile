@@ -2,11 +2,12 @@
 # make test    the test suite                 make check   lint, types, import contracts, documentation
 # make setup   only the environment           make clean   remove the environment and what tools left behind
 # make cookbook    run every command of docs/cookbook and compare what is printed with what the pages show, in minutes
+# make screenshots RUNS='...'    pictures of the page that `latentia serve RUNS` shows
 # make verify  the server against its own description, 500 requests an operation: half an hour
 # make chaos   kill training, fail the disk, damage files, pass hostile ones: at most an hour on two cores
 #
 # Variables: PYTHON (interpreter of the environment), VENV, TORCH (auto, cpu, cuda, skip: scripts/get-torch.sh),
-# DEMO_ARGS, PYTEST_ARGS, COOKBOOK_ARGS (--write puts the output into the pages), CHAOS_ARGS (--scale 0.1 --only kills).
+# DEMO_ARGS, PYTEST_ARGS, COOKBOOK_ARGS (--write puts the output into the pages), RUNS, CHAOS_ARGS (as --scale 0.1).
 
 PYTHON      ?= python3
 VENV        ?= .venv
@@ -14,13 +15,14 @@ DEMO_ARGS   ?=
 PYTEST_ARGS ?=
 CHAOS_ARGS  ?=
 COOKBOOK_ARGS ?=
+RUNS        ?= runs/demo-grammar-1
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo cookbook test chaos check verify lint types contracts docs clean
+.PHONY: setup demo cookbook screenshots test chaos check verify lint types contracts docs clean
 
 setup: $(VENV)/.core
 
@@ -56,6 +58,9 @@ docs: $(VENV)/.check
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	$(PYTEST) tests/docs
 
+screenshots: $(VENV)/.test
+	$(BIN)/python scripts/screenshots.py $(RUNS)
+
 # Each stamp marks one finished step of the set-up: it is newer than what it was made from.
 $(VENV)/.torch: scripts/get-torch.sh constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -77,4 +82,4 @@ $(VENV)/.check: $(VENV)/.test
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDep
 
 CHECKS = {check: {"expected-statuses": statuses} for check, statuses in EXPECTED.items()}
 
+MAPS = ["map", "map_points", "map_texts", "map_column", "map_code", "map_places", "map_nearest"]
+
 FEW = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
 
@@ -30,15 +32,17 @@ def described():
     limits = replace(LIMITS, deadline=600, read=600)
     application = create_app({"tiny": labelled_space()}, limits=limits)
     config = SchemathesisConfig.from_dict({"checks": CHECKS})
-    with listening(application, limits) as port:
+    with listening(application, limits) as port, pytest.MonkeyPatch.context() as patched:
+        # A map of neighbours is refused for a minute until it is there: 503, which elsewhere is a fault.
+        patched.setattr("latentia.server.map.chart.find_spec", lambda _: None)
         yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", config=config)
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("name", [*operations_of(), "embeddings", "models", "healthz"])
+@pytest.mark.parametrize("name", [*operations_of(), "embeddings", "models", "healthz", *MAPS])
 def test_answers_are_as_described(described, name, mode):
     operation = described.find_operation_by_id(name)
-    if mode is GenerationMode.NEGATIVE and operation.method == "get":
+    if mode is GenerationMode.NEGATIVE and name in ("models", "healthz"):
         pytest.skip("nothing can be asked wrongly")
 
     @FEW

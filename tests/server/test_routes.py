@@ -116,7 +116,7 @@ def test_the_page_is_served_under_its_own_name(ask, space):
 
     page = ask("GET", "/ui/")
     assert page.headers["content-type"].startswith("text/html")
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert ask("GET", "/").headers["location"] == "/ui/"
     for path in ("/ui/../__init__.py", "/ui/%2e%2e/__init__.py", "/ui//etc/passwd"):
         assert ask("GET", path).status_code == 404

@@ -20,6 +20,10 @@ def serve(  # noqa: PLR0913 - the options of a command
         str, typer.Option(metavar="FILE", help="File with the SHA-256 of each key, one a line.", show_default=False)
     ] = "",
     without_keys: Annotated[bool, typer.Option("--without-keys", help="Let other machines ask without a key.")] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Texts that the map shows, in place of what a run was trained on."),
+    ] = None,
     requests: Annotated[int, typer.Option(min=1, max=100_000, help="Most requests that wait; more are refused.")] = 64,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Most texts that are answered together.")] = 32,
     deadline: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
@@ -42,5 +46,6 @@ def serve(  # noqa: PLR0913 - the options of a command
         keys=keys,
         without_keys=without_keys,
         limits=limits,
+        data=data or (),
         tell=lambda text: remarks.print(text, markup=False),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from latentia.distributions import CodeDistribution, DiagonalGaussian, GaussianMixture, SharedNoiseGaussian
@@ -109,20 +109,98 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class Plane:
-    """A plane, and what is seen there.
+class Named:
+    """A plane, and how it was chosen.
 
     Attributes:
-        title: How it was chosen.
+        title: How.
         labels: Of its two directions.
-        picture: The densities.
-        holes: The greatest, by mass.
+        directions: Orthonormal, ``[D, 2]``.
     """
 
     title: str
     labels: tuple[str, str]
+    directions: Float64[Tensor, "D 2"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane, and what is seen there.
+
+    Attributes:
+        named: The plane.
+        picture: The densities.
+        holes: The greatest, by mass.
+    """
+
+    named: Named
     picture: Picture
     holes: Sequence[Hole]
+
+    @property
+    def title(self) -> str:
+        """How it was chosen."""
+        return self.named.title
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Of its two directions."""
+        return self.named.labels
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Posteriors and prior in units of the prior's mean and standard deviation, in which planes are chosen.
+
+    Attributes:
+        cloud: The posteriors.
+        reference: The components of the prior.
+        shift: Mean of the prior, ``[D]``.
+        scale: Its standard deviations.
+    """
+
+    cloud: Cloud
+    reference: Cloud
+    shift: Float64[Tensor, " D"]
+    scale: Float64[Tensor, " D"]
+
+    @classmethod
+    def of(cls, posteriors: CodeDistribution, prior: CodeDistribution) -> Frame:
+        """Take Gaussian posteriors and a prior of Gaussians."""
+        components = prior.components if isinstance(prior, GaussianMixture) else _rows_of(prior)
+        shift, scale = prior.mean.double(), prior.variance.double().sqrt()
+        return cls(_cloud(posteriors, shift, scale), _cloud(components, shift, scale), shift, scale)
+
+    def principal(self) -> Named:
+        """Take the two directions in which means vary most."""
+        directions = torch.linalg.eigh(self.cloud.mean.T.cov(correction=0)).eigenvectors.flip(1)
+        labels = "first principal direction of the means", "second"
+        return Named("where posterior means vary most", labels, _upright(directions[:, :2]))
+
+    def most_different(self) -> Named:
+        """Take the two directions, of dimensions and principal ones, in which aggregate and prior differ most."""
+        return _most_different(self.cloud, self.reference)
+
+    def dimensions(self, first: int, second: int) -> Named:
+        """Take two dimensions of the code, counted from 0."""
+        unit = torch.eye(len(self.shift), dtype=torch.float64)[:, [first, second]]
+        return Named("two dimensions of the code", (f"dimension {first + 1}", f"dimension {second + 1}"), unit)
+
+    def show(self, named: Named, first: int = 1) -> Plane:
+        """Evaluate the densities in a plane and number its holes, from ``first`` on."""
+        picture = _picture(self.cloud, self.reference, named.directions)
+        spots = _places(picture)
+        codes = self.codes(picture.points[list(spots)], named.directions)
+        return Plane(named, picture, _holes(picture, spots, codes, first))
+
+    def places(self, codes: Float[Tensor, "N D"], directions: Float64[Tensor, "D 2"]) -> Float64[Tensor, "N 2"]:
+        """Return where codes lie in a plane."""
+        return ((codes.double() - self.shift) / self.scale) @ directions
+
+    def codes(self, points: Float64[Tensor, "P 2"], directions: Float64[Tensor, "D 2"]) -> Float64[Tensor, "P D"]:
+        """Return the expected code of the prior at places of a plane."""
+        lifted = conditional_mean(points, directions, self.reference.mean, self.reference.variance)
+        return lifted * self.scale + self.shift
 
 
 def telling_planes(posteriors: CodeDistribution, prior: CodeDistribution) -> list[Plane]:
@@ -139,17 +217,9 @@ def telling_planes(posteriors: CodeDistribution, prior: CodeDistribution) -> lis
     Source: Friedman and Tukey, A Projection Pursuit Algorithm for Exploratory Data Analysis, 1974; Diaconis and
     Freedman, Asymptotics of Graphical Projection Pursuit, 1984.
     """
-    components = prior.components if isinstance(prior, GaussianMixture) else _rows_of(prior)
-    shift, scale = prior.mean.double(), prior.variance.double().sqrt()
-    cloud, reference = (_cloud(each, shift, scale) for each in (posteriors, components))
-    chosen = [_principal(cloud), _most_different(cloud, reference)]
-    planes: list[Plane] = []
-    for title, labels, plane in chosen[: len(shift) - 1]:  # two dimensions have one plane
-        picture = _picture(cloud, reference, plane)
-        spots = _places(picture)
-        codes = conditional_mean(picture.points[list(spots)], plane, reference.mean, reference.variance)
-        first = 1 + sum(len(each.holes) for each in planes)
-        planes.append(Plane(title, labels, picture, _holes(picture, spots, codes * scale + shift, first)))
+    frame, planes = Frame.of(posteriors, prior), list[Plane]()
+    for choose in (frame.principal, frame.most_different)[: len(frame.shift) - 1]:  # two dimensions have one plane
+        planes.append(frame.show(choose(), 1 + sum(len(each.holes) for each in planes)))
     return planes
 
 
@@ -168,19 +238,8 @@ def _cloud(distribution: CodeDistribution, shift: Tensor, scale: Tensor) -> Clou
     return Cloud(mean, variance, torch.zeros(len(scale), len(scale), dtype=torch.float64))
 
 
-Named = tuple[str, tuple[str, str], Tensor]
-"""How a plane was chosen, its directions, and the plane, ``[D, 2]``."""
-
-
-def _principal(cloud: Cloud) -> Named:
-    """Take the two directions in which means vary most."""
-    directions = torch.linalg.eigh(cloud.mean.T.cov(correction=0)).eigenvectors.flip(1)
-    labels = "first principal direction of the means", "second"
-    return "where posterior means vary most", labels, _upright(directions[:, :2])
-
-
 def _most_different(cloud: Cloud, reference: Cloud) -> Named:
-    """Take the two directions, of dimensions and principal ones, in which the marginals differ most."""
+    """Search the dimensions and the principal directions by their marginals."""
     size = cloud.mean.shape[1]
     principal = _upright(torch.linalg.eigh(cloud.covariance()).eigenvectors.flip(1))
     directions = torch.cat([torch.eye(size, dtype=torch.float64), principal], dim=1)
@@ -192,7 +251,7 @@ def _most_different(cloud: Cloud, reference: Cloud) -> Named:
     across = directions[:, second] - (directions[:, second] @ directions[:, first]) * directions[:, first]
     plane = torch.stack([directions[:, first], across / across.norm()], dim=1)
     labels = tuple(f"{names[each]} (gap {gaps[each]:.2g} nats)" for each in (first, second))
-    return "where aggregate and prior differ most", (labels[0], labels[1]), plane
+    return Named("where aggregate and prior differ most", (labels[0], labels[1]), plane)
 
 
 def _gaps(cloud: Cloud, reference: Cloud, directions: Tensor) -> Tensor:

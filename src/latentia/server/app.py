@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,12 +16,14 @@ from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 import latentia
+from latentia.data import Selection
 from latentia.operations import TextSpace
 from latentia.server.admission import Admission
 from latentia.server.batching import Worker
 from latentia.server.gate import Gate
 from latentia.server.keys import Keys
 from latentia.server.limits import Limits
+from latentia.server.map import Survey, Surveyor, add_map
 from latentia.server.metrics import Metrics
 from latentia.server.models import Served, Table
 from latentia.server.problems import ProblemError, documented, response_of
@@ -35,6 +39,7 @@ def create_app(
     keys: Keys | None = None,
     hosts: Sequence[str] = (),
     ui: bool = True,
+    shown: Mapping[str, Callable[[], Selection]] = MappingProxyType({}),
 ) -> Gate:
     """Return the ASGI application that serves some spaces, a thread each.
 
@@ -44,31 +49,37 @@ def create_app(
         keys: Of those who may ask; everybody without any.
         hosts: Names that the server goes by; any if there is none.
         ui: Whether the page under ``/ui`` is served.
+        shown: Return the texts that the map of a space shows; without it, what it was trained on.
     """
     admission = Admission(limits)
     metrics = Metrics(admission)
     workers = {name: Worker(space, limits, metrics.batches_of(name)) for name, space in spaces.items()}
     table = Table([Served(name, space, workers[name]) for name, space in spaces.items()])
+    router = router_of(table, admission, limits)
+    maps = add_map(router, table, admission, {name: Survey(space, shown.get(name)) for name, space in spaces.items()})
     application = FastAPI(
         title="latentia",
         version=latentia.__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(table, admission),
+        lifespan=_lifespan(table, admission, maps.values() if ui else ()),
         exception_handlers={RequestValidationError: _not_valid, HTTPException: _problem},
     )
-    application.include_router(router_of(table, admission, limits))
+    application.include_router(router)
     _add_health(application, table, admission, metrics)
     if ui:
         _add_page(application)
     return Gate(application, admission, keys or Keys([]), limits, hosts, metrics)  # type: ignore[arg-type]
 
 
-def _lifespan(table: Table, admission: Admission) -> Any:  # noqa: ANN401 - what FastAPI takes
+def _lifespan(table: Table, admission: Admission, maps: Iterable[Surveyor]) -> Any:  # noqa: ANN401 - what FastAPI takes
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        preparations = [asyncio.create_task(each.prepare()) for each in maps]
         yield
         admission.draining = True
+        for preparation in preparations:
+            preparation.cancel()
         for served in table.values():
             served.worker.close()
 

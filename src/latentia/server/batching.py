@@ -13,7 +13,7 @@ from typing import Any
 from latentia.errors import LatentiaError
 from latentia.operations import TextSpace
 from latentia.operations.lines import Remarked
-from latentia.server.calls import Call, together
+from latentia.server.calls import Call, Job, together
 from latentia.server.limits import Limits
 from latentia.server.problems import ProblemError, busy, unanswerable
 
@@ -38,7 +38,7 @@ class Ticket:
         seconds: Until it is no longer wanted.
     """
 
-    def __init__(self, call: Call, seconds: float) -> None:
+    def __init__(self, call: Job, seconds: float) -> None:
         """Begin to wait."""
         self.call, self.cancelled = call, False
         self._loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class Worker:
         """Whether calls are answered."""
         return self._thread.is_alive() and not self._closed
 
-    def submit(self, call: Call) -> Ticket:
+    def submit(self, call: Job) -> Ticket:
         """Let a call wait for its answers."""
         ticket = Ticket(call, self._limits.deadline)
         with self._changed:
@@ -171,7 +171,7 @@ def _answer(space: TextSpace, tickets: Sequence[Ticket]) -> None:
 
 
 def _answer_together(space: TextSpace, tickets: Sequence[Ticket]) -> None:
-    given = together(space, [each.call for each in tickets])
+    given = together(space, [each.call for each in tickets if isinstance(each.call, Call)])
     for ticket, (answers, remarks) in zip(tickets, given, strict=True):
         ticket.give([*answers, End(remarks)])
 

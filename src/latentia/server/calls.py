@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -29,6 +29,26 @@ UNCOUNTED = {"seed", "dimension", "words"}
 """Whole numbers that do not multiply the work."""
 
 Answers = Iterator[object]
+
+
+@runtime_checkable
+class Job(Protocol):
+    """What waits for the thread of a model; jobs of one key, if it is not empty, are answered together."""
+
+    @property
+    def operation(self) -> str:
+        """Name of it."""
+
+    @property
+    def key(self) -> str:
+        """Same for what can be answered together."""
+
+    @property
+    def members(self) -> Sequence[Any]:
+        """What is answered one by one."""
+
+    def answers(self, space: TextSpace) -> Iterator[object]:
+        """Answer alone."""
 
 
 @dataclass(frozen=True)

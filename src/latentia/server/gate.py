@@ -28,7 +28,14 @@ ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-ref
 
 POLICY = (
     b"content-security-policy",
-    b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    b"; ".join(
+        [
+            b"default-src 'none'",
+            *(kind + b"-src 'self'" for kind in (b"script", b"style", b"connect")),
+            b"img-src 'self' data: blob:",
+            *(kind + b" 'none'" for kind in (b"base-uri", b"form-action", b"frame-ancestors")),
+        ]
+    ),
 )
 
 

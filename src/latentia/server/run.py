@@ -13,16 +13,17 @@ from types import FrameType
 import uvicorn
 
 from latentia.errors import InputError
-from latentia.recipes.runs import load
+from latentia.recipes.runs import columns_of, load
 from latentia.server.app import create_app
 from latentia.server.connection import Connection
 from latentia.server.gate import Gate
 from latentia.server.keys import VARIABLE, Keys
 from latentia.server.limits import Limits
+from latentia.server.map import texts_of
 from latentia.server.models import names_of
 
 
-def serve(
+def serve(  # noqa: PLR0913 - the options of a command
     folders: Sequence[Path],
     *,
     host: str,
@@ -31,6 +32,7 @@ def serve(
     keys: str,
     without_keys: bool,
     limits: Limits,
+    data: Sequence[str] = (),
     tell: Callable[[str], None],
 ) -> None:
     """Serve runs until the process is told to stop; accepted requests are answered first.
@@ -43,6 +45,7 @@ def serve(
         keys: File of hashed keys; none if empty.
         without_keys: Whether other machines may ask without a key.
         limits: How much is taken.
+        data: Files of texts that the map shows; without any, what each run was trained on.
         tell: Is told where the server listens.
 
     Raises:
@@ -54,7 +57,11 @@ def serve(
         raise InputError(f"host is {host} and there is no key", f"give --keys FILE or {VARIABLE}, or --without-keys")
     spaces = dict(zip(names_of(folders), map(load, folders), strict=True))
     hosts = ["localhost", "127.0.0.1", "[::1]", host] if _is_loopback(host) else []
-    app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui)
+    shown = {
+        name: partial(texts_of, space, data, columns_of(folder))
+        for folder, (name, space) in zip(folders, spaces.items() if data else (), strict=False)
+    }
+    app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui, shown=shown)
     tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # once it has stopped, that it was told to is no failure
