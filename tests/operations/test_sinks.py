@@ -124,6 +124,19 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
     assert path.read_bytes() != b"precious"
 
 
+def test_a_file_that_another_has_written_meanwhile_stays(tmp_path):
+    path = tmp_path / "texts.jsonl"
+
+    def answers():
+        yield "a"
+        path.write_text("of another")
+
+    with pytest.raises(InputError, match="is there already"):
+        write(answers(), path)
+    assert path.read_text() == "of another"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_nothing_but_refusals_makes_no_file(tmp_path):
     with pytest.raises(InputError, match="text 2 is empty"):
         write([REFUSED], tmp_path / "a.csv")

@@ -77,7 +77,7 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
     if not first:
         raise refused[0].as_error() if refused else InputError("there is no answer to write", "give some text")
     chunks = chain([first], iter(lambda: list(islice(usable, ANSWERS_AT_A_TIME)), []))
-    with _replaced(path) as stream:
+    with _replaced(path, overwrite) as stream:
         rows = _SINKS[path.suffix](stream).write(_table(chunk) for chunk in chunks)
     return Written(path, rows, tuple(refused), tuple(asides))
 
@@ -93,7 +93,11 @@ def require_writable(path: Path, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder", "make it, or name another")
     if path.exists() and not (overwrite and path.is_file()):
-        raise InputError(f"{path} is there already", "name another file, or replace it with --overwrite")
+        raise _is_there(path)
+
+
+def _is_there(path: Path) -> InputError:
+    return InputError(f"{path} is there already", "name another file, or replace it with --overwrite")
 
 
 def set_aside(answers: Iterable[Any], others: list[Any], kind: type = Refused) -> Iterator[Any]:
@@ -106,15 +110,29 @@ def set_aside(answers: Iterable[Any], others: list[Any], kind: type = Refused) -
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """Write beside a file, and put what was written in its place if nothing went wrong."""
+def _replaced(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
+    """Write beside a file, and put what was written in its place if nothing went wrong.
+
+    Raises:
+        InputError: If somebody else has put a file there meanwhile, which may not be replaced.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with unfinished.open("w+b") as stream:
             yield stream
+        if not overwrite:
+            _claim(path)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _claim(path: Path) -> None:
+    """Make an empty file where there is none, which only one of several can do."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        raise _is_there(path) from None
 
 
 def _table(answers: Sequence[Any]) -> Table:
