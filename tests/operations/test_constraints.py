@@ -117,6 +117,8 @@ def test_two_of_a_phrase_do_not_overlap():
         where.sample(1, must=["cat"] * 2, length=":1")
     with pytest.raises(ImpossibleError, match="meets: must 'cat' and then 'a', length :1"):
         where.sample(1, must=["cat", "a"], in_order=True, length=":1")
+    with pytest.raises(InputError, match="an order is asked for, and no phrase"):
+        where.sample(1, in_order=True)
 
 
 def test_a_forbidden_word_is_forbidden_in_every_cut():

@@ -107,6 +107,13 @@ def test_bad_texts_of_a_list_are_left_out_and_told(space):
     assert "2 left out, the first because line " in remark
 
 
+def test_texts_that_come_back_as_they_were_are_told(space):
+    answers = space.edit(DOGS, attribute="cat", strength=0.0, rewrite="words")
+    same = sum(each.text == each.edited for each in list(answers))
+    told = [each for each in answers.remarks() if "unchanged" in each]
+    assert told == [f"{same} texts are unchanged: try more --strength or --candidates"]
+
+
 def test_no_strength_is_a_reconstruction(space):
     texts = [each.edited for each in space.edit(DOGS, attribute="cat", strength=0.0)]
     assert texts == list(map(str, space.reconstruct(DOGS)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Literal, get_args, get_origin
@@ -209,10 +210,23 @@ def test_unknown_words_among_known_ones_are_told(space):
         operations.encode(space, ["a x", "y b"]),
     ):
         list(answers)
-        assert answers.remarks() == ["2 tokens are unknown to the model, which reads <unk> there"]
+        said = [each for each in answers.remarks() if "unknown" in each]
+        assert said == ["2 tokens are unknown to the model, which reads <unk> there"]
     for answers in (space.reconstruct(["a", "zzz"]), space.interpolate("a", "b <unk>")):
         list(answers)
         assert answers.remarks() == []
+
+
+def test_numbers_that_hang_on_few_draws_are_told(space, monkeypatch):
+    monkeypatch.setattr(sys.modules["latentia.operations.score"], "UNCERTAIN", 0.0)
+    answers = space.score(["a b", "c"], samples=2)
+    list(answers)
+    assert answers.remarks() == ["2 texts have a standard error above 0.0 nats: score with more --samples"]
+
+
+def test_the_name_of_a_strategy_is_no_strategy(space):
+    with pytest.raises(InputError, match="strategy is 'Beam': give an object"):
+        space.sample(1, strategy="Beam")
 
 
 @pytest.mark.parametrize("build", [model, spherical_model])

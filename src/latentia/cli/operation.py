@@ -32,6 +32,9 @@ from latentia.recipes.families import members
 from latentia.recipes.runs import load
 from latentia.recipes.strategies import CONTROLS, settings_of, strategy_of
 
+LONGEST_NAME = 256
+"""Characters of a text above which it is not looked for among the files."""
+
 NOT_GIVEN = None
 """What typer passes for an option that was not given."""
 
@@ -180,12 +183,14 @@ def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
     """Return the texts given as arguments, or the lines of files.
 
     Raises:
-        InputError: If there are none, or both.
+        InputError: If there are none, or both, or a file in place of a text.
     """
     if given and files:
         raise InputError("texts and --data are given", "give either")
     if not given and not files:
         raise InputError("there is no text", "give some, or a file of them with --data")
+    if there := [text for text in given if Path(text).suffix and len(text) < LONGEST_NAME and Path(text).is_file()]:
+        raise InputError(f"{there[0]} is a file", "give it with --data to have its lines read")
     return given or lines.texts(files)
 
 

@@ -24,6 +24,8 @@ def vectors(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} is no .npy or .parquet file", "write one with encode --out")
     try:
         return iter(_of_parquet(pq.ParquetFile(path)) if path.suffix == ".parquet" else _of_array(path))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist", "name a file that encode --out wrote") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} holds no codes ({reason})", "write it again with encode --out") from None

@@ -54,8 +54,10 @@ def constrained(
     Raises:
         ImpossibleError: If no text meets the demands; it names the first demand that none meets by itself.
         InputError: For a word that the model cannot write, an expression that is none or not regular, a length that is
-            no range, or demands of more than 200,000 states together.
+            no range, an order of no phrases, or demands of more than 200,000 states together.
     """
+    if ordered and not must:
+        raise InputError("an order is asked for, and no phrase", "give phrases that must appear")
     series = _series(must, ordered)
     demands = list(_demands(space, series, must_not, pattern, length))
     return Constrained(strategy, all_of(demands, space.max_tokens)) if demands else strategy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -152,6 +152,8 @@ def edit(  # noqa: PLR0913 - options of a command
             texts = list(space.written(moved, strategy, seed * candidates + number, lines))
             yield rated(part, texts, moved, reach)
 
+    unchanged: list[int] = []
+
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Edited]:
         for start in range(0, len(chosen), ROWS_AT_A_TIME):
             part = Selection(chosen.corpus, chosen.rows[start : start + ROWS_AT_A_TIME])
@@ -159,9 +161,18 @@ def edit(  # noqa: PLR0913 - options of a command
             drafts = zip(*drafted(part, own, codes), strict=True)
             for line, text, before, each in zip(own, part.texts(), judge(codes).tolist(), drafts, strict=True):
                 best = best_of(each, threshold)
+                if best.text == text:
+                    unchanged.append(line)
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
-    return also_said(space.answered(texts, answer), groups.remarks)
+    said = also_said(space.answered(texts, answer), groups.remarks)
+    return also_said(said, lambda: _remarks(unchanged))
+
+
+def _remarks(unchanged: Sequence[int]) -> list[str]:
+    """Say how many texts came back as they were, if any did."""
+    texts = "1 text is" if len(unchanged) == 1 else f"{len(unchanged):,} texts are"
+    return [f"{texts} unchanged: try more --strength or --candidates"] if unchanged else []
 
 
 Learned = tuple[Groups, Contrast, TokenClassifier]

@@ -120,8 +120,10 @@ class Index:
         """Return the ``n`` nearest texts to each of some texts or codes, nearest first; all if there are fewer.
 
         Raises:
-            InputError: If a text cannot be read, or the codes have another shape.
+            InputError: If a text cannot be read, the codes have another shape, or n is below 1.
         """
+        if n < 1:
+            raise InputError(f"n is {n}", "ask for one neighbour at least")
         given = isinstance(queries, Tensor | np.ndarray)
         codes = self.space.supported(self.space.valid_codes(queries)) if given else self.space.encode(queries)  # type: ignore[arg-type]
         distances, rows = self._nearest(codes, n)
@@ -158,6 +160,8 @@ class Index:
             texts, lines = table["text"].to_pylist(), table["line"].to_pylist()
             numbers = table["code"].combine_chunks().flatten().to_numpy()
             codes = torch.from_numpy(numbers.reshape(len(texts), space.model.latent_dim).astype(np.float32))
+        except FileNotFoundError:
+            raise DataError(f"{path} does not exist", "name a file that Index.save or encode --out wrote") from None
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(

@@ -24,7 +24,7 @@ LINES_AT_A_TIME = 4096
 FAULTS = {
     "empty": ("is empty", "give a text of at least one token"),
     "nul": ("holds NUL", "remove the character"),
-    "invalid_utf8": ("is not valid Unicode", "remove its lone surrogates"),
+    "invalid_utf8": ("is not valid Unicode", "save it as UTF-8, without lone surrogates"),
     "over_long": ("is longer than a megabyte", "give a shorter text"),
     "malformed": ("holds no text, or lacks its label", "give a string, and a label where one is asked for"),
 }

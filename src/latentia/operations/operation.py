@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from latentia.decoding import Strategy
 from latentia.errors import InputError
 
 P = ParamSpec("P")
@@ -50,9 +51,15 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
         for name, check in _plain(function).items():
             if name in bound.arguments:
                 bound.arguments[name] = _valid(name, check, bound.arguments[name])
+        _require_strategy(bound.arguments.get("strategy"))
         return function(*bound.args, **bound.kwargs)
 
     return checked
+
+
+def _require_strategy(given: object) -> None:
+    if given is not None and not isinstance(given, Strategy):
+        raise InputError(f"strategy is {given!r}", "give an object of latentia.decoding, such as Beam()")
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -105,7 +105,7 @@ def _require_free(folder: Path, overwrite: bool) -> None:
         raise RunError(f"{folder} is a run", "name another folder, so that the run stays as it is")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not overwrite:
-        raise RunError(f"{folder} holds {there[0]} already", "name another folder, or ask to overwrite it")
+        raise RunError(f"{folder} holds {there[0]} already", "name another folder, or replace it with --overwrite")
 
 
 def _portable(evaluation: Mapping[str, Any]) -> dict[str, Any]:

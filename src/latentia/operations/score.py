@@ -14,7 +14,7 @@ from torch import Tensor
 from latentia.data import Selection
 from latentia.evaluation.likelihood import TOKENS_AT_A_TIME, scored_draws
 from latentia.functional.importance import log_mean_exp, log_mean_exp_error
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, draws_of, streams_of
 from latentia.records import Batch, ModelRun
@@ -22,6 +22,9 @@ from latentia.shapes import NonNegativeInt, Several
 
 ROWS_AT_A_TIME = 64
 """Texts that share a batch; with all their draws they are many more rows."""
+
+UNCERTAIN = 0.5
+"""A standard error in nats, of at most 1, above which few draws carry the estimate."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,21 @@ def score(
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8.
     """
-    return space.answered(data, lambda chosen, lines: _scored(space, chosen, lines, samples, seed))
+    uncertain: list[int] = []
+
+    def answer(chosen: Selection, lines: list[int]) -> Iterator[Scored]:
+        for scored in _scored(space, chosen, lines, samples, seed):
+            if scored.standard_error > UNCERTAIN:
+                uncertain.append(scored.line)
+            yield scored
+
+    return also_said(space.answered(data, answer), lambda: _remarks(uncertain))
+
+
+def _remarks(uncertain: Sequence[int]) -> list[str]:
+    """Say how many numbers hang on few draws, if any do."""
+    texts = "1 text has" if len(uncertain) == 1 else f"{len(uncertain):,} texts have"
+    return [f"{texts} a standard error above {UNCERTAIN} nats: score with more --samples"] if uncertain else []
 
 
 def _scored(space: Space, chosen: Selection, lines: list[int], samples: int, seed: int) -> Iterator[Scored]:
