@@ -69,6 +69,8 @@ class Bench:
         """Work out the answers."""
         self.run, self.seconds, self.operation = arguments.run, arguments.seconds, arguments.operation
         self.places = arguments.requests
+        # While one half of the places is being answered the other half waits.
+        self.bounds = ("--requests", str(self.places), "--batch", str(max(1, self.places // 2)))
         self.name = arguments.run.resolve().name
         self.pairs = [self._pair(space, text) for text in _texts(space)]
 
@@ -110,14 +112,14 @@ def _texts(space: TextSpace) -> list[str]:
 
 
 @contextmanager
-def served(bench: Bench, *options: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def served(bench: Bench, *options: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A server of the run that answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [*_core(0), sys.executable, "-m", "latentia", "serve", str(bench.run), "--port", str(port), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             Client(f"http://127.0.0.1:{port}", retries=300, backoff=0.1).models()
             bench.load(port, 1.0)
@@ -145,7 +147,7 @@ def batching(bench: Bench) -> dict[str, Any]:
 
 def overload(bench: Bench) -> dict[str, Any]:
     """Ask for four times what can be answered."""
-    with served(bench, "--requests", str(bench.places)) as (port, process):
+    with served(bench, *bench.bounds) as (port, process):
         alone = bench.load(port, min(20.0, bench.seconds), clients=1)
         full = bench.load(port, min(20.0, bench.seconds), clients=bench.places)
         before = _memory(process.pid)
@@ -172,30 +174,18 @@ def overload(bench: Bench) -> dict[str, Any]:
 
 def stop(bench: Bench) -> dict[str, Any]:
     """Stop the server while it is asked."""
-    with served(bench, "--requests", str(bench.places)) as (port, process):
+    with served(bench, *bench.bounds) as (port, process):
         rate = bench.load(port, 5.0, clients=bench.places)["goodput"] / 2
         with bench.loading(port, 6.0, rate=rate, clients=0) as asking:
             time.sleep(3.0)
-            counted = _accepted(port)
             process.send_signal(signal.SIGTERM)
+            said = process.stderr.read().splitlines()
             code = process.wait(60)
             found = _summed(json.loads(asking.communicate()[0]))
-    # A request that came too late finds nobody: it was never accepted.
-    figures = {"exit code": code, "answered": found["statuses"].get("200", 0), "wrong": found["wrong"]}
-    figures |= {"statuses": found["statuses"], "answered before": counted}
+    # A request that comes later finds nobody: it was never accepted.
+    figures = {"exit code": code, "said": said[-1:], "wrong": found["wrong"], "statuses": found["statuses"]}
     print("stop: " + ", ".join(f"{name} {_shown(value)}" for name, value in figures.items()))
     return figures
-
-
-def _accepted(port: int) -> int:
-    """Requests in the house and answered so far, as the server counts them."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/metrics")
-    lines = connection.getresponse().read().decode().splitlines()
-    counts = [
-        line.rpartition(" ")[2] for line in lines if line.startswith("latentia_requests_total") and '"200"' in line
-    ]
-    return int(sum(map(float, counts)))
 
 
 def hostile(bench: Bench) -> dict[str, Any]:

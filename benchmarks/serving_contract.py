@@ -103,6 +103,7 @@ def _asked(address: str, examples: int, operations: list[str], folder: Path) -> 
         "--max-examples",
         str(examples),
         "--generation-deterministic",
+        "--request-timeout=120",  # a busy machine is slow, which is no failure
         "--continue-on-failure",
     ]
     command = [*program, "run", f"{address}/openapi.json", *options, *chosen]

@@ -22,7 +22,7 @@ class Tally:
     """What came of the requests.
 
     Attributes:
-        statuses: Count of each; 0 where a connection was broken.
+        statuses: Count of each; 0 where nobody listened, -1 where a connection was broken.
         accepted: Seconds of each answer with status 200.
         refused: Seconds of each other.
         wrong: Answers that were not as expected.
@@ -50,15 +50,30 @@ class Connections:
         self._address, self._free = (host, port), deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Return status and body; status 0 if there was no answer."""
+        """Return status and body; 0 if nobody listens, -1 if a new connection was broken before an answer came.
+
+        A connection that was kept may have been closed meanwhile: then the request was not read, and goes to a new one.
+        """
+        while self._free:
+            if (found := await self._asked(*self._free.popleft(), request))[0] > 0:
+                return found
         try:
-            reader, writer = self._free.popleft() if self._free else await asyncio.open_connection(*self._address)
+            reader, writer = await asyncio.open_connection(*self._address)
+        except OSError:
+            return 0, b""
+        return await self._asked(reader, writer, request)
+
+    async def _asked(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> tuple[int, bytes]:
+        try:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
             body = await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError):
-            return 0, b""
+            writer.close()
+            return -1, b""
         if b"connection: close" in head.lower():
             writer.close()
         else:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from latentia.operations import TextSpace
+from latentia.server import Limits, create_app
 from tests.laws.tables import TEXTS
 from tests.operations.labelled import labelled_space
 
@@ -32,6 +33,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "impute": {"texts": [f"{TEXTS[0]} ___"], "sweeps": 1},
 }
 """A request of each operation."""
+
+PATIENT = Limits(deadline=600, read=600, write=600)
+"""Of a server on a machine that has much else to do."""
 
 Asked = Callable[..., httpx.Response]
 
@@ -66,9 +70,7 @@ def space() -> TextSpace:
 
 @pytest.fixture(scope="module")
 def application(space) -> Any:
-    from latentia.server import create_app
-
-    return create_app({"tiny": space})
+    return create_app({"tiny": space}, limits=PATIENT)
 
 
 @pytest.fixture

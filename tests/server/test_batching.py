@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from latentia.server import Limits, create_app
 from latentia.server.calls import TOGETHER
 from tests.laws.tables import TEXTS
-from tests.server.conftest import REQUESTS, asker, gathered
+from tests.server.conftest import PATIENT, REQUESTS, asker, gathered
 
 TEXTS_OF = [TEXTS[:2], [TEXTS[2], "purple", TEXTS[3]], [TEXTS[1]], ["a cat sat", *TEXTS[4:6]]]
 CODES_OF = [[[0.0, 1.0, -1.0]], [[1.0, 0.0, 0.5], [2.0, 2.0, 2.0]], [[0.0, 1.0, -1.0]], [[0.1, 0.1, 0.1]]]
@@ -26,7 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def asked_at_once(space, name: str, bodies: list[dict[str, Any]], rows: int) -> tuple[list[Any], str]:
     """Responses to requests of which no batch begins before all have come, and the counts of batches."""
-    application = create_app({"tiny": space}, limits=Limits(window=60.0, batch=rows))
+    application = create_app({"tiny": space}, limits=replace(PATIENT, window=60.0, batch=rows))
     path = f"/v1/models/tiny/{name}"
     asks = [lambda client, body=body: client.post(path, json=body) for body in bodies]
     return gathered(application, asks), asker(application)("GET", "/metrics").text
@@ -75,7 +76,7 @@ def test_a_request_that_cannot_be_answered_spoils_no_other(space):
 
 
 def test_a_defect_in_one_answer_does_not_end_the_server(space, monkeypatch, caplog):
-    application = create_app({"tiny": space})
+    application = create_app({"tiny": space}, limits=PATIENT)
     ask = asker(application)
     with monkeypatch.context() as patched:
         patched.setattr("latentia.server.calls.Call.answers", _broken)
@@ -98,7 +99,7 @@ def held(monkeypatch):
     going = threading.Event()
 
     def waiting(*_: object):
-        assert going.wait(60)
+        assert going.wait(600)
         yield "done"
 
     monkeypatch.setattr("latentia.server.calls.Call.answers", waiting)
@@ -117,7 +118,7 @@ def test_a_request_that_is_not_answered_in_time_is_refused(space, held):
 
 
 def test_more_requests_than_may_wait_are_refused_at_once(space, held):
-    application = create_app({"tiny": space}, limits=Limits(requests=3, deadline=60))
+    application = create_app({"tiny": space}, limits=replace(PATIENT, requests=3))
 
     async def last(client):
         response = await client.post("/v1/models/tiny/sample", json={})
@@ -133,7 +134,7 @@ def test_more_requests_than_may_wait_are_refused_at_once(space, held):
 
 
 def test_what_costs_too_much_is_refused_before_it_is_read(space, held):
-    limits = Limits(cost=1000, waiting_cost=1000, deadline=60)
+    limits = replace(PATIENT, cost=1000, waiting_cost=1000)
     application = create_app({"tiny": space}, limits=limits)
     refused = asker(application)("POST", "/v1/models/tiny/sample", {"n": 100})
     assert refused.status_code == 413

@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -26,8 +28,9 @@ from latentia.server.run import configured
 from tests.laws.tables import TEXTS
 from tests.operations.labelled import labelled_space
 from tests.recipes.test_recipes import TINY
+from tests.server.conftest import PATIENT
 
-LIMITS = Limits(read=0.2, write=5, header_bytes=4000, connections=5)
+HASTY = Limits(read=0.2, header_bytes=4000)
 
 
 @contextmanager
@@ -50,13 +53,19 @@ def listening(application: Any, limits: Limits) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def port(space) -> Iterator[int]:
-    with listening(create_app({"tiny": space}, limits=LIMITS), LIMITS) as port:
+    with listening(create_app({"tiny": space}, limits=PATIENT), PATIENT) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def hasty(space) -> Iterator[int]:
+    with listening(create_app({"tiny": space}, limits=HASTY), HASTY) as port:
         yield port
 
 
 def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
     """Status line and problem that a server answers before it hangs up."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
         connection.sendall(request)
         with connection.makefile("rb") as stream:
             head, _, body = stream.read().partition(b"\r\n\r\n")
@@ -74,19 +83,19 @@ def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
         (b"no request at all\r\n\r\n", 400),
     ],
 )
-def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(port, request_, status):
-    line, problem = said(port, request_)
+def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(hasty, request_, status):
+    line, problem = said(hasty, request_)
     assert int(line.split()[1]) == problem["status"] == status
 
 
-def test_a_body_arrives_in_time_or_the_client_is_cut(port):
+def test_a_body_arrives_in_time_or_the_client_is_cut(hasty):
     head = b"POST /v1/models/tiny/encode HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    line, _ = said(port, head + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
+    line, _ = said(hasty, head + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
     assert line.split()[1] == b"408"
 
 
 def test_more_connections_than_there_may_be_are_refused(space):
-    limits = Limits(connections=2)
+    limits = replace(PATIENT, connections=2)
     with listening(create_app({"tiny": space}, limits=limits), limits) as port:
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
             line, _ = said(port, b"")
@@ -94,8 +103,36 @@ def test_more_connections_than_there_may_be_are_refused(space):
         assert Client(f"http://127.0.0.1:{port}", backoff=0.05).models()
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_who_leaves_leaves_a_free_place(space, monkeypatch, accept):
+    going = threading.Event()
+    monkeypatch.setattr("latentia.server.calls.Call.answers", lambda *_: iter([going.wait(600)]))
+    application = create_app({"tiny": space}, limits=PATIENT)
+    body = b'{"data": ["cat"]}'
+    head = "POST /v1/models/tiny/encode HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with listening(application, PATIENT) as port:
+        with ExitStack() as clients:
+            for _ in range(3):
+                connection = clients.enter_context(socket.create_connection(("127.0.0.1", port)))
+                connection.sendall(head.encode() + body)
+            assert _becomes(lambda: application.admission.requests == 3)
+        assert _becomes(lambda: application.admission.requests == 0)
+        assert application.admission.cost == 0
+        going.set()
+
+
+def _becomes(true: Callable[[], bool]) -> bool:
+    """Wait until something is true, for a minute at most."""
+    for _ in range(6000):
+        if true():
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def test_the_client_asks_for_answers_and_streams(port):
-    client = Client(f"http://127.0.0.1:{port}")
+    client = Client(f"http://127.0.0.1:{port}", timeout=600)
     assert [each["id"] for each in client.models()] == ["tiny"]
     found = client.ask("tiny", "reconstruct", texts=[TEXTS[0], "purple"], strategy={"kind": "Greedy"})
     assert [each["line"] for each in found["answers"]] == [1]
@@ -193,7 +230,7 @@ def process(tmp_path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
     command = [sys.executable, "-m", "latentia", "serve", str(tmp_path / "tiny"), "--port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
-        client = Client(f"http://127.0.0.1:{port}", retries=100, backoff=0.1)
+        client = Client(f"http://127.0.0.1:{port}", retries=3000, timeout=600, backoff=0.1)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("latentia.client.LONGEST_WAIT", 0.2)
             client.models()
@@ -210,5 +247,5 @@ def test_told_to_stop_a_server_answers_what_it_has_accepted(process):
         rests = list(pool.map(list, streams))
     assert all("answer" in first for first in firsts)
     assert [rest[-1]["end"]["answers"] for rest in rests] == [1000] * 3
-    assert running.wait(60) == 0
+    assert running.wait(600) == 0
     assert "Traceback" not in running.stderr.read()

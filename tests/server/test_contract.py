@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import schemathesis
 from benchmarks.serving_contract import EXPECTED, LIMITS
@@ -27,9 +29,10 @@ FEW = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_
 @pytest.fixture(scope="module")
 def described():
     """The description of a small server, and the way to ask it."""
-    application = create_app({"tiny": labelled_space()}, limits=LIMITS)
+    limits = replace(LIMITS, deadline=600, read=600)
+    application = create_app({"tiny": labelled_space()}, limits=limits)
     config = SchemathesisConfig.from_dict({"checks": CHECKS})
-    with listening(application, LIMITS) as port, pytest.MonkeyPatch.context() as patched:
+    with listening(application, limits) as port, pytest.MonkeyPatch.context() as patched:
         # A map of neighbours is refused for a minute until it is there: 503, which elsewhere is a fault.
         patched.setattr("latentia.server.map.chart.find_spec", lambda _: None)
         yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", config=config)

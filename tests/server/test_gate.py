@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from benchmarks.hostile import shapes
@@ -10,14 +11,14 @@ from benchmarks.hostile import shapes
 from latentia.errors import InputError
 from latentia.server import Limits, create_app
 from latentia.server.keys import VARIABLE, Keys
-from tests.server.conftest import JSON, REQUESTS, asker, gathered
+from tests.server.conftest import JSON, PATIENT, REQUESTS, asker, gathered
 
 ENCODE = "/v1/models/tiny/encode"
 
 
 @pytest.fixture(scope="module")
 def guarded(space):
-    return asker(create_app({"tiny": space}, hosts=["localhost"]))
+    return asker(create_app({"tiny": space}, limits=PATIENT, hosts=["localhost"]))
 
 
 @pytest.mark.parametrize("shape", shapes("tiny"), ids=lambda shape: shape.name)
@@ -37,7 +38,7 @@ def test_there_are_fifty():
 
 
 def test_a_body_without_a_length_is_bounded_too(space):
-    application = create_app({"tiny": space}, limits=Limits(body_bytes=30))
+    application = create_app({"tiny": space}, limits=replace(PATIENT, body_bytes=30))
 
     async def parts(count: int):
         yield b'{"data": ["cat"'
@@ -58,7 +59,7 @@ def keyed(space, tmp_path, monkeypatch):
     first, second = (hashlib.sha256(key).hexdigest() for key in (b"one", b"two"))
     (tmp_path / "keys").write_text(f"# ours\n{first}  alice\n\n")
     monkeypatch.setenv(VARIABLE, f" {second},")
-    return asker(create_app({"tiny": space}, keys=Keys.read(str(tmp_path / "keys"))))
+    return asker(create_app({"tiny": space}, limits=PATIENT, keys=Keys.read(str(tmp_path / "keys"))))
 
 
 @pytest.mark.parametrize("key", ["", "Bearer", "Bearer three", "Basic one", "Bearer one two", "one"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from latentia.data import Selection
 from latentia.decoding import Strategy
 from latentia.errors import InputError
-from latentia.operations.contrast import Contrast, contrast_of, groups_of
+from latentia.operations.contrast import Contrast, Groups, contrast_of, groups_of
 from latentia.operations.drafts import Draft, Reader, best_of, kept
 from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
@@ -127,8 +127,8 @@ def edit(  # noqa: PLR0913 - options of a command
         raise InputError(f"strength is {strength:g}", f"{what} takes one above 0; give the groups the other way")
     if way != "guided" and probability != LIKELY:
         raise InputError(f"probability is {probability:g} and way {way!r}", "give it beside the guided way alone")
-    groups = groups_of(space, attribute, from_, to)
-    contrast, reader = contrast_of(space, groups), Reader(space.tokenizer, groups.without, groups.having)
+    learned = _of_label if isinstance(from_, tuple) and isinstance(to, tuple) and not (from_ or to) else _of_lists
+    groups, contrast, reader = learned(space, attribute, from_, to)
     judge = contrast.likely if way == "guided" else contrast.probability
 
     def drafted(part: Selection, lines: list[int], codes: Float[Tensor, "N D"], number: int) -> list[Draft]:
@@ -152,6 +152,19 @@ def edit(  # noqa: PLR0913 - options of a command
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
     return also_said(space.answered(texts, answer), groups.remarks)
+
+
+Learned = tuple[Groups, Contrast, Reader]
+"""Two groups of texts, the way from one to the other, and what reads which of them a text is of."""
+
+
+def _of_label(space: Space, attribute: str, *none: Iterable[str]) -> Learned:
+    return space.kept(("edit", attribute), lambda: _of_lists(space, attribute, *none))
+
+
+def _of_lists(space: Space, attribute: str, from_: Iterable[str], to: Iterable[str]) -> Learned:
+    groups = groups_of(space, attribute, from_, to)
+    return groups, contrast_of(space, groups), Reader(space.tokenizer, groups.without, groups.having)
 
 
 def _moved(

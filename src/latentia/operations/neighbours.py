@@ -38,7 +38,11 @@ def neighbours(
 
 def _found(space: Space, query: Tensor, n: int, data: Iterable[str]) -> Iterator[Neighbour | Refused]:
     # An array of no truth value is data too.
-    index = _of_training(space) if isinstance(data, tuple) and not data else Index.of(space, data)
+    index = (
+        space.kept(("neighbours",), lambda: _of_training(space))
+        if isinstance(data, tuple) and not data
+        else Index.of(space, data)
+    )
     yield from index.search(query, n)[0]
     yield from index.refused
 

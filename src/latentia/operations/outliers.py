@@ -90,7 +90,7 @@ class _Reference:
 
 
 def _oddest(space: Space, data: Iterable[str], n: int, samples: int, seed: int) -> Iterator[Outlier | Refused]:
-    reference = _reference(space, samples, seed)
+    reference = space.kept(("outliers", samples, seed), lambda: _reference(space, samples, seed))
     refused: list[Refused] = []
     judged = space.answered(data, lambda chosen, lines: _judged(space, chosen, lines, samples, seed, reference))
     yield from heapq.nsmallest(n, set_aside(judged, refused), key=lambda each: (each.quantile, each.log_likelihood))

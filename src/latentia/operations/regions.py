@@ -107,7 +107,8 @@ def _posteriors(space: Space, origin: Origin) -> CodeDistribution:
             raise refused[0].as_error()
         return posteriors_of(space, chosen)
     if origin.label:
-        return posteriors_of(space, _some(labelled(space, origin.label), origin.label))
+        chosen = _some(labelled(space, origin.label), origin.label)
+        return space.kept(("label", origin.label), lambda: posteriors_of(space, chosen))
     return space.atlas.posteriors
 
 

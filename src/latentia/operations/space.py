@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +39,11 @@ ROWS_AT_A_TIME = 512
 
 ATLAS_SIZE = 10_000
 """Training texts that stand for all of them."""
+
+KEPT = 8
+"""What operations have worked out that is kept, the longest unused being forgotten first."""
+
+R = TypeVar("R")
 
 SEARCHED = Beam()
 """How an operation writes that looks for the best text, unless it is told otherwise."""
@@ -104,6 +109,7 @@ class Space:
         self.model, self.tokenizer, self.max_tokens = model, tokenizer, max_tokens
         self.steps = max_tokens + 1  # EOS is a token too
         self._training, self._validation, self.record = training, validation, record
+        self._kept: dict[tuple[object, ...], Any] = {}
 
     def __repr__(self) -> str:
         """Name the sizes."""
@@ -146,6 +152,19 @@ class Space:
         batches = list(chosen.batches(ROWS_AT_A_TIME))
         rows = torch.cat([batch.index for batch in batches]).numpy()
         return Atlas(Selection(chosen.corpus, rows), aggregate_of(self.model, batches))
+
+    def kept(self, key: tuple[object, ...], work_out: Callable[[], R]) -> R:
+        """Return what an operation works out of the training texts, which do not change, the last few times once.
+
+        Args:
+            key: Name of what it is, and the settings that it follows from.
+            work_out: Returns it.
+        """
+        found: R = self._kept.pop(key) if key in self._kept else work_out()
+        self._kept[key] = found
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found
 
     def require_whole_codes(self) -> None:
         """Refuse what compares codes of different texts to a model of one code a token.

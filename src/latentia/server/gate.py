@@ -42,6 +42,9 @@ POLICY = (
 class Gate:
     """An ASGI application that admits requests to another.
 
+    Attributes:
+        admission: Knows what has not been answered.
+
     Args:
         application: The other.
         admission: Counts what is admitted.
@@ -61,7 +64,7 @@ class Gate:
         metrics: Metrics,
     ) -> None:
         """Keep the parts."""
-        self._application, self._admission, self._keys = application, admission, keys
+        self._application, self.admission, self._keys = application, admission, keys
         self._limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +72,7 @@ class Gate:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        answer = _Answer(scope, send, self._limits, self._metrics)
+        answer = _Answer(scope, send, self._limits, self._metrics, last=self.admission.draining)
         try:
             headers = self._checked(scope)
             if scope["method"] == "POST" and scope["path"].startswith(TAKEN):
@@ -87,7 +90,7 @@ class Gate:
         Raises:
             ProblemError: If there is none, or its body cannot be taken.
         """
-        with self._admission.place(scope):
+        with self.admission.place(scope):
             _require_json(headers, self._limits)
             body = _Body(receive, self._limits)
             await self._application(scope, body, answer)
@@ -160,14 +163,15 @@ class _Body:
 class _Answer:
     """What is sent, with the headers that every answer has, to a client that must take it in time."""
 
-    def __init__(self, scope: Scope, send: Send, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, scope: Scope, send: Send, limits: Limits, metrics: Metrics, *, last: bool) -> None:
+        self._last = [(b"connection", b"close")] if last else []
         self._scope, self._send, self._limits, self._metrics = scope, send, limits, metrics
         self._began, self.begun = time.monotonic(), False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
-            own = [*ALWAYS, *([POLICY] if self._scope["path"].startswith("/ui") else [])]
+            own = [*ALWAYS, *self._last, *([POLICY] if self._scope["path"].startswith("/ui") else [])]
             message = {**message, "headers": [*message.get("headers", ()), *own]}
             self._metrics.answered(self._scope, message["status"], time.monotonic() - self._began)
         await asyncio.wait_for(self._send(message), self._limits.write)

@@ -24,6 +24,7 @@ class Limits:
         deadline: Seconds in which a request is answered or refused.
         read: Seconds in which headers must arrive, and after them the body.
         write: Seconds in which a client must take what is written.
+        grace: Seconds in which a server that is told to stop still refuses, so that clients go elsewhere.
         drain: Seconds that accepted requests have when the server is told to stop.
         connections: Most connections at once.
     """
@@ -42,5 +43,6 @@ class Limits:
     deadline: float = 30.0
     read: float = 10.0
     write: float = 30.0
+    grace: float = 0.5
     drain: float = 30.0
     connections: int = 1000

@@ -30,6 +30,9 @@ NDJSON = "application/x-ndjson"
 KEYS = 5000
 """Most keys of a body: a little more than twice the texts of a list."""
 
+CLIENT_LEFT = 499
+"""Status of an answer that nobody waits for any more, in the counts alone."""
+
 REFUSALS = documented(400, 401, 404, 406, 408, 413, 415, 422, 429, 503)
 
 
@@ -127,7 +130,7 @@ class _Shared:
             ticket = self._submitted(request, served, _understood(operation, body))
             if NDJSON in request.headers.get("accept", ""):
                 return StreamingResponse(lines(ticket.events()), media_type=NDJSON)
-            return await _while_connected(request, ticket, _whole(ticket))
+            return await _while_connected(request, _whole(ticket))
 
         answer.__annotations__ = {"request": Request, "model": self._name, "body": schema, "return": Response}
         return answer
@@ -137,7 +140,7 @@ class _Shared:
             served = self._table.named(body.model)
             call = call_of_embeddings(body, served.space, limits)
             ticket = self._submitted(request, served, call)
-            return await _while_connected(request, ticket, embeddings(body, served.space, ticket.events()))
+            return await _while_connected(request, embeddings(body, served.space, ticket.events()))
 
         answer.__annotations__ = {"request": Request, "body": EmbeddingRequest, "return": Response}
         return answer
@@ -159,11 +162,12 @@ async def _whole(ticket: Ticket) -> Response:
     return Response(await whole(ticket.events()), media_type="application/json")
 
 
-async def _while_connected(request: Request, ticket: Ticket, response: Coroutine[Any, Any, Response]) -> Response:
-    """Await a response, and give the call up when the client leaves."""
-    watch = asyncio.ensure_future(request.receive())
-    watch.add_done_callback(lambda done: setattr(ticket, "cancelled", True) if not done.cancelled() else None)
+async def _while_connected(request: Request, response: Coroutine[Any, Any, Response]) -> Response:
+    """Await a response, and give it up when the client leaves."""
+    answer, gone = asyncio.ensure_future(response), asyncio.ensure_future(request.receive())
     try:
-        return await response
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else Response(status_code=CLIENT_LEFT)
     finally:
-        watch.cancel()
+        answer.cancel()
+        gone.cancel()

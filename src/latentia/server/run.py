@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -61,7 +63,10 @@ def serve(  # noqa: PLR0913 - the options of a command
     }
     app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui, shown=shown)
     tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
-    _until_told(uvicorn.Server(configured(app, host, port, limits)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # once it has stopped, that it was told to is no failure
+    Server(app, configured(app, host, port, limits), limits).run()
+    tell(f"stopped; {app.admission.requests} accepted requests were not answered")
 
 
 def configured(app: Gate, host: str, port: int, limits: Limits) -> uvicorn.Config:
@@ -81,11 +86,32 @@ def configured(app: Gate, host: str, port: int, limits: Limits) -> uvicorn.Confi
     )
 
 
-def _until_told(server: uvicorn.Server) -> None:
-    """Run a server; that it was told to stop is no failure."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    server.run()
+class Server(uvicorn.Server):
+    """Refuses what is new for a moment when it is told to stop, so that clients learn of it, and then stops.
+
+    Told again, it stops at once; what was accepted is answered either way.
+
+    Args:
+        app: What it runs.
+        config: How.
+        limits: Has the moment.
+    """
+
+    def __init__(self, app: Gate, config: uvicorn.Config, limits: Limits) -> None:
+        """Keep what knows of the end."""
+        super().__init__(config)
+        self._admission, self._grace, self._told = app.admission, limits.grace, 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        if self._admission.draining:
+            super().handle_exit(sig, frame)
+        self._admission.draining, self._told = True, time.monotonic()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to stop now."""
+        told = self._told and time.monotonic() - self._told > self._grace
+        return await super().on_tick(counter) or bool(told)
 
 
 def _is_loopback(host: str) -> bool:
