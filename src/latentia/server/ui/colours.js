@@ -1,4 +1,4 @@
-// Colours of points, from the variables of the style sheet, so that they suit light and dark paper.
+// Colours of points as red, green and blue, from the variables of the style sheet, so that they suit light and dark paper.
 
 const STEPS = 24;
 
@@ -7,7 +7,8 @@ export function theme() {
   const named = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
     paper: named("paper"), ink: named("ink"), soft: named("soft"), quiet: named("quiet"), hole: named("hole"), mark: named("mark"),
-    series: Array.from({ length: 8 }, (_, number) => named(`series-${number}`)),
+    series: Array.from({ length: 8 }, (_, number) => parts(named(`series-${number}`))),
+    unknown: parts(named("quiet")),
     ramp: ramp(["ramp-low", "ramp-middle", "ramp-high"].map(named)),
   };
 }
@@ -19,8 +20,7 @@ function ramp([low, middle, high]) {
   return Array.from({ length: STEPS }, (_, step) => {
     const along = (2 * step) / (STEPS - 1);
     const [from, to] = along < 1 ? [stops[0], stops[1]] : [stops[1], stops[2]];
-    const mixed = from.map((part, place) => Math.round(part + (to[place] - part) * (along - (along >= 1 ? 1 : 0))));
-    return `rgb(${mixed.join(" ")})`;
+    return from.map((part, place) => Math.round(part + (to[place] - part) * (along - (along >= 1 ? 1 : 0))));
   });
 }
 

@@ -74,7 +74,7 @@ export class MapCanvas {
 
   paintLayer() {
     const began = performance.now();
-    const context = this.layer.getContext("2d");
+    const context = this.layer.getContext("2d", { willReadFrequently: true });
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.fillStyle = this.colours.paper;
     context.fillRect(0, 0, this.view.width, this.view.height);

@@ -59,7 +59,7 @@ export class Pane {
 
   async load() {
     const waiting = (why) => this.told(`${this.model.id}: ${why}`);
-    const [answer, points] = [await this.model.map(this.plane, waiting), await this.model.points(this.plane, waiting)];
+    const [answer, points] = await Promise.all([this.model.map(this.plane, waiting), this.model.points(this.plane, waiting)]);
     this.answer = answer;
     this.map.show(points, answer.density);
     this.canvas.dataset.points = answer.count;
