@@ -7,7 +7,8 @@ The last fifth of each text is taken away, at least a word, and imputed with as 
 (modes), by the most frequent fill of all chains (gibbs), and by a draw, the last state of one chain (draw).
 
 The baseline is a left-to-right language model with the same decoder, which writes the end of a text given what stands
-before it: the best that a beam of 15 finds, and a draw. It is a run of the same recipe whose code says nothing: with
+before it: the best that a beam of 15 finds, and a draw, one of 64 in proportion to the probability that the text ends
+there, which the imputation knows as well. It is a run of the same recipe whose code says nothing: with
 ten times the KL from the first step on, the posterior does not depend on the text, and the decoder is trained on codes
 that tell it nothing, as a language model. Train it on the data of RUN:
 
@@ -57,6 +58,9 @@ from latentia.records import Batch
 from latentia.shapes import UNK
 
 SHARE, WIDTH, SEEN, SHORTEST = 0.2, 15, 2, 5
+DRAFTS = 64
+"""Ends that the language model drafts, of which one is chosen: as many as a chain of the imputation begins with."""
+
 CLASSIFIERS = {"single words": (1, 1), "n-grams up to three": (1, 3)}
 EMBEDDING, HIDDEN, EPOCHS, ROWS, RATE, DROPPED = 50, 100, 10, 32, 2e-3, 0.3
 """Of the LSTM that tells texts apart."""
@@ -126,19 +130,22 @@ class LanguageModel:
     def searched(self, texts: Sequence[str]) -> list[str]:
         """Find the best end of each text."""
         return [
-            self._ended(text, lambda end: search_blanks(self.space.model.decoder(self.code), end, WIDTH))
+            self._ended(text, 1, lambda ends: search_blanks(self.space.model.decoder(self.code), ends, WIDTH)[0][0])
             for text in texts
         ]
 
     @torch.no_grad()
     def drawn(self, texts: Sequence[str]) -> list[str]:
-        """Draw an end of each text."""
-        free = torch.zeros(1, dtype=torch.bool)
+        """Draw an end of each text, of those that end there."""
         with seeded(0):
-            return [
-                self._ended(text, lambda end: draw_blanks(self.space.model.decoder(self.code), end, free))
-                for text in texts
-            ]
+            return [self._ended(text, DRAFTS, self._one_that_ends) for text in texts]
+
+    def _one_that_ends(self, ends: Template) -> Tensor:
+        """Choose among drafts by the probability that they end where the text does, which no draft looked at."""
+        codes, free = self.code.expand(1, DRAFTS, -1), torch.zeros(DRAFTS, dtype=torch.bool)
+        tokens, log_weight = draw_blanks(self.space.model.decoder(codes), ends, free)
+        chosen: Tensor = tokens[torch.multinomial(log_weight.softmax(dim=0), 1)[0]]
+        return chosen
 
     @torch.no_grad()
     def nll(self, texts: Sequence[str]) -> tuple[float, float]:
@@ -147,11 +154,11 @@ class LanguageModel:
         nats = [-self.space.model.decoder(self.code).log_prob(batch).item() for batch in batches]
         return float(np.mean(nats)), float(np.std(nats) / math.sqrt(len(nats)))
 
-    def _ended(self, text: str, filled: Callable[[Template], tuple[Tensor, Tensor]]) -> str:
+    def _ended(self, text: str, drafts: int, filled: Callable[[Template], Tensor]) -> str:
         found = blanked(cut(text), self.space.tokenizer, 1)
-        template = Template.of([found.opened(((UNK,) * found.sizes[0][0],), (0,))])
-        tokens, _ = filled(template)
-        return found.written((tuple(tokens[template.blank].tolist()),), self.space.tokenizer)[0]
+        template = Template.of([found.opened(((UNK,) * found.sizes[0][0],), (0,))] * drafts)
+        tokens = filled(template)[template.blank[0]]
+        return found.written((tuple(tokens.tolist()),), self.space.tokenizer)[0]
 
 
 def usable(space: TextSpace, text: str) -> bool:
