@@ -46,8 +46,8 @@ def share(page: Any, colour: str, pane: int = 0) -> float:
 
 
 def settled(page: Any, selector: str, before: str = "") -> str:
-    """Text of an element when it is no longer what it was."""
-    page.wait_for_function("([s, b]) => document.querySelector(s).innerText !== b", arg=[selector, before])
+    """Text of an element when it is there and no longer what it was."""
+    page.wait_for_function("([s, b]) => (document.querySelector(s)?.innerText ?? b) !== b", arg=[selector, before])
     found: str = page.locator(selector).inner_text()
     return found
 

@@ -27,7 +27,7 @@ TITLES: dict[ColumnName, str] = {
     "nll": "negative ELBO, nats a token",
 }
 
-CLUSTERS, DRAWS, SCORED_AT_A_TIME = 8, 2, 128
+CLUSTERS, DRAWS, SCORED_AT_A_TIME = 8, 2, 64
 
 
 @dataclass(frozen=True)
