@@ -179,8 +179,8 @@ def test_codes_of_another_space_are_refused(space, tmp_path):
         Index.load(space, tmp_path / "a.parquet")
     write(TEXTS, tmp_path / "b.parquet")
     (tmp_path / "c.parquet").write_text("no table")
-    for name in ("b", "c", "d"):
-        with pytest.raises(DataError, match="is no index of this space"):
+    for name, problem in (("b", "is no index of"), ("c", "is no index of"), ("d", "does not exist")):
+        with pytest.raises(DataError, match=problem):
             Index.load(space, tmp_path / f"{name}.parquet")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,11 @@ class Scored:
     elbo: float
     estimator: str
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether few draws carry the estimate."""
+        return self.standard_error > UNCERTAIN
+
     def __str__(self) -> str:
         """Align the numbers."""
         return f"{self.log_likelihood:9.2f} ± {self.standard_error:.2f} nats, {self.estimator}  {self.text}"
@@ -75,20 +81,19 @@ def score(
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8.
     """
-    uncertain: list[int] = []
+    uncertain: Counter[bool] = Counter()
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Scored]:
         for scored in _scored(space, chosen, lines, samples, seed):
-            if scored.standard_error > UNCERTAIN:
-                uncertain.append(scored.line)
+            uncertain[scored.uncertain] += 1
             yield scored
 
-    return also_said(space.answered(data, answer), lambda: _remarks(uncertain))
+    return also_said(space.answered(data, answer), lambda: remarks_on_uncertain(uncertain[True]))
 
 
-def _remarks(uncertain: Sequence[int]) -> list[str]:
+def remarks_on_uncertain(uncertain: int) -> list[str]:
     """Say how many numbers hang on few draws, if any do."""
-    texts = "1 text has" if len(uncertain) == 1 else f"{len(uncertain):,} texts have"
+    texts = "1 text has" if uncertain == 1 else f"{uncertain:,} texts have"
     return [f"{texts} a standard error above {UNCERTAIN} nats: score with more --samples"] if uncertain else []
 
 

@@ -15,8 +15,10 @@ from latentia import operations
 from latentia.decoding import Strategy
 from latentia.operations import TextSpace
 from latentia.operations.decode import decoded
+from latentia.operations.edit import Edited, remarks_on_unchanged
 from latentia.operations.lines import Located, Remarked
 from latentia.operations.operation import CODES, LABELLED, TEXTS, parameters
+from latentia.operations.score import Scored, remarks_on_uncertain
 from latentia.recipes.strategies import strategy_of
 
 WRITTEN = 64
@@ -131,7 +133,7 @@ def together(space: TextSpace, calls: Sequence[Call]) -> list[tuple[list[object]
     answers = _merged(space, calls)
     given = [list(islice(answers, len(call.members))) for call in calls]
     said = isinstance(answers, Remarked) and answers.remarks()
-    return [(own, _remarks(space, call) if said else ()) for own, call in zip(given, calls, strict=True)]
+    return [(own, _remarks(space, call, own) if said else ()) for own, call in zip(given, calls, strict=True)]
 
 
 def _merged(space: TextSpace, calls: Sequence[Call]) -> Answers:
@@ -144,8 +146,10 @@ def _merged(space: TextSpace, calls: Sequence[Call]) -> Answers:
     return Call(first.operation, {**first.arguments, TOGETHER[first.operation]: numbered}, 0).answers(space)
 
 
-def _remarks(space: TextSpace, call: Call) -> Sequence[str]:
-    """Say of the texts of one call what was said of those of all."""
+def _remarks(space: TextSpace, call: Call, own: Sequence[object]) -> Sequence[str]:
+    """Say of the texts and answers of one call what was said of those of all."""
     read = space.answered(call.members, lambda chosen, _: repeat(None, len(chosen)))
     deque(read, maxlen=0)
-    return read.remarks()
+    uncertain = sum(isinstance(each, Scored) and each.uncertain for each in own)
+    unchanged = sum(isinstance(each, Edited) and each.unchanged for each in own)
+    return [*read.remarks(), *remarks_on_uncertain(uncertain), *remarks_on_unchanged(unchanged)]
