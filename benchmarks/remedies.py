@@ -193,12 +193,11 @@ def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
 
 def _cost(protocol: Protocol, name: str) -> float:
     """Time of a step of the recipe as a multiple of that of the recipe ``vae``; measured once."""
-    path = protocol.results / "costs.json"
-    costs: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    if name not in costs:
-        costs[name] = _measured_cost(protocol, _recipe(name))
-        path.write_text(json.dumps(costs, indent=1))
-    return costs[name]
+    path = protocol.results / "costs" / f"{name.replace(':', '-')}.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(round(_measured_cost(protocol, _recipe(name)), 3)))
+    return float(json.loads(path.read_text()))
 
 
 def _measured_cost(protocol: Protocol, recipe: Recipe) -> float:

@@ -13,25 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from rich.console import Console
 
 import latentia
 from latentia.data import Columns
-from latentia.operations import TextSpace
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, start_run
-from latentia.server import Limits, create_app
-from latentia.server.run import configured
+from latentia.server import Limits, create_app, listening
 
 LIMITS = Limits(texts=6, characters=24, count=6, cost=20_000)
 
@@ -62,8 +55,8 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         space = latentia.load(arguments.run or _trained(Path(folder)))
-        with _listening(space) as address:
-            return _asked(address, arguments.examples, arguments.operation, Path(folder))
+        with listening(create_app({"tiny": space}, limits=LIMITS)) as port:
+            return _asked(f"http://127.0.0.1:{port}", arguments.examples, arguments.operation, Path(folder))
 
 
 def _trained(folder: Path) -> Path:
@@ -73,21 +66,6 @@ def _trained(folder: Path) -> Path:
     sources = Sources([str(folder / "texts.tsv")], [], Columns(label="label"))
     start_run(sources, load_recipe("vae").with_settings(SIZES), folder / "run", 1, Console(quiet=True))
     return folder / "run"
-
-
-@contextmanager
-def _listening(space: TextSpace) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(configured(create_app({"tiny": space}, limits=LIMITS), "127.0.0.1", port, LIMITS))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _asked(address: str, examples: int, operations: list[str], folder: Path) -> int:

@@ -7,44 +7,21 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from latentia.recipes.runs import load
-from latentia.server import Limits, create_app
+from latentia.server import create_app, listening
 from latentia.server.models import names_of
-from latentia.server.run import configured
 
 VIEWS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 820}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 820}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 375, "height": 800}, "color_scheme": "light", "device_scale_factor": 2},
 }
-
-
-@contextmanager
-def served(folders: list[Path]) -> Iterator[str]:
-    """Serve runs on a thread, and yield the address of the page."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    application = create_app(dict(zip(names_of(folders), map(load, folders), strict=True)))
-    server = uvicorn.Server(configured(application, "127.0.0.1", port, Limits()))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/ui/"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def pictures(browser: Browser, address: str, name: str, out: Path) -> None:
@@ -125,10 +102,11 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with served(chosen.runs) as address, sync_playwright() as playwright:
+    application = create_app(dict(zip(names_of(chosen.runs), map(load, chosen.runs), strict=True)))
+    with listening(application) as port, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for name in VIEWS:
-            pictures(browser, address, name, chosen.out)
+            pictures(browser, f"http://127.0.0.1:{port}/ui/", name, chosen.out)
         browser.close()
     print(f"pictures are in {chosen.out}")
 

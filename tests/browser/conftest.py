@@ -41,9 +41,8 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    from latentia.server import Limits, create_app
+    from latentia.server import create_app, listening
     from latentia.server.map import texts_of
-    from tests.server.test_connection import listening
 
     space, other = labelled_space(), labelled_space(labels=False)
     file = tmp_path_factory.mktemp("texts") / "texts.tsv"
@@ -54,7 +53,7 @@ def address(tmp_path_factory) -> Iterator[str]:
         return texts_of(space, [str(file)], Columns(label="label"))
 
     application = create_app({"one": space, "other": other}, shown={"one": shown})
-    with listening(application, Limits()) as port:
+    with listening(application) as port:
         for name in ("one", "other"):
             while httpx.get(f"http://127.0.0.1:{port}/v1/models/{name}/map", timeout=30).status_code == 503:
                 pass  # until the texts are read

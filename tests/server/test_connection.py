@@ -18,13 +18,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-import uvicorn
 
 from latentia.client import Client, ServerError
 from latentia.operations.space import Record
 from latentia.recipes import load_recipe
-from latentia.server import Limits, create_app
-from latentia.server.run import configured
+from latentia.server import Limits, create_app, listening
 from tests.laws.tables import TEXTS
 from tests.operations.labelled import labelled_space
 from tests.recipes.test_recipes import TINY
@@ -33,33 +31,15 @@ from tests.server.conftest import PATIENT
 HASTY = Limits(read=0.2, header_bytes=4000)
 
 
-@contextmanager
-def listening(application: Any, limits: Limits) -> Iterator[int]:
-    """A server on a thread, and the port that it listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(configured(application, "127.0.0.1", port, limits))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-        yield port
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def port(space) -> Iterator[int]:
-    with listening(create_app({"tiny": space}, limits=PATIENT), PATIENT) as port:
+    with listening(create_app({"tiny": space}, limits=PATIENT)) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def hasty(space) -> Iterator[int]:
-    with listening(create_app({"tiny": space}, limits=HASTY), HASTY) as port:
+    with listening(create_app({"tiny": space}, limits=HASTY)) as port:
         yield port
 
 
@@ -96,7 +76,7 @@ def test_a_body_arrives_in_time_or_the_client_is_cut(hasty):
 
 def test_more_connections_than_there_may_be_are_refused(space):
     limits = replace(PATIENT, connections=2)
-    with listening(create_app({"tiny": space}, limits=limits), limits) as port:
+    with listening(create_app({"tiny": space}, limits=limits)) as port:
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
             line, _ = said(port, b"")
             assert line.split()[1] == b"503"
@@ -111,7 +91,7 @@ def test_who_leaves_leaves_a_free_place(space, monkeypatch, accept):
     body = b'{"data": ["cat"]}'
     head = "POST /v1/models/tiny/encode HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += f"Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
-    with listening(application, PATIENT) as port:
+    with listening(application) as port:
         with ExitStack() as clients:
             for _ in range(3):
                 connection = clients.enter_context(socket.create_connection(("127.0.0.1", port)))

@@ -11,10 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from latentia.server import create_app
+from latentia.server import create_app, listening
 from latentia.server.routes import operations_of
 from tests.operations.labelled import labelled_space
-from tests.server.test_connection import listening
 
 # The library that draws requests has ways that its own library of drawing warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
@@ -32,7 +31,7 @@ def described():
     limits = replace(LIMITS, deadline=600, read=600)
     application = create_app({"tiny": labelled_space()}, limits=limits)
     config = SchemathesisConfig.from_dict({"checks": CHECKS})
-    with listening(application, limits) as port, pytest.MonkeyPatch.context() as patched:
+    with listening(application) as port, pytest.MonkeyPatch.context() as patched:
         # A map of neighbours is refused for a minute until it is there: 503, which elsewhere is a fault.
         patched.setattr("latentia.server.map.chart.find_spec", lambda _: None)
         yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", config=config)

@@ -2,6 +2,6 @@
 
 from latentia.server.app import create_app
 from latentia.server.limits import Limits
-from latentia.server.run import serve
+from latentia.server.run import listening, serve
 
-__all__ = ["Limits", "create_app", "serve"]
+__all__ = ["Limits", "create_app", "listening", "serve"]

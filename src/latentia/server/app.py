@@ -22,20 +22,18 @@ from latentia.server.admission import Admission
 from latentia.server.batching import Worker
 from latentia.server.gate import Gate
 from latentia.server.keys import Keys
-from latentia.server.limits import Limits
+from latentia.server.limits import DEFAULT_LIMITS, Limits
 from latentia.server.map import Survey, Surveyor, add_map
 from latentia.server.metrics import Metrics
 from latentia.server.models import Served, Table
 from latentia.server.problems import ProblemError, documented, response_of
 from latentia.server.routes import router_of
 
-NO_LIMITS = Limits()
-
 
 def create_app(
     spaces: Mapping[str, TextSpace],
     *,
-    limits: Limits = NO_LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
     keys: Keys | None = None,
     hosts: Sequence[str] = (),
     ui: bool = True,

@@ -44,6 +44,7 @@ class Gate:
 
     Attributes:
         admission: Knows what has not been answered.
+        limits: Of bodies, and of the time that they take.
 
     Args:
         application: The other.
@@ -65,14 +66,14 @@ class Gate:
     ) -> None:
         """Keep the parts."""
         self._application, self.admission, self._keys = application, admission, keys
-        self._limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
+        self.limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request or refuse it."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        answer = _Answer(scope, send, self._limits, self._metrics, last=self.admission.draining)
+        answer = _Answer(scope, send, self.limits, self._metrics, last=self.admission.draining)
         try:
             headers = self._checked(scope)
             if scope["method"] == "POST" and scope["path"].startswith(TAKEN):
@@ -91,8 +92,8 @@ class Gate:
             ProblemError: If there is none, or its body cannot be taken.
         """
         with self.admission.place(scope):
-            _require_json(headers, self._limits)
-            body = _Body(receive, self._limits)
+            _require_json(headers, self.limits)
+            body = _Body(receive, self.limits)
             await self._application(scope, body, answer)
 
     def _checked(self, scope: Scope) -> dict[bytes, bytes]:
@@ -102,8 +103,8 @@ class Gate:
             ProblemError: If it is too long, for another host, or has no valid key.
         """
         given = scope["headers"]
-        if sum(len(name) + len(value) for name, value in given) + len(scope["raw_path"]) > self._limits.header_bytes:
-            raise ProblemError(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+        if sum(len(name) + len(value) for name, value in given) + len(scope["raw_path"]) > self.limits.header_bytes:
+            raise ProblemError(431, "the headers are too long", f"send {self.limits.header_bytes:,} bytes at most")
         headers = dict(given)
         if self._hosts and _without_port(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
             raise ProblemError(421, "this server does not go by that name", "ask it by the name it was started with")

@@ -46,3 +46,6 @@ class Limits:
     grace: float = 0.5
     drain: float = 30.0
     connections: int = 1000
+
+
+DEFAULT_LIMITS = Limits()

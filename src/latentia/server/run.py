@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -65,23 +68,38 @@ def serve(  # noqa: PLR0913 - the options of a command
     tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # once it has stopped, that it was told to is no failure
-    Server(app, configured(app, host, port, limits), limits).run()
+    Server(app, configured(app, host, port)).run()
     tell(f"stopped; {app.admission.requests} accepted requests were not answered")
 
 
-def configured(app: Gate, host: str, port: int, limits: Limits) -> uvicorn.Config:
-    """Return how an application is run: what the limits do not say has one safe value."""
+@contextmanager
+def listening(app: Gate) -> Iterator[int]:
+    """Serve an application on a thread, for this machine alone, and yield the port that was free."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+        server = uvicorn.Server(configured(app, "127.0.0.1", port))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield port
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def configured(app: Gate, host: str, port: int) -> uvicorn.Config:
+    """Return how an application is run: what its limits do not say has one safe value."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(Connection, limits),  # type: ignore[arg-type] # it is only called
+        http=partial(Connection, app.limits),  # type: ignore[arg-type] # it is only called
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=max(1, round(limits.read)),
-        timeout_graceful_shutdown=max(1, round(limits.drain)),
+        timeout_keep_alive=max(1, round(app.limits.read)),
+        timeout_graceful_shutdown=max(1, round(app.limits.drain)),
         backlog=2048,
     )
 
@@ -94,13 +112,12 @@ class Server(uvicorn.Server):
     Args:
         app: What it runs.
         config: How.
-        limits: Has the moment.
     """
 
-    def __init__(self, app: Gate, config: uvicorn.Config, limits: Limits) -> None:
+    def __init__(self, app: Gate, config: uvicorn.Config) -> None:
         """Keep what knows of the end."""
         super().__init__(config)
-        self._admission, self._grace, self._told = app.admission, limits.grace, 0.0
+        self._admission, self._grace, self._told = app.admission, app.limits.grace, 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
