@@ -221,7 +221,7 @@ def test_numbers_that_hang_on_few_draws_are_told(space, monkeypatch):
     monkeypatch.setattr(sys.modules["latentia.operations.score"], "UNCERTAIN", 0.0)
     answers = space.score(["a b", "c"], samples=2)
     list(answers)
-    assert answers.remarks() == ["2 texts have a standard error above 0.0 nats: score with more --samples"]
+    assert answers.remarks() == ["2 texts: a standard error above 0.0 nats; score with more --samples"]
 
 
 def test_the_name_of_a_strategy_is_no_strategy(space):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -52,9 +51,9 @@ class Edited:
     kept: float
 
     @property
-    def unchanged(self) -> bool:
-        """Whether the text came back as it was."""
-        return self.edited == self.text
+    def remark(self) -> str:
+        """Say so if the text came back as it was."""
+        return "unchanged; try more --strength or --candidates" if self.edited == self.text else ""
 
     def __str__(self) -> str:
         """Show the probabilities of the codes, that of the text and what it keeps, and the text."""
@@ -158,8 +157,6 @@ def edit(  # noqa: PLR0913 - options of a command
             texts = list(space.written(moved, strategy, seed * candidates + number, lines))
             yield rated(part, texts, moved, reach)
 
-    unchanged: Counter[bool] = Counter()
-
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Edited]:
         for start in range(0, len(chosen), ROWS_AT_A_TIME):
             part = Selection(chosen.corpus, chosen.rows[start : start + ROWS_AT_A_TIME])
@@ -167,17 +164,9 @@ def edit(  # noqa: PLR0913 - options of a command
             drafts = zip(*drafted(part, own, codes), strict=True)
             for line, text, before, each in zip(own, part.texts(), judge(codes).tolist(), drafts, strict=True):
                 best = best_of(each, threshold)
-                unchanged[best.text == text] += 1
                 yield Edited(line, text, best.text, best.strength, before, best.aimed, best.read, best.kept)
 
-    said = also_said(space.answered(texts, answer), groups.remarks)
-    return also_said(said, lambda: remarks_on_unchanged(unchanged[True]))
-
-
-def remarks_on_unchanged(unchanged: int) -> list[str]:
-    """Say how many texts came back as they were, if any did."""
-    texts = "1 text is" if unchanged == 1 else f"{unchanged:,} texts are"
-    return [f"{texts} unchanged: try more --strength or --candidates"] if unchanged else []
+    return also_said(space.answered(texts, answer), groups.remarks)
 
 
 Learned = tuple[Groups, Contrast, TokenClassifier]

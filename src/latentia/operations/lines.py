@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ def line_by_line(
 ) -> Remarked[T | Refused]:
     """Yield one answer or refusal a text, in order, as each chunk of them is done.
 
-    At the end it can be said how many tokens were unknown.
+    At the end it can be said how many tokens were unknown, and what answers say of themselves: see `remarks_of`.
 
     Args:
         texts: Any number of them; no more than two chunks are held.
@@ -152,8 +153,9 @@ def line_by_line(
     stream, firsts = iter(texts), itertools.count(1, size)
     chunks = iter(lambda: list(islice(stream, size)), [])
     read = _one_ahead(partial(_read, chunk, next(firsts), reader) for chunk in chunks)
-    unknown = _Unknown()
-    return Remarked(chain.from_iterable(_answered(unknown.counted(chunk), answer) for chunk in read), unknown.remarks)
+    unknown, said = _Unknown(), Counter[str]()
+    answers = chain.from_iterable(_answered(unknown.counted(chunk), answer) for chunk in read)
+    return Remarked(_counted(answers, said), lambda: [*unknown.remarks(), *_remarks_on(said)])
 
 
 def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -216,6 +218,25 @@ def remarks_on_unknown(count: int) -> list[str]:
     """Say how many tokens are unknown, if any are."""
     tokens = "1 token is" if count == 1 else f"{count:,} tokens are"
     return [f"{tokens} unknown to the model, which reads {SPECIAL_TOKENS[UNK]} there"] if count > 0 else []
+
+
+def remarks_of(answers: Iterable[object]) -> list[str]:
+    """Say how many answers have which ``remark``, a property of those whose reader should beware of some."""
+    said = Counter[str]()
+    deque(_counted(answers, said), maxlen=0)
+    return _remarks_on(said)
+
+
+def _counted(answers: Iterable[T], said: Counter[str]) -> Iterator[T]:
+    """Count what answers say of themselves as they pass."""
+    for answer in answers:
+        if remark := getattr(answer, "remark", ""):
+            said[remark] += 1
+        yield answer
+
+
+def _remarks_on(said: Counter[str]) -> list[str]:
+    return [f"{count:,} {'text' if count == 1 else 'texts'}: {remark}" for remark, count in said.items()]
 
 
 def _read(texts: Sequence[str], first: int, reader: Reader) -> _Chunk:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from torch import Tensor
 from latentia.data import Selection
 from latentia.evaluation.likelihood import TOKENS_AT_A_TIME, scored_draws
 from latentia.functional.importance import log_mean_exp, log_mean_exp_error
-from latentia.operations.lines import Refused, also_said
+from latentia.operations.lines import Refused
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, draws_of, streams_of
 from latentia.records import Batch, ModelRun
@@ -51,9 +50,10 @@ class Scored:
     estimator: str
 
     @property
-    def uncertain(self) -> bool:
-        """Whether few draws carry the estimate."""
-        return self.standard_error > UNCERTAIN
+    def remark(self) -> str:
+        """Say so if few draws carry the estimate."""
+        uncertain = f"a standard error above {UNCERTAIN} nats; score with more --samples"
+        return uncertain if self.standard_error > UNCERTAIN else ""
 
     def __str__(self) -> str:
         """Align the numbers."""
@@ -81,20 +81,7 @@ def score(
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, equation 8.
     """
-    uncertain: Counter[bool] = Counter()
-
-    def answer(chosen: Selection, lines: list[int]) -> Iterator[Scored]:
-        for scored in _scored(space, chosen, lines, samples, seed):
-            uncertain[scored.uncertain] += 1
-            yield scored
-
-    return also_said(space.answered(data, answer), lambda: remarks_on_uncertain(uncertain[True]))
-
-
-def remarks_on_uncertain(uncertain: int) -> list[str]:
-    """Say how many numbers hang on few draws, if any do."""
-    texts = "1 text has" if uncertain == 1 else f"{uncertain:,} texts have"
-    return [f"{texts} a standard error above {UNCERTAIN} nats: score with more --samples"] if uncertain else []
+    return space.answered(data, lambda chosen, lines: _scored(space, chosen, lines, samples, seed))
 
 
 def _scored(space: Space, chosen: Selection, lines: list[int], samples: int, seed: int) -> Iterator[Scored]:

@@ -15,10 +15,8 @@ from latentia import operations
 from latentia.decoding import Strategy
 from latentia.operations import TextSpace
 from latentia.operations.decode import decoded
-from latentia.operations.edit import Edited, remarks_on_unchanged
-from latentia.operations.lines import Located, Remarked
+from latentia.operations.lines import Located, Remarked, remarks_of
 from latentia.operations.operation import CODES, LABELLED, TEXTS, parameters
-from latentia.operations.score import Scored, remarks_on_uncertain
 from latentia.recipes.strategies import strategy_of
 
 WRITTEN = 64
@@ -150,6 +148,4 @@ def _remarks(space: TextSpace, call: Call, own: Sequence[object]) -> Sequence[st
     """Say of the texts and answers of one call what was said of those of all."""
     read = space.answered(call.members, lambda chosen, _: repeat(None, len(chosen)))
     deque(read, maxlen=0)
-    uncertain = sum(isinstance(each, Scored) and each.uncertain for each in own)
-    unchanged = sum(isinstance(each, Edited) and each.unchanged for each in own)
-    return [*read.remarks(), *remarks_on_uncertain(uncertain), *remarks_on_unchanged(unchanged)]
+    return [*read.remarks(), *remarks_of(own)]
