@@ -16,8 +16,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 
 import latentia
@@ -56,6 +58,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         space = latentia.load(arguments.run or _trained(Path(folder)))
         with listening(create_app({"tiny": space}, limits=LIMITS)) as port:
+            _wait_for_map(port)
             return _asked(f"http://127.0.0.1:{port}", arguments.examples, arguments.operation, Path(folder))
 
 
@@ -66,6 +69,12 @@ def _trained(folder: Path) -> Path:
     sources = Sources([str(folder / "texts.tsv")], [], Columns(label="label"))
     start_run(sources, load_recipe("vae").with_settings(SIZES), folder / "run", 1, Console(quiet=True))
     return folder / "run"
+
+
+def _wait_for_map(port: int) -> None:
+    """Wait until the plane of neighbours is made: until then it is rightly refused."""
+    while httpx.get(f"http://127.0.0.1:{port}/v1/models/tiny/map", params={"plane": "neighbours"}).status_code == 503:
+        time.sleep(1)
 
 
 def _asked(address: str, examples: int, operations: list[str], folder: Path) -> int:

@@ -33,6 +33,12 @@ def test_hostile_requests_are_refused_by_a_problem_document(guarded, shape):
     assert len(response.content) < 2000
 
 
+@pytest.mark.parametrize("path", ["map", "map/points", "nothing"])
+def test_what_takes_no_body_is_told_so_and_not_how_to_write_one(guarded, path):
+    response = guarded("POST", f"/v1/models/tiny/{path}", b"", {"content-type": "text/plain"})
+    assert response.status_code == (404 if path == "nothing" else 405)
+
+
 def test_there_are_fifty():
     assert len({shape.name for shape in shapes("tiny")}) == 50
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -13,12 +14,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Match
 from starlette.staticfiles import StaticFiles
 
 import latentia
 from latentia.data import Selection
 from latentia.operations import TextSpace
-from latentia.server.admission import Admission
+from latentia.server.admission import Admission, Scope
 from latentia.server.batching import Worker
 from latentia.server.gate import Gate
 from latentia.server.keys import Keys
@@ -67,7 +69,12 @@ def create_app(
     _add_health(application, table, admission, metrics)
     if ui:
         _add_page(application)
-    return Gate(application, admission, keys or Keys([]), limits, hosts, metrics)  # type: ignore[arg-type]
+    answered = partial(_has_answer, application.routes)
+    return Gate(application, admission, keys or Keys([]), limits, hosts, metrics, answered)  # type: ignore[arg-type]
+
+
+def _has_answer(routes: Sequence[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
 def _lifespan(table: Table, admission: Admission, maps: Iterable[Surveyor]) -> Any:  # noqa: ANN401 - what FastAPI takes

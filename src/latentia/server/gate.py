@@ -53,6 +53,7 @@ class Gate:
         limits: Of bodies, and of the time that they take.
         hosts: Names that the server goes by; any if there is none.
         metrics: Counts requests.
+        answered: Whether the other has an answer to a request of this method at this address.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class Gate:
         limits: Limits,
         hosts: Sequence[str],
         metrics: Metrics,
+        answered: Callable[[Scope], bool],
     ) -> None:
         """Keep the parts."""
         self._application, self.admission, self._keys = application, admission, keys
         self.limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request or refuse it."""
@@ -92,7 +95,8 @@ class Gate:
             ProblemError: If there is none, or its body cannot be taken.
         """
         with self.admission.place(scope):
-            _require_json(headers, self.limits)
+            if self._answered(scope):
+                _require_json(headers, self.limits)
             body = _Body(receive, self.limits)
             await self._application(scope, body, answer)
 
@@ -150,7 +154,8 @@ class _Body:
         if self._whole:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, self._until - time.monotonic()))
+            async with asyncio.timeout(max(0.0, self._until - time.monotonic())):
+                message = await self._receive()
         except TimeoutError:
             problem = "the body did not arrive in time"
             raise ProblemError(408, problem, "send it faster", {"Connection": "close"}) from None
@@ -175,4 +180,5 @@ class _Answer:
             own = [*ALWAYS, *self._last, *([POLICY] if self._scope["path"].startswith("/ui") else [])]
             message = {**message, "headers": [*message.get("headers", ()), *own]}
             self._metrics.answered(self._scope, message["status"], time.monotonic() - self._began)
-        await asyncio.wait_for(self._send(message), self._limits.write)
+        async with asyncio.timeout(self._limits.write):
+            await self._send(message)

@@ -95,6 +95,7 @@ def configured(app: Gate, host: str, port: int) -> uvicorn.Config:
         port=port,
         http=partial(Connection, app.limits),  # type: ignore[arg-type] # it is only called
         ws="none",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
