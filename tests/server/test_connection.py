@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -81,6 +82,39 @@ def test_more_connections_than_there_may_be_are_refused(space):
             line, _ = said(port, b"")
             assert line.split()[1] == b"503"
         assert Client(f"http://127.0.0.1:{port}", backoff=0.05).models()
+
+
+def test_where_there_is_no_room_a_request_is_refused_at_once_and_its_connection_kept(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    head, body = b"POST /v1/models/tiny/encode HTTP/1.1\r\nhost: localhost\r\n", b'{"data": ["cat"]}'
+    head += b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+    with listening(application) as port, socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
+        application.admission.requests = PATIENT.requests
+        connection.sendall(head + b"\r\n")
+        response = answered(connection)
+        assert (response.status, response.headers["retry-after"], response.will_close) == (429, "1", False)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert json.loads(response.read())["status"] == 429
+        connection.sendall(body + b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert b'latentia_requests_total{route="",status="429"} 1.0' in answered(connection).read()
+        application.admission.requests = 0
+        connection.sendall(head + b"\r\n" + body)
+        assert len(json.loads(answered(connection).read())["answers"]) == 1
+        application.admission.requests = PATIENT.requests
+        connection.sendall(head + b"connection: close\r\n\r\n" + body)
+        response = answered(connection)
+        assert (response.status, response.will_close) == (429, True)
+        assert response.read()
+        assert not connection.recv(1)
+        application.admission.requests = 0
+
+
+def answered(connection: socket.socket) -> HTTPResponse:
+    """The next answer on a connection."""
+    response = HTTPResponse(connection)
+    response.begin()
+    return response
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])

@@ -12,6 +12,8 @@ from latentia.server.problems import ProblemError, busy
 PAID = "latentia.paid"
 """Key of a request's scope: what it has paid."""
 
+TOO_MANY = "too many requests are waiting"
+
 Scope = MutableMapping[str, Any]
 
 
@@ -26,6 +28,11 @@ class Admission:
         """Begin with none."""
         self._limits, self.requests, self.cost, self.draining = limits, 0, 0, False
 
+    @property
+    def full(self) -> bool:
+        """Whether a request would have to wait for too many others."""
+        return self.requests >= self._limits.requests
+
     def require_room(self) -> None:
         """Refuse a request that would have to wait for too many others.
 
@@ -34,8 +41,8 @@ class Admission:
         """
         if self.draining:
             raise busy("the server is stopping", status=503)
-        if self.requests >= self._limits.requests:
-            raise busy("too many requests are waiting")
+        if self.full:
+            raise busy(TOO_MANY)
 
     @contextmanager
     def place(self, scope: Scope) -> Iterator[None]:

@@ -1,28 +1,36 @@
-"""A connection whose client must say in time and in short what it wants."""
+"""A connection whose client must say in time and in short what it wants, and is told at once that there is no room."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+from fastapi import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from latentia.server.limits import Limits
+from latentia.server.gate import Gate
 from latentia.server.problems import ProblemError, response_of
+
+CLOSE = (b"connection", b"close")
 
 
 class Connection(HttpToolsProtocol):
     """Cuts clients whose headers are too long, or whose requests do not arrive in time: the server below lets them.
 
+    What there is no room for is refused here. Under overload most requests are, and a task of its own for each, which
+    takes its turns with the thread that computes, would cost a tenth of what is computed.
+
     Args:
-        limits: Of bytes and seconds.
+        gate: Knows the limits, and whether there is room.
         given: What the server below makes connections with.
     """
 
-    def __init__(self, limits: Limits, **given: Any) -> None:  # noqa: ANN401 - of another library
-        """Keep the limits."""
+    def __init__(self, gate: Gate, **given: Any) -> None:  # noqa: ANN401 - of another library
+        """Keep the gate."""
         super().__init__(**given)
-        self._limits, self._head, self._in_head = limits, 0, True
+        self._gate, self._limits = gate, gate.limits
+        self._head, self._in_head, self._refused = 0, True, False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,13 +59,27 @@ class Connection(HttpToolsProtocol):
         self._wait_no_more()
         self._in_head = False
         self._timer = self.loop.call_later(self._limits.read + 1, self.transport.close)
-        super().on_headers_complete()
+        waits = self.cycle is not None and not self.cycle.response_complete
+        refusal = None if waits else self._gate.refusal(self.parser.get_method(), self.url)
+        self._refused = refusal is not None
+        if refusal is None:
+            super().on_headers_complete()
+        else:
+            self._answer_at_once(refusal)
+
+    def on_body(self, body: bytes) -> None:
+        """Leave what is refused unread."""
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait no longer; what comes next is another request."""
         self._wait_no_more()
         self._head, self._in_head = 0, True
-        super().on_message_complete()
+        if self._refused:
+            self._end_refused()
+        else:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request."""
@@ -72,9 +94,25 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
         self._timer = None
 
+    def _answer_at_once(self, response: Response) -> None:
+        """Answer before the body is there."""
+        self.transport.write(_written(response, [] if self.parser.should_keep_alive() else [CLOSE]))
+
+    def _end_refused(self) -> None:
+        """Wait for another request if the client has one; to hang up on a body would lose the answer on its way."""
+        if self.parser.should_keep_alive():
+            patience, leave = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(patience, leave)
+        else:
+            self.transport.close()
+
     def _refuse(self, status: int, problem: str, remedy: str) -> None:
         """Answer and hang up."""
-        response = response_of(ProblemError(status, problem, remedy, {"Connection": "close"}))
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in response.raw_headers)
-        self.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (status, head, bytes(response.body)))
+        self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
         self.transport.close()
+
+
+def _written(response: Response, also: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return the bytes of an answer with more headers than it has."""
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in (*response.raw_headers, *also))
+    return b"HTTP/1.1 %d \r\n%b\r\n%b" % (response.status_code, head, bytes(response.body))

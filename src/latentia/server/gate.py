@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from latentia.server.admission import Admission, Scope
+from fastapi import Response
+
+from latentia.server.admission import TOO_MANY, Admission, Scope
 from latentia.server.keys import Keys
 from latentia.server.limits import Limits
 from latentia.server.metrics import Metrics
-from latentia.server.problems import ProblemError, response_of
+from latentia.server.problems import ProblemError, busy, response_of
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,6 +24,7 @@ OPEN = ("/healthz", "/readyz", "/ui")
 """What needs no key: the page asks for it."""
 
 TAKEN = ("/v1/models/", "/v1/embeddings")
+TAKEN_BYTES = tuple(each.encode() for each in TAKEN)
 """Where bodies are taken."""
 
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY")]
@@ -70,6 +73,8 @@ class Gate:
         self._application, self.admission, self._keys = application, admission, keys
         self.limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
         self._answered = answered
+        self._too_many = response_of(busy(TOO_MANY))
+        self._too_many.raw_headers += ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request or refuse it."""
@@ -87,6 +92,13 @@ class Gate:
             if answer.begun:
                 raise
             await response_of(error)(scope, receive, answer)  # type: ignore[arg-type]
+
+    def refusal(self, method: bytes, path: bytes) -> Response | None:
+        """Return the answer to a request for which there is no place, if so: it need not go through the house."""
+        if self.admission.draining or not self.admission.full or method != b"POST" or not path.startswith(TAKEN_BYTES):
+            return None
+        self._metrics.answered({}, self._too_many.status_code, 0.0)
+        return self._too_many
 
     async def _posted(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: _Answer) -> None:
         """Give a request a place until it is answered.

@@ -93,7 +93,7 @@ def configured(app: Gate, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
-        http=partial(Connection, app.limits),  # type: ignore[arg-type] # it is only called
+        http=partial(Connection, app),  # type: ignore[arg-type] # it is only called
         ws="none",
         proxy_headers=False,
         log_config=None,
