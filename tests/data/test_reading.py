@@ -285,6 +285,16 @@ def test_the_limit_of_a_line_counts_its_text_alone(tmp_path, ending, excess, use
     assert (len(records) - 1, report.left_out) == (used, {} if used else {"over_long": 1})
 
 
+def test_a_column_that_expands_a_thousandfold_is_refused_unread(tmp_path):
+    path = str(tmp_path / "bomb.parquet")
+    same = pa.table({"text": ["a" * 2**24], "other": ["b"]})
+    pq.write_table(same, path, compression="zstd", use_dictionary=False)
+    with pytest.raises(DataError, match=r"bomb.parquet expands to more than 200 times its size"):
+        read(path)
+    (record,), _ = read(path, columns=Columns(text="other"))
+    assert record.text == "b"
+
+
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(sources_module, "EXPANSION_FREE", 2**22)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentia.data.rows import Columns, Row, require_columns
-from latentia.data.sources import HUB_PREFIX, Source, seekable
+from latentia.data.sources import EXPANSION_FREE, EXPANSION_RATIO, HUB_PREFIX, Source, bomb, seekable
 from latentia.errors import DataError
 
 _ROWS = 4096
@@ -25,6 +25,7 @@ def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[R
         require_columns(source.name, columns, table.schema_arrow.names)
         _require_text_type(source.name, columns.text, table.schema_arrow.field(columns.text).type)
         names = [columns.text, columns.label] if columns.label else [columns.text]
+        _require_bounded(source.name, table.metadata, names)
         line = 0
         for batch in table.iter_batches(batch_size=_ROWS, columns=names):
             yield from _batch_rows(batch, columns, line)
@@ -39,6 +40,18 @@ def _parquet(name: str) -> Iterator[None]:
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{name} is not a readable Parquet file ({reason})", "write the file again") from error
+
+
+def _require_bounded(name: str, metadata: pq.FileMetaData, columns: Sequence[str]) -> None:
+    """Refuse columns that say of themselves that they expand past what text does, before a page is read."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    wanted = (chunk for chunk in chunks if chunk.path_in_schema in columns)
+    if any(
+        chunk.total_uncompressed_size > max(EXPANSION_FREE, EXPANSION_RATIO * chunk.total_compressed_size)
+        for chunk in wanted
+    ):
+        raise bomb(name)
 
 
 def _batch_rows(batch: pa.RecordBatch, columns: Columns, start: int) -> Iterator[Row]:

@@ -19,10 +19,10 @@ FORMATS = {".txt": "txt", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv", ".par
 HUB_PREFIX = "hf:"
 
 EXPANSION_FREE = 8 * 2**20
-"""Bytes that any gzip file may expand to; past them the ratio counts."""
+"""Bytes that anything may expand to; past them the ratio counts."""
 
 EXPANSION_RATIO = 200
-"""Expanded bytes for a compressed one past which a gzip file is refused; prose has 2 to 5."""
+"""Expanded bytes for a compressed one past which a file is refused; prose has 2 to 5."""
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]*){0,2}")
 _PIECE = 2**20
@@ -82,6 +82,12 @@ def empty_file(name: str) -> DataError:
     return DataError(f"{name} is empty", "give a file with one sequence a line (or a row)")
 
 
+def bomb(name: str) -> DataError:
+    """Make the error of a file that fills the memory or the disk when it is expanded."""
+    problem = f"{name} expands to more than {EXPANSION_RATIO} times its size"
+    return DataError(problem, "expand it yourself if it is what you mean to read")
+
+
 @contextmanager
 def readable(name: str) -> Iterator[None]:
     """Turn what the operating system and gzip raise into a ``DataError`` that names the file."""
@@ -135,8 +141,5 @@ class _Guarded(io.RawIOBase):
         view[: len(data)] = data
         self._count += len(data)
         if self._count > EXPANSION_FREE and self._count > EXPANSION_RATIO * self._raw.tell():
-            raise DataError(
-                f"{self._name} expands to more than {EXPANSION_RATIO} times its size",
-                "expand it yourself if it is what you mean to read",
-            )
+            raise bomb(self._name)
         return len(data)
