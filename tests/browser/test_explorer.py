@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latentia.server import create_app, listening
+from latentia.server.keys import Keys
 from tests.browser.conftest import HOSTILE
 from tests.laws.tables import TEXTS
+from tests.operations.labelled import labelled_space
 
 EMPTY = (2.6, -2.6)
 """A place of the first plane where no text is."""
@@ -214,3 +218,54 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page):
     page.wait_for_timeout(100)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     assert page.locator("#pane-0 canvas").bounding_box()["height"] > 200
+
+
+def test_a_finger_clicks_and_two_fingers_zoom(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{address}/ui/")
+    page.wait_for_selector("#pane-0 canvas[data-texts]")
+    page.locator("#pane-0 canvas").scroll_into_view_if_needed()
+    page.touchscreen.tap(*pixel(page, (1.0, 0.5)))
+    assert settled(page, "#text")
+    x, y = pixel(page, (0.0, 0.0))
+    apart = pixel(page, (1.0, 0.0))[0] - x
+    fingers = context.new_cdp_session(page)
+    for kind, reach in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
+        points_ = [{"x": x - reach, "y": y, "id": 1}, {"x": x + reach, "y": y, "id": 2}]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points_})
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+    zoomed = pixel(page, (1.0, 0.0))[0] - pixel(page, (0.0, 0.0))[0]
+    assert zoomed == pytest.approx(3 * apart, rel=0.2)
+    context.close()
+
+
+def test_a_server_with_keys_asks_for_one_until_it_is_right(browser):
+    application = create_app({"one": labelled_space()}, keys=Keys([hashlib.sha256(b"right").hexdigest()]))
+    with listening(application) as port:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/ui/")
+        for key in ("wrong", "right"):
+            page.get_by_label("Key of this server").fill(key)
+            page.get_by_role("button", name="Use").click()
+        page.wait_for_selector("#pane-0 canvas[data-texts]")
+        assert page.get_by_label("Key of this server").count() == 0
+        page.close()
+
+
+MADE = """() => {
+    const pane = document.querySelector("#pane-0");
+    return !pane.classList.contains("waiting") && pane.querySelector(".note").innerText.includes("neighbours");
+}"""
+
+
+def test_the_map_of_neighbours_is_made_while_one_waits(browser, address, api):
+    pytest.importorskip("umap")
+    page = browser.new_page()
+    page.goto(f"{address}/ui/")
+    page.get_by_label("Plane").select_option("neighbours")
+    page.wait_for_function(MADE, timeout=120_000)
+    place = np.frombuffer(api.get("/map/points?plane=neighbours").content, "<f4").reshape(-1, 2)[1].tolist()
+    assert click_place(page, place) == api.get("/map/texts").json()["texts"][1]
+    page.close()
