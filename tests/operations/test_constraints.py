@@ -240,3 +240,15 @@ def test_settings_of_repetition_go_with_every_strategy():
     assert isinstance(strategy, RepetitionControl)
     assert isinstance(strategy.strategy, Beam)
     assert (strategy.strategy.width, strategy.penalty, strategy.size) == (2, 1.5, 0)
+
+
+@pytest.mark.parametrize("strategy", [Greedy(), AllocatedBeam()])
+def test_a_strategy_that_puts_phrases_off_is_told(strategy):
+    where = space("Word")
+    for answers in (
+        where.sample(1, must=["cat"], strategy=strategy),
+        where.reconstruct(["a cat"], must=["cat"], strategy=strategy),
+    ):
+        list(answers)
+        told = "Greedy puts demanded phrases off" in " ".join(answers.remarks())
+        assert told == isinstance(strategy, Greedy)

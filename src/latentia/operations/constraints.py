@@ -11,7 +11,7 @@ from functools import reduce
 from operator import and_
 
 from latentia.data.spelling import Spelling, spelling
-from latentia.decoding import Strategy
+from latentia.decoding import AllocatedBeam, Strategy
 from latentia.decoding.automaton import Automaton, in_order, length
 from latentia.decoding.constrained import Constrained
 from latentia.errors import ImpossibleError, InputError
@@ -61,6 +61,13 @@ def constrained(
     series = _series(must, ordered)
     demands = list(_demands(space, series, must_not, pattern, length))
     return Constrained(strategy, all_of(demands, space.max_tokens)) if demands else strategy
+
+
+def remarks_on_phrases(strategy: Strategy, must: Sequence[str]) -> list[str]:
+    """Say that a strategy which does not plan for phrases puts them off: texts go on until nothing else may follow."""
+    name = type(strategy).__name__
+    advice = f"{name} puts demanded phrases off, often to the longest text; --strategy AllocatedBeam plans for them"
+    return [advice] if must and not isinstance(strategy, AllocatedBeam) else []
 
 
 def all_of(demands: Sequence[Demand], max_tokens: int) -> Automaton:

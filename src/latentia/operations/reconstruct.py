@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from latentia.data import Selection
 from latentia.decoding import Strategy
-from latentia.operations.constraints import constrained
-from latentia.operations.lines import Refused
+from latentia.operations.constraints import constrained, remarks_on_phrases
+from latentia.operations.lines import Refused, also_said
 from latentia.operations.operation import operation
 from latentia.operations.space import SEARCHED, Space
 from latentia.shapes import NonNegativeInt
@@ -63,10 +63,10 @@ def reconstruct(  # noqa: PLR0913 - the options of a command
         ImpossibleError: If no text meets the demands.
         InputError: If a demand cannot be understood, or the model cannot write one of its words.
     """
-    strategy = constrained(space, strategy, must, must_not, pattern, length, in_order)
+    demanding = constrained(space, strategy, must, must_not, pattern, length, in_order)
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[Reconstructed]:
-        written = space.written(space.centres(chosen), strategy, seed, lines)
+        written = space.written(space.centres(chosen), demanding, seed, lines)
         return map(Reconstructed, lines, chosen.texts(), written)
 
-    return space.answered(texts, answer)
+    return also_said(space.answered(texts, answer), lambda: remarks_on_phrases(strategy, must))

@@ -7,7 +7,8 @@ from itertools import count, islice
 
 from latentia.decoding import Ancestral, Strategy
 from latentia.errors import ImpossibleError
-from latentia.operations.constraints import constrained
+from latentia.operations.constraints import constrained, remarks_on_phrases
+from latentia.operations.lines import also_said
 from latentia.operations.operation import operation
 from latentia.operations.regions import Draw, Origin, Region, codes_of
 from latentia.operations.space import Space, seeded
@@ -65,9 +66,9 @@ def sample(  # noqa: PLR0913 - the options of a command
             near, label and region is given, a spread without any, a text that cannot be read or a label that no
             training text has, or posteriors are to be mixed in a model of one code a token.
     """
-    strategy = constrained(space, strategy, must, must_not, pattern, length, in_order)
-    texts = _sampled(space, codes_of(space, Origin(near, label, region, spread)), strategy, seed, n)
-    return _different(texts, n) if unique else islice(texts, n)
+    demanding = constrained(space, strategy, must, must_not, pattern, length, in_order)
+    texts = _sampled(space, codes_of(space, Origin(near, label, region, spread)), demanding, seed, n)
+    return also_said(_different(texts, n) if unique else islice(texts, n), lambda: remarks_on_phrases(strategy, must))
 
 
 def _sampled(space: Space, draw: Draw, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
