@@ -156,5 +156,5 @@ def _refused(problem: Any, status: int) -> ServerError:  # noqa: ANN401 - any JS
 def _json(content: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ServerError("the server answers no JSON", "is it latentia that listens there?") from None

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
 
 from latentia.data import BPE, Byte, Char, Tokenizer, Word
 from latentia.data.tokenizer import counted
@@ -87,6 +91,34 @@ def test_decoding_stops_at_the_end_and_leaves_out_padding_and_beginning(name):
 @every_kind
 def test_a_batch_is_encoded_as_its_texts_are(name):
     assert TRAINED[name].encode_batch(TEXTS) == [TRAINED[name].encode(text) for text in TEXTS]
+
+
+BLANKS = [" ", "  ", "\t", "\x1c", "\x85"]
+PIECES = st.sampled_from(["the", "cat", "purple", "THE", "é", "a<pad>b", *BLANKS, *SPECIAL_TOKENS])
+
+
+@given(st.lists(st.lists(PIECES).map("".join)))
+def test_words_that_are_looked_up_are_those_that_the_library_finds(texts):
+    tokenizer = TRAINED["word"]
+    found = [encoding.ids for encoding in tokenizer.rust.encode_batch(texts, add_special_tokens=False)]
+    assert tokenizer.encode_batch(texts) == found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rust: setattr(rust, "normalizer", Lowercase()),
+        lambda rust: setattr(rust, "pre_tokenizer", Whitespace()),
+        lambda rust: rust.enable_truncation(1),
+        lambda rust: rust.add_tokens([AddedToken("ca")]),
+    ],
+)
+def test_of_another_tokenizer_of_words_no_word_is_looked_up(change):
+    rust = tokenizers.Tokenizer.from_str(TRAINED["word"].rust.to_str())
+    change(rust)
+    texts = ["THE cat, sat", "the cat"]
+    found = [encoding.ids for encoding in rust.encode_batch(texts, add_special_tokens=False)]
+    assert Tokenizer(rust).encode_batch(texts) == found != TRAINED["word"].encode_batch(texts)
 
 
 @every_kind

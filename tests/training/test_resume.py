@@ -25,6 +25,7 @@ from latentia.recipes.runs import Sources, open_run, resume_run, start_run
 from latentia.records import ModelRun, Terms
 from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
+from latentia.training.observers import Metrics
 from latentia.training.validation import validate
 from tests.vouching import revouch
 
@@ -357,3 +358,13 @@ def test_early_stopping_stops_and_keeps_the_best_weights(sources, tmp_path):
     last = load_file(newest(tmp_path / "run") / "model.safetensors")
     kept = load_file(tmp_path / "run" / "model.safetensors")
     assert not all(torch.equal(last[key], kept[key]) for key in kept)
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"step": 1' + "0" * 400 + "}", '{"step": 3, "lo', '{"step": []}', "\0"]
+)
+def test_what_is_no_record_is_dropped_when_records_are_taken_up_again(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
+    Metrics(tmp_path, 1).close()
+    assert path.read_text() == '{"step": 1}\n'

@@ -125,7 +125,7 @@ def open_file(path: Path) -> Columnar:
     try:
         with pa.memory_map(str(path)) as mapped:
             return _views(mapped.read_buffer())
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} is no corpus file ({reason})", "remove it, and the data is read again") from error
 

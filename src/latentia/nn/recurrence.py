@@ -61,7 +61,8 @@ def run_over_tokens(
     active = (lengths[None] > torch.arange(width)[:, None]).sum(dim=1).tolist()
     for step, rows in enumerate(active):
         torch.index_select(table, 0, columns[step, :rows], out=gates[:rows])
-        gates[:rows].addmm_(hidden[:rows], of_states)
+        if step:  # before the first there is no state
+            gates[:rows].addmm_(hidden[:rows], of_states)
         hidden = _advance(gates[:rows], cell[:rows], states[step, :rows])
     return states.transpose(0, 1)
 
@@ -92,5 +93,16 @@ def _advance(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N H"], output: Fl
     kept, new = gates.tensor_split((2 * cell.shape[1],), dim=1)
     entry, forgetting = kept.sigmoid_().chunk(2, dim=1)
     proposal, exit_ = new.chunk(2, dim=1)
-    cell.mul_(forgetting).addcmul_(entry, proposal.tanh_())
-    return torch.tanh(cell, out=output).mul_(exit_.sigmoid_())
+    cell.mul_(forgetting).addcmul_(entry, _tanh_(proposal))
+    return _tanh_(output.copy_(cell)).mul_(exit_.sigmoid_())
+
+
+def _tanh_(values: Float[Tensor, "N H"]) -> Tensor:
+    r"""Hyperbolic tangent in place, on a processor as :math:`2 \sigma(2x) - 1`.
+
+    There the library's own takes ten times as long as its sigmoid. The difference is at most 2e-7 in float32, as much
+    as rounding does near 1; in bfloat16, whose sigmoids near 1/2 are coarse, it would be too much.
+    """
+    if values.is_cuda or values.dtype not in (torch.float32, torch.float64):
+        return values.tanh_()
+    return values.mul_(2).sigmoid_().mul_(2).sub_(1)

@@ -20,7 +20,7 @@ from latentia.shapes import SPECIAL_TOKENS, UNK
 
 T = TypeVar("T")
 
-LINES_AT_A_TIME = 4096
+LINES_AT_A_TIME = 8192
 
 FAULTS = {
     "empty": ("is empty", "give a text of at least one token"),

@@ -111,8 +111,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _step_of(line: str) -> float:
-    """Read the step of a record; a record torn by a crash lies behind every checkpoint."""
+    """Read the step of a record; what is none, as a record torn by a crash, lies behind every checkpoint."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return math.inf
