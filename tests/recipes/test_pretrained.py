@@ -21,8 +21,9 @@ from latentia.data import Columns, Word
 from latentia.errors import InputError, RecipeError, RunError
 from latentia.operations import TextSpace
 from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, columns_of, start_run
+from latentia.recipes.runs import columns_of, start_run
 from tests.laws.tables import model
 from tests.vouching import revouch
 

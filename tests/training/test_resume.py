@@ -17,11 +17,12 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from latentia.data import Columns
-from latentia.durable import entry_of
-from latentia.errors import NumericalError, RunError
+from latentia.durable import entry_of, locked
+from latentia.errors import BusyError, NumericalError, RunError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, open_run, resume_run, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
 from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
@@ -148,6 +149,43 @@ def test_an_altered_checkpoint_is_set_aside_and_the_one_before_used(sources, tmp
     (last / "model.safetensors").write_bytes(bytes(content))
     assert resume_run(tmp_path / "run", QUIET)
     assert list(last.parent.glob(f"{last.name}.corrupt-*"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.lock"}
+
+
+def validation_too(sources: Sources, tmp_path: Path) -> Sources:
+    held_out = tmp_path / "held out.txt"
+    held_out.write_text("a b d1\na c e2\n")
+    return replace(sources, valid=[str(held_out)])
+
+
+@pytest.mark.parametrize("which", ["train", "valid"])
+@pytest.mark.parametrize("opened", [lambda folder: resume_run(folder, QUIET), validation_rows])
+def test_a_lost_corpus_is_never_replaced_by_other_data(sources, tmp_path, which, opened):
+    sources = validation_too(sources, tmp_path)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    (tmp_path / "run" / "data" / f"{which}.arrow").unlink()
+    before = contents(tmp_path / "run")
+    changed = Path(getattr(sources, which)[0])
+    changed.write_text(changed.read_text() + "e1 d2\n")
+    with pytest.raises(RunError, match=rf"{which}.arrow is lost, and the data is no longer"):
+        opened(tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_lost_corpus_is_built_to_the_same_bytes(sources, tmp_path):
+    sources = validation_too(sources, tmp_path)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    before = contents(tmp_path / "run" / "data")
+    shutil.rmtree(tmp_path / "run" / "data")
+    with locked(tmp_path / "run"), pytest.raises(BusyError):
+        training_rows(tmp_path / "run")
+    assert not (tmp_path / "run" / "data").exists()
+    training_rows(tmp_path / "run")
+    assert contents(tmp_path / "run" / "data") == before
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):

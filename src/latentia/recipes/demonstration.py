@@ -13,10 +13,11 @@ from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.pydoc import write_pydoc
 from latentia.errors import RunError
 from latentia.evaluation.table import evaluation_table
+from latentia.recipes.corpora import Sources
 from latentia.recipes.folders import require_free
 from latentia.recipes.library import DEFAULT, load_recipe
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, load, start_run
+from latentia.recipes.runs import load, start_run
 
 SMALL: dict[str, list[tuple[str, Any]]] = {
     "grammar": [
