@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
 from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
+from latentia.training.checkpoint import Checkpoints
 from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
 from latentia.training.observers import Metrics
@@ -95,6 +97,20 @@ def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch
     assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
     kept = [[line for line in records(tmp_path / run) if line["split"] == "validation"] for run in ("whole", "stopped")]
     assert kept[0] == kept[1]
+
+
+def test_a_validation_that_was_told_and_not_saved_is_told_once(sources, tmp_path, monkeypatch):
+    train(sources, tmp_path / "whole")
+    with monkeypatch.context() as interrupted:
+        interrupt_after(interrupted, 8)
+        train(sources, tmp_path / "run")
+    with monkeypatch.context() as killed:
+        killed.setattr(Checkpoints, "save", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            resume_run(tmp_path / "run", QUIET)
+    assert [record["step"] for record in records(tmp_path / "run")] == [8]
+    assert resume_run(tmp_path / "run", QUIET)
+    assert records(tmp_path / "run") == records(tmp_path / "whole")
 
 
 def seconds_of_epochs(folder: Path) -> list[float]:
