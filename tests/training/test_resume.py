@@ -27,6 +27,7 @@ from latentia.recipes.runs import open_run, resume_run, start_run, training_rows
 from latentia.records import ModelRun, Terms
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.finiteness import Guard
+from latentia.training.interruption import interruption
 from latentia.training.loop import Trainer
 from latentia.training.observers import Metrics
 from latentia.training.validation import validate
@@ -97,6 +98,38 @@ def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch
     assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
     kept = [[line for line in records(tmp_path / run) if line["split"] == "validation"] for run in ("whole", "stopped")]
     assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("step", [4, 6])  # asked before a save, and during one that comes anyway
+def test_a_save_has_the_time_that_it_takes(sources, tmp_path, monkeypatch, step):
+    limits, original = [], Checkpoints.save
+
+    def save(self: Checkpoints, *arguments: object) -> None:
+        if step == 6 and arguments[-1].step == step and not limits:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if arguments[-1].step == step:
+            limits.append(signal.getitimer(signal.ITIMER_REAL)[0])
+        original(self, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    if step == 4:
+        interrupt_after(monkeypatch, step)
+    assert not train(sources, tmp_path / "run")
+    assert limits[0] == 0
+    assert newest(tmp_path / "run").name == f"step-{step:08d}"
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_the_step_under_way_has_a_limit_of_time():
+    with interruption() as asked, asked.awaited():
+        asked.note(signal.SIGTERM, None)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        with asked.unhurried():
+            asked.note(signal.SIGALRM, None)
+            assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        with pytest.raises(KeyboardInterrupt):
+            asked.note(signal.SIGALRM, None)
 
 
 def test_a_validation_that_was_told_and_not_saved_is_told_once(sources, tmp_path, monkeypatch):
