@@ -237,6 +237,20 @@ def test_a_lost_corpus_is_built_to_the_same_bytes(sources, tmp_path):
     assert not list((tmp_path / "run").glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["data", "checkpoints", "tensorboard", "diverged"])
+def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp_path, name):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    (tmp_path / "run" / name).mkdir(exist_ok=True)
+    (tmp_path / "run" / name).rename(tmp_path / "other")
+    (tmp_path / "other" / ".mine.tmp").write_text("mine")
+    (tmp_path / "run" / name).symlink_to(tmp_path / "other")
+    before = contents(tmp_path / "other")
+    for opened in (lambda folder: resume_run(folder, QUIET), open_run):
+        with pytest.raises(RunError, match=rf"{name} is a link: nothing is written through it"):
+            opened(tmp_path / "run")
+    assert contents(tmp_path / "other") == before
+
+
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
     train(sources, tmp_path / "run", ("training.max_steps", 2))
     for folder in (tmp_path / "run" / "checkpoints").iterdir():
