@@ -117,6 +117,15 @@ def test_a_manifest_of_the_format_before_is_read(folder):
     require_whole(folder, ("a", "b"))
 
 
+@pytest.mark.parametrize("size", ['"x"', "[]", "{}", "null", "true", "1.0", "-1", "1e999", "9" * 30])
+@pytest.mark.parametrize("start", ['{"format": 2, "before": {}, "seal": "", "files": ', ""])
+def test_a_length_that_is_none_is_refused(folder, size, start):
+    entries = f'{{"a": {{"bytes": {size}, "sha256": ""}}}}'
+    (folder / MANIFEST).write_text(f"{start}{entries}}}" if start else entries)
+    with pytest.raises(RunError, match="is no manifest"):
+        vouched(folder, "a")
+
+
 def test_a_replaced_file_is_vouched_for_wherever_the_replacing_stops(folder, monkeypatch):
     def stops(*_: object) -> None:
         raise KeyboardInterrupt

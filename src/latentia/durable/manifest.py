@@ -172,7 +172,18 @@ def _decoded(tree: dict[str, Any]) -> Manifest:
 
 
 def _entries(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
-    return {name: Entry(**entry) for name, entry in tree.items()}
+    return {name: _entry(**entry) for name, entry in tree.items()}
+
+
+def _entry(bytes: object, sha256: object) -> Entry:  # noqa: A002 - the key of the file
+    """Read what a manifest says of one file.
+
+    Raises:
+        ValueError: If it is not a length and a digest.
+    """
+    if type(bytes) is not int or not 0 <= bytes <= LONGEST or not isinstance(sha256, str):
+        raise ValueError(bytes)
+    return Entry(bytes, sha256)
 
 
 def _encoded(content: dict[str, Any]) -> bytes:
