@@ -126,6 +126,16 @@ def test_a_length_that_is_none_is_refused(folder, size, start):
         vouched(folder, "a")
 
 
+def test_a_file_longer_than_its_manifest_says_is_not_read(folder, monkeypatch):
+    with (folder / "a").open("r+b") as file:
+        file.truncate(2**34)
+    monkeypatch.setattr("latentia.durable.manifest.read_bounded", _only(MANIFEST, read_bounded, None))
+    monkeypatch.setattr("latentia.durable.manifest.pieces", None)
+    for check in (lambda: vouched(folder, "a"), lambda: require_whole(folder, ("a",))):
+        with pytest.raises(RunError, match=r"17,179,869,184 bytes where its manifest says 9"):
+            check()
+
+
 def test_a_replaced_file_is_vouched_for_wherever_the_replacing_stops(folder, monkeypatch):
     def stops(*_: object) -> None:
         raise KeyboardInterrupt
