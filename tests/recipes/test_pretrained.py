@@ -226,6 +226,7 @@ def test_keys_of_another_version_are_kept_with_a_warning(exported, tmp_path):
     [
         ({"model_type": "bert"}, RunError, "describes no model of latentia"),
         ({"recipe": "vae"}, RunError, "describes no model of latentia"),
+        *(({"datasets": value}, RunError, r"config\.json has datasets .*, not a") for value in (5, None, "a", [1])),
         ({"recipe": {"extends": "/etc/recipe.yaml"}}, RecipeError, "unknown key extends|is missing"),
     ],
 )
