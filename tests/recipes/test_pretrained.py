@@ -242,6 +242,14 @@ def test_nothing_in_the_file_names_code(exported):
         latentia.load(rewritten(exported, recipe=config["recipe"]))
 
 
+@pytest.mark.parametrize("longest", [2**20 + 1, 2**62])
+def test_a_longest_text_that_no_memory_holds_is_refused(exported, longest):
+    recipe = json.loads((exported / "config.json").read_text())["recipe"]
+    recipe["data"]["max_tokens"] = longest
+    with pytest.raises(RecipeError, match=r"max_tokens"):
+        latentia.load(rewritten(exported, recipe=recipe))
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000])
 def test_a_damaged_configuration_is_named(exported, content):
     (exported / "config.json").write_text(content)
