@@ -23,6 +23,7 @@ from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.runs import Sources, open_run, resume_run, start_run
 from latentia.records import ModelRun, Terms
+from latentia.training.checkpoint import Checkpoints
 from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
 from latentia.training.observers import Metrics
@@ -148,6 +149,47 @@ def test_an_altered_checkpoint_is_set_aside_and_the_one_before_used(sources, tmp
     (last / "model.safetensors").write_bytes(bytes(content))
     assert resume_run(tmp_path / "run", QUIET)
     assert list(last.parent.glob(f"{last.name}.corrupt-*"))
+
+
+def restated(checkpoint: Path, **changes: object) -> None:
+    path = checkpoint / "state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps({**state, "progress": state["progress"] | changes}))
+    revouch(checkpoint)
+
+
+IMPOSSIBLE = [
+    *({name: value} for name in ("step", "epoch", "position") for value in ("1", -1, 1.0, True, None, [], 10**40)),
+    *({"seconds": value} for value in ("1", None, -1.0, float("inf"), float("nan"), 10**400)),
+    *({"best": value} for value in ("1", None, [], float("nan"))),
+    *({"memory": value} for value in ([], None, {"a": "b"}, {"a": None})),
+    *({name: value} for name in ("finished", "due") for value in (1, "yes", None)),
+    *({name: value} for name in ("best_step", "waited") for value in (-1, 10**9, "1")),
+    *({name: 5} for name in ("epoch", "position")),
+    {"unknown": 1},
+]
+
+
+def test_a_checkpoint_of_a_place_where_no_run_stands_is_not_whole(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 4))
+    checkpoint = newest(tmp_path / "run")
+    kept = (checkpoint / "state.json").read_bytes()
+    for changes in IMPOSSIBLE:
+        (checkpoint / "state.json").write_bytes(kept)
+        restated(checkpoint, **changes)
+        assert Checkpoints(tmp_path / "run").newest().step < 4, changes
+    (checkpoint / "state.json").write_bytes(kept)
+    restated(checkpoint)
+    assert Checkpoints(tmp_path / "run").newest().step == 4
+
+
+def test_a_place_behind_the_end_of_its_epoch_is_refused(sources, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 12)
+    train(sources, tmp_path / "run")
+    monkeypatch.undo()
+    restated(newest(tmp_path / "run"), epoch=0, position=12)
+    with pytest.raises(RunError, match=r"stands after batch 12 of \d+ of epoch 0"):
+        resume_run(tmp_path / "run", QUIET)
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
