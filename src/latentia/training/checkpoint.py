@@ -193,6 +193,7 @@ def _require_possible(progress: Progress) -> None:
     Raises:
         ValueError: If no run can stand there.
         TypeError: If something is of another type.
+        OverflowError: If a number is larger than any here.
     """
     after = (progress.epoch, progress.position, progress.best_step, progress.waited)
     if any(type(count) is not int for count in (progress.step, *after)) or not 0 <= progress.step <= LAST_STEP:
@@ -201,7 +202,7 @@ def _require_possible(progress: Progress) -> None:
         raise ValueError(after)
     if type(progress.finished) is not bool or type(progress.due) is not bool or type(progress.memory) is not dict:
         raise TypeError(progress)
-    if any(math.isnan(value) for value in (progress.best, *progress.memory.values())):
+    if any(math.isnan(value) for value in (progress.best, progress.seconds, *progress.memory.values())):
         raise ValueError(progress)
     if not 0.0 <= progress.seconds < math.inf:
         raise ValueError(progress.seconds)
