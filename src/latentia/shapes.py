@@ -23,6 +23,9 @@ Count = Annotated[int, Ge(1), Le(10_000)]
 Several = Annotated[int, Ge(2), Le(10_000)]
 """Numbers of what is held in memory together."""
 
+TokenCount = Annotated[int, Ge(1), Le(2**20)]
+"""Tokens of a text, which has a megabyte at most, and a byte a token."""
+
 PositiveFloat = Annotated[float, Gt(0.0), Lt(math.inf)]
 FiniteFloat = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 NonNegativeFloat = Annotated[float, Ge(0.0), Lt(math.inf)]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentia.data import BPE, Byte, Char, Columns, Corpus, Word, build_corpus, storage
+from latentia.data.reading import Record
 from latentia.errors import DataError, InputError, StorageError
 from latentia.records import Batch
 from latentia.shapes import EOS
@@ -227,3 +228,10 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path, monkeypatch):
 def test_the_account_is_plain_json(text_file, tmp_path):
     _, report = build(text_file, tmp_path)
     assert json.loads(json.dumps(vars(report)))["used"] == 6
+
+
+@pytest.mark.parametrize("part", ["text", "label"])
+def test_a_chunk_of_long_texts_or_labels_is_a_short_one(monkeypatch, part):
+    monkeypatch.setattr(storage, "CHUNK_CHARACTERS", 100)
+    records = [Record(**{"text": "a", "label": "b", "where": "", part: "c" * 60}) for _ in range(10)]
+    assert [len(chunk) for chunk in storage._chunks(records)] == [2] * 5

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentia.data import Columns, ReadReport, read_texts
+from latentia.data import Columns, ReadReport, columnar, read_texts
 from latentia.data import sources as sources_module
 from latentia.data.columnar import parse_hub_name
 from latentia.data.reading import read_records
 from latentia.data.report import MAX_LINE_BYTES
+from latentia.data.sources import identify
 from latentia.errors import DataError
 
 ROWS = [("good food", "positive"), ("bad, very bad", "negative"), ("naïve café", "positive")]
@@ -256,6 +257,45 @@ def test_parquet_text_of_another_type_is_an_error(tmp_path):
         read(tmp_path / "a.parquet")
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        pa.array([10**15] * 2, pa.timestamp("s")),
+        pa.array([1] * 2, pa.timestamp("s", tz="Nowhere/None")),
+        pa.array([2**31 - 1] * 2, pa.date32()),
+        pa.array([2**62] * 2, pa.duration("s")),
+        pa.array([["a"]] * 2),
+        pa.array([{"a": "b"}] * 2),
+        pa.array([b"a"] * 2),
+        pa.nulls(2),
+    ],
+    ids=lambda label: str(label.type),
+)
+def test_parquet_labels_that_name_no_class_are_an_error(tmp_path, label):
+    pq.write_table(pa.table({"text": ["a", "b"], "label": label}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"column 'label' of .* holds .*, not a class: .*--label"):
+        read(tmp_path / "a.parquet", columns=Columns(label="label"))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_parquet_texts_and_labels_of_every_kind_of_string_are_read(tmp_path, kind):
+    texts, labels = pa.array(["a", None, "a", "c"]).cast(kind), pa.array(["x", "y", "y", None]).cast(kind)
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+    records, report = read(tmp_path / "a.parquet", columns=Columns(label="label"))
+    assert [(record.text, record.label) for record in records] == [("a", "x"), ("a", "y")]
+    assert report.left_out == {"malformed": 2}
+
+
+def test_parquet_labels_that_are_not_utf8_are_counted(tmp_path):
+    labels = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"x"]).buffers())
+    pq.write_table(pa.table({"text": ["a", "b"], "label": labels}), tmp_path / "a.parquet")
+    records, report = read(tmp_path / "a.parquet", columns=Columns(label="label"))
+    assert [record.label for record in records] == ["x"]
+    assert report.left_out == {"malformed": 1}
+
+
 def test_what_is_no_file_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"gone\.txt does not exist"):
         read(tmp_path / "gone.txt")
@@ -295,6 +335,53 @@ def test_a_column_that_expands_a_thousandfold_is_refused_unread(tmp_path):
     assert record.text == "b"
 
 
+def peak_of(function):
+    """Peak of what is held at a time, in bytes."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def repeated(path, column, rows, *, categorical=False):
+    """Write a table in which every row has the same long value, which stands there once."""
+    places, values = pa.array([0] * rows, pa.int32()), pa.array(["a b " * 225_000])
+    long = pa.DictionaryArray.from_arrays(places, values)
+    others = {name: ["x"] * rows for name in ("text", "label") if name != column}
+    pq.write_table(pa.table({column: long, **others}), path, store_schema=categorical)
+
+
+def held_while_reading(path, columns):
+    """Most bytes that Arrow and Python hold at a time."""
+    before, held = pa.total_allocated_bytes(), []
+    rows = columnar.read_parquet(identify(str(path)), columns, 2**20)
+    peak = peak_of(lambda: held.extend(pa.total_allocated_bytes() for _ in rows))
+    return max(held) - before + peak
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+@pytest.mark.parametrize("categorical", [False, True])
+def test_a_value_that_many_rows_share_takes_no_memory_for_each(tmp_path, monkeypatch, column, categorical):
+    repeated(tmp_path / "a.parquet", column, 400, categorical=categorical)
+    monkeypatch.setattr(columnar, "_within", lambda rows, *_: rows)
+    assert held_while_reading(tmp_path / "a.parquet", Columns(label="label")) < 40 * 2**20
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_rows_that_repeat_a_value_a_thousandfold_are_refused(tmp_path, column):
+    repeated(tmp_path / "a.parquet", column, 4096)
+    with pytest.raises(DataError, match=r"a.parquet expands to more than 200 times its size"):
+        read(tmp_path / "a.parquet", columns=Columns(label="label"))
+
+
+def test_long_rows_are_read_a_few_at_a_time(tmp_path):
+    texts = [f"{number} " * 40_000 for number in range(1000, 1300)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", use_dictionary=False, write_batch_size=1)
+    assert held_while_reading(tmp_path / "a.parquet", Columns()) < 30 * 2**20
+
+
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(sources_module, "EXPANSION_FREE", 2**22)
@@ -307,16 +394,6 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
 def test_all_members_of_a_gzip_file_are_read(tmp_path):
     (tmp_path / "a.txt.gz").write_bytes(b"".join(gzip.compress(f"{n}\n".encode()) for n in range(50)))
     assert len(read(tmp_path / "a.txt.gz")[0]) == 50
-
-
-def peak_of(function):
-    """Peak of what is held at a time, in bytes."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("suffix", ["txt", "jsonl", "csv", "tsv"])

@@ -202,3 +202,47 @@ def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path):
     path.write_text(json.dumps(tree))
     with pytest.raises(RunError, match="does not number"):
         Tokenizer.load(tmp_path)
+
+
+def altered(folder, name, **changes):
+    TRAINED[name].save(folder)
+    path = folder / "tokenizer.json"
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps(tree | {key: change(tree[key]) for key, change in changes.items()}))
+    return Tokenizer.load(folder)
+
+
+def numbered(*pairs):
+    return lambda model: {**model, "vocab": {**model["vocab"], **dict(pairs)}}
+
+
+@pytest.mark.parametrize("model", [numbered(("new", 10**6)), numbered(("a", 5), ("b", 5))])
+def test_tokens_that_are_not_numbered_without_a_gap_are_refused(tmp_path, model):
+    with pytest.raises(RunError, match=r"tokenizer\.json does not number its tokens"):
+        altered(tmp_path, "word", model=model)
+
+
+@pytest.mark.parametrize(("length", "stride"), [(0, 0), (2, 2), (1, 5)])
+def test_a_file_sets_no_length(tmp_path, length, stride):
+    truncation = {"direction": "Right", "max_length": length, "strategy": "LongestFirst", "stride": stride}
+    padding = {"strategy": {"Fixed": 10**4}, "direction": "Right", "pad_to_multiple_of": None}
+    padding |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "<pad>"}
+    read = altered(tmp_path, "word", truncation=lambda _: truncation, padding=lambda _: padding)
+    assert read.encode("a b a b\xe9") == TRAINED["word"].encode("a b a b\xe9")
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "does"),
+    [
+        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, lambda read: read),
+        ("pre_tokenizer", {"type": "FixedLength", "length": 0}, lambda read: read.encode("a b\xe9")),
+        (
+            "decoder",
+            {"type": "Strip", "content": "a", "start": 9, "stop": 9},
+            lambda read: read.decode(read.encode("a")),
+        ),
+    ],
+)
+def test_a_file_at_which_the_library_panics_is_an_error(tmp_path, part, content, does):
+    with pytest.raises(RunError, match=r"tokenizer .*: restore tokenizer\.json"):
+        does(altered(tmp_path, "word", **{part: lambda _: content}))

@@ -117,6 +117,25 @@ def test_a_manifest_of_the_format_before_is_read(folder):
     require_whole(folder, ("a", "b"))
 
 
+@pytest.mark.parametrize("size", ['"x"', "[]", "{}", "null", "true", "1.0", "-1", "1e999", "9" * 30])
+@pytest.mark.parametrize("start", ['{"format": 2, "before": {}, "seal": "", "files": ', ""])
+def test_a_length_that_is_none_is_refused(folder, size, start):
+    entries = f'{{"a": {{"bytes": {size}, "sha256": ""}}}}'
+    (folder / MANIFEST).write_text(f"{start}{entries}}}" if start else entries)
+    with pytest.raises(RunError, match="is no manifest"):
+        vouched(folder, "a")
+
+
+def test_a_file_longer_than_its_manifest_says_is_not_read(folder, monkeypatch):
+    with (folder / "a").open("r+b") as file:
+        file.truncate(2**34)
+    monkeypatch.setattr("latentia.durable.manifest.read_bounded", _only(MANIFEST, read_bounded, None))
+    monkeypatch.setattr("latentia.durable.manifest.pieces", None)
+    for check in (lambda: vouched(folder, "a"), lambda: require_whole(folder, ("a",))):
+        with pytest.raises(RunError, match=r"17,179,869,184 bytes where its manifest says 9"):
+            check()
+
+
 def test_a_replaced_file_is_vouched_for_wherever_the_replacing_stops(folder, monkeypatch):
     def stops(*_: object) -> None:
         raise KeyboardInterrupt

@@ -291,6 +291,7 @@ def test_keys_of_another_version_are_kept_with_a_warning(exported, tmp_path):
     [
         ({"model_type": "bert"}, RunError, "describes no model of latentia"),
         ({"recipe": "vae"}, RunError, "describes no model of latentia"),
+        *(({"datasets": value}, RunError, r"config\.json has datasets .*, not a") for value in (5, None, "a", [1])),
         ({"recipe": {"extends": "/etc/recipe.yaml"}}, RecipeError, "unknown key extends|is missing"),
     ],
 )
@@ -304,6 +305,14 @@ def test_nothing_in_the_file_names_code(exported):
     config["recipe"]["model"]["encoder"]["kind"] = "os.system"
     with pytest.raises(RecipeError, match="the only kind is 'LSTMEncoder'"):
         latentia.load(rewritten(exported, recipe=config["recipe"]))
+
+
+@pytest.mark.parametrize("longest", [2**20 + 1, 2**62])
+def test_a_longest_text_that_no_memory_holds_is_refused(exported, longest):
+    recipe = json.loads((exported / "config.json").read_text())["recipe"]
+    recipe["data"]["max_tokens"] = longest
+    with pytest.raises(RecipeError, match=r"max_tokens"):
+        latentia.load(rewritten(exported, recipe=recipe))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000])

@@ -251,6 +251,47 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp
     assert contents(tmp_path / "other") == before
 
 
+def restated(checkpoint: Path, **changes: object) -> None:
+    path = checkpoint / "state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps({**state, "progress": state["progress"] | changes}))
+    revouch(checkpoint)
+
+
+IMPOSSIBLE = [
+    *({name: value} for name in ("step", "epoch", "position") for value in ("1", -1, 1.0, True, None, [], 10**40)),
+    *({"seconds": value} for value in ("1", None, -1.0, float("inf"), float("nan"), 10**400)),
+    *({"best": value} for value in ("1", None, [], float("nan"))),
+    *({"memory": value} for value in ([], None, {"a": "b"}, {"a": None})),
+    *({name: value} for name in ("finished", "due") for value in (1, "yes", None)),
+    *({name: value} for name in ("best_step", "waited") for value in (-1, 10**9, "1")),
+    *({name: 5} for name in ("epoch", "position")),
+    {"unknown": 1},
+]
+
+
+def test_a_checkpoint_of_a_place_where_no_run_stands_is_not_whole(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 4))
+    checkpoint = newest(tmp_path / "run")
+    kept = (checkpoint / "state.json").read_bytes()
+    for changes in IMPOSSIBLE:
+        (checkpoint / "state.json").write_bytes(kept)
+        restated(checkpoint, **changes)
+        assert Checkpoints(tmp_path / "run").newest().step < 4, changes
+    (checkpoint / "state.json").write_bytes(kept)
+    restated(checkpoint)
+    assert Checkpoints(tmp_path / "run").newest().step == 4
+
+
+def test_a_place_behind_the_end_of_its_epoch_is_refused(sources, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 12)
+    train(sources, tmp_path / "run")
+    monkeypatch.undo()
+    restated(newest(tmp_path / "run"), epoch=0, position=12)
+    with pytest.raises(RunError, match=r"stands after batch 12 of \d+ of epoch 0"):
+        resume_run(tmp_path / "run", QUIET)
+
+
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):
     train(sources, tmp_path / "run", ("training.max_steps", 2))
     for folder in (tmp_path / "run" / "checkpoints").iterdir():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count, repeat
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -15,21 +17,24 @@ from latentia.data.sources import EXPANSION_FREE, EXPANSION_RATIO, HUB_PREFIX, S
 from latentia.errors import DataError
 
 _ROWS = 4096
+_LISTED = 2**24
+"""Bytes of the values of a dictionary that are decoded together; more are decoded as they are met."""
+
+_NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
 _SPLITS = ("train", "validation", "valid", "dev", "test")
 
 
 def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[Row]:
-    """Take the columns of a Parquet file, a few thousand rows at a time; rows count from 1."""
+    """Take the columns of a Parquet file, so many rows at a time as are a few megabytes; rows count from 1."""
     with seekable(source) as stream, _parquet(source.name):
         table = pq.ParquetFile(stream, pre_buffer=False)
         require_columns(source.name, columns, table.schema_arrow.names)
-        _require_text_type(source.name, columns.text, table.schema_arrow.field(columns.text).type)
+        _require_types(source.name, columns, table.schema_arrow)
         names = [columns.text, columns.label] if columns.label else [columns.text]
-        _require_bounded(source.name, table.metadata, names)
-        line = 0
-        for batch in table.iter_batches(batch_size=_ROWS, columns=names):
-            yield from _batch_rows(batch, columns, line)
-            line += batch.num_rows
+        _require_bounded(source.name, _chunks(table.metadata, names))
+        expanded = [name for name in names if _is_text(table.schema_arrow.field(name).type)]
+        batches = table.iter_batches(batch_size=_batch_size(_chunks(table.metadata, expanded)), columns=names)
+        yield from _within(_rows(batches, columns), source.name, Path(source.name).stat().st_size)
 
 
 @contextmanager
@@ -42,33 +47,92 @@ def _parquet(name: str) -> Iterator[None]:
         raise DataError(f"{name} is not a readable Parquet file ({reason})", "write the file again") from error
 
 
-def _require_bounded(name: str, metadata: pq.FileMetaData, columns: Sequence[str]) -> None:
-    """Refuse columns that say of themselves that they expand past what text does, before a page is read."""
+def _chunks(metadata: pq.FileMetaData, columns: Sequence[str]) -> list[pq.ColumnChunkMetaData]:
+    """Return what the file says of the columns in each of its groups of rows."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-    wanted = (chunk for chunk in chunks if chunk.path_in_schema in columns)
-    if any(
-        chunk.total_uncompressed_size > max(EXPANSION_FREE, EXPANSION_RATIO * chunk.total_compressed_size)
-        for chunk in wanted
-    ):
+    return [chunk for chunk in chunks if chunk.path_in_schema in columns]
+
+
+def _require_bounded(name: str, chunks: Sequence[pq.ColumnChunkMetaData]) -> None:
+    """Refuse columns that say of themselves that they expand past what text does, before a page is read."""
+    if any(chunk.total_uncompressed_size > _allowed(chunk) for chunk in chunks):
         raise bomb(name)
 
 
-def _batch_rows(batch: pa.RecordBatch, columns: Columns, start: int) -> Iterator[Row]:
-    """Take the rows of one batch; texts as bytes, since Parquet does not promise that they are UTF-8."""
-    texts = batch.column(columns.text).cast(pa.large_string()).cast(pa.large_binary()).to_pylist()
-    labels = batch.column(columns.label).to_pylist() if columns.label else [""] * len(texts)
-    for offset, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
-        yield Row(start + offset, text, label)
+def _batch_size(chunks: Sequence[pq.ColumnChunkMetaData]) -> int:
+    """Return how many rows are read at a time.
+
+    A value that stands once in the file may be that of all rows, so that a batch is as long as its rows times the
+    longest value, which is no longer than everything together.
+    """
+    fitting = [_allowed(chunk) // max(int(chunk.total_uncompressed_size), 1) for chunk in chunks]
+    return max(1, min([_ROWS, *fitting]))
 
 
-def _require_text_type(name: str, column: str, kind: pa.DataType) -> None:
-    """Refuse a column that holds something other than strings."""
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)):
+def _allowed(chunk: pq.ColumnChunkMetaData) -> int:
+    """Return the bytes to which a part of a column may expand."""
+    return max(EXPANSION_FREE, EXPANSION_RATIO * int(chunk.total_compressed_size))
+
+
+def _rows(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[Row]:
+    """Take the rows of batches, one after another."""
+    start = 1
+    for batch in batches:
+        labels = _cells(batch.column(columns.label)) if columns.label else repeat("")
+        for line, text, label in zip(count(start), _cells(batch.column(columns.text)), labels, strict=False):
+            yield Row(line, text, label)
+        start += batch.num_rows
+
+
+def _cells(column: pa.Array) -> Iterator[object]:
+    """Yield the values of a column; texts as bytes, since Parquet does not promise that they are UTF-8."""
+    kind = column.type
+    if not pa.types.is_dictionary(kind):
+        return iter(_in_bytes(column).to_pylist())
+    values = _in_bytes(column.dictionary)
+    if len(values) <= len(column) and values.nbytes <= _LISTED:
+        values = values.to_pylist()
+        return (None if place is None else values[place] for place in column.indices.to_pylist())
+    return (None if place is None else values[place].as_py() for place in column.indices.to_pylist())
+
+
+def _in_bytes(values: pa.Array) -> pa.Array:
+    return values.cast(pa.large_string()).cast(pa.large_binary()) if _is_text(values.type) else values
+
+
+def _within(rows: Iterable[Row], name: str, size: int) -> Iterator[Row]:
+    """Refuse a file whose rows, written out, are longer than a file of its size may expand to."""
+    expanded, most = 0, max(EXPANSION_FREE, EXPANSION_RATIO * size)
+    for row in rows:
+        expanded += 1 + sum(len(cell) for cell in (row.text, row.label) if isinstance(cell, bytes))
+        if expanded > most:
+            raise bomb(name)
+        yield row
+
+
+def _require_types(name: str, columns: Columns, schema: pa.Schema) -> None:
+    """Refuse a text that is not of strings, and a label of anything but strings, truth values and numbers."""
+    kind = schema.field(columns.text).type
+    if not _is_text(_value_type(kind)):
         raise DataError(
-            f"column {column!r} of {name} holds {kind}, not text", "name the column of text with --text COLUMN"
+            f"column {columns.text!r} of {name} holds {kind}, not text", "name the column of text with --text COLUMN"
         )
+    label = schema.field(columns.label).type if columns.label else kind
+    value = _value_type(label)
+    if not (_is_text(value) or any(holds(value) for holds in _NUMBERS)):
+        raise DataError(
+            f"column {columns.label!r} of {name} holds {str(label)[:40]}, not a class",
+            "name a column of text, truth values or numbers with --label COLUMN",
+        )
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 class HubName(NamedTuple):

@@ -218,12 +218,12 @@ def _write(records: Iterable[Record], encoder: _Encoder, sink: Any) -> None:  # 
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Group records until there are many, or their texts are long together."""
+    """Group records until there are many, or their texts and labels are long together."""
     chunk: list[Record] = []
     characters = 0
     for record in records:
         chunk.append(record)
-        characters += len(record.text)
+        characters += len(record.text) + len(record.label)
         if len(chunk) == CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0

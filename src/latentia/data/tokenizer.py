@@ -45,6 +45,7 @@ class Tokenizer:
 
         Raises:
             InputError: If a text holds a lone surrogate, which UTF-8 cannot write.
+            RunError: If the file that the tokenizer was read from lets it fail.
         """
         words = self._words
         plain = [bool(words) and text.isascii() and text.isprintable() for text in texts]
@@ -60,6 +61,8 @@ class Tokenizer:
             return [encoding.ids for encoding in self.rust.encode_batch_fast(texts, add_special_tokens=False)]
         except TypeError as error:
             raise InputError("a text is not valid Unicode", "remove its lone surrogates") from error
+        except BaseException as error:  # noqa: BLE001 - a panic is no Exception
+            raise _failure(error, "the tokenizer cannot cut a text") from None
 
     @cached_property
     def _words(self) -> dict[str, int]:
@@ -79,7 +82,11 @@ class Tokenizer:
         """Return the text of ids up to the first EOS; PAD and BOS are left out, UNK is written."""
         ids = list(ids)
         end = ids.index(EOS) if EOS in ids else len(ids)
-        return self.rust.decode([token for token in ids[:end] if token not in (PAD, BOS)], skip_special_tokens=False)
+        written = [token for token in ids[:end] if token not in (PAD, BOS)]
+        try:
+            return self.rust.decode(written, skip_special_tokens=False)
+        except BaseException as error:  # noqa: BLE001 - a panic is no Exception
+            raise _failure(error, "the tokenizer cannot write a text") from None
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` and the ``tokenizer_config.json`` that lets ``transformers`` load it."""
@@ -110,7 +117,7 @@ class Tokenizer:
         """Read ``tokenizer.json``.
 
         Raises:
-            RunError: If the file is missing, is no tokenizer, or numbers the special tokens otherwise.
+            RunError: If the file is missing, is no tokenizer, or numbers its tokens otherwise than those written here.
         """
         path = folder / "tokenizer.json"
         if not path.is_file():
@@ -118,13 +125,25 @@ class Tokenizer:
         content = read_bounded(path, LONGEST_FILE)
         try:
             rust = tokenizers.Tokenizer.from_str(content.decode())
-        except Exception as error:  # noqa: BLE001 - the Rust library raises a bare Exception
-            raise RunError(f"{path} is no tokenizer ({error})", "restore the file from the run it belongs to") from None
+        except BaseException as error:  # noqa: BLE001 - the Rust library raises a bare Exception, and panics
+            raise _failure(error, f"{path} is no tokenizer") from None
+        # What these would do at every call is a length and a memory that the file sets.
+        rust.no_padding()
+        rust.no_truncation()
+        remedy = "use a tokenizer saved by latentia"
         if [rust.token_to_id(token) for token in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
-            raise RunError(
-                f"{path} does not number {' '.join(SPECIAL_TOKENS)} from 0", "use a tokenizer saved by latentia"
-            )
+            raise RunError(f"{path} does not number {' '.join(SPECIAL_TOKENS)} from 0", remedy)
+        if sorted(rust.get_vocab().values()) != list(range(rust.get_vocab_size())):
+            raise RunError(f"{path} does not number its tokens from 0 without a gap", remedy)
         return cls(rust)
+
+
+def _failure(error: BaseException, what: str) -> BaseException:
+    """Name what failed where the Rust library did; what stops the program goes on."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+        return error
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return RunError(f"{what} ({reason})", "restore tokenizer.json from the run it belongs to")
 
 
 class TokenizerKind(ABC):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,6 +43,10 @@ class Manifest:
     def fits(self, name: str, entry: Entry) -> bool:
         """Tell whether a content is one that the manifest vouches for."""
         return entry in (self.files.get(name), self.before.get(name))
+
+    def fits_in_length(self, name: str, size: int) -> bool:
+        """Tell whether a file of so many bytes can be one that the manifest vouches for."""
+        return any(name in part and part[name].bytes == size for part in (self.files, self.before))
 
     def encode(self) -> bytes:
         """Return the file: JSON with a seal, the SHA-256 of everything else in it."""
@@ -128,19 +133,32 @@ def require_whole(folder: Path, names: Sequence[str]) -> None:
 
 
 def _checked(folder: Path, name: str, read: Callable[[Path], Content], describe: Callable[[Content], Entry]) -> Content:
-    """Read a file as its manifest has it.
+    """Read a file as its manifest has it; one of another length is not read.
 
     Whoever trains there may write a new file between the two reads; then there is a new manifest too.
     """
     manifest = read_manifest(folder)
     for _ in range(_READS):
-        content = read(folder / name)
-        if manifest is None or manifest.fits(name, describe(content)):
-            return content
+        found = _length(folder / name)
+        if manifest is None or found < 0 or manifest.fits_in_length(name, found):
+            content = read(folder / name)
+            entry = describe(content)
+            if manifest is None or manifest.fits(name, entry):
+                return content
+            found = entry.bytes
         known, manifest = manifest, read_manifest(folder)
         if manifest == known:
             break
-    raise _altered(folder, name, manifest, describe(content).bytes)
+    raise _altered(folder, name, manifest, found)
+
+
+def _length(path: Path) -> int:
+    """Return the bytes of a regular file; -1 for anything else, which a reader refuses."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def _entry_in(path: Path) -> Entry:
@@ -172,7 +190,18 @@ def _decoded(tree: dict[str, Any]) -> Manifest:
 
 
 def _entries(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
-    return {name: Entry(**entry) for name, entry in tree.items()}
+    return {name: _entry(**entry) for name, entry in tree.items()}
+
+
+def _entry(bytes: object, sha256: object) -> Entry:  # noqa: A002 - the key of the file
+    """Read what a manifest says of one file.
+
+    Raises:
+        ValueError: If it is not a length and a digest.
+    """
+    if type(bytes) is not int or not 0 <= bytes <= LONGEST or not isinstance(sha256, str):
+        raise ValueError(bytes)
+    return Entry(bytes, sha256)
 
 
 def _encoded(content: dict[str, Any]) -> bytes:

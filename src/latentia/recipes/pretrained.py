@@ -90,7 +90,7 @@ def space_of(
     recipe = Recipe(config["recipe"])
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
-    record = Record(recipe.settings, numbers, tuple(map(str, config.get("datasets", ()))), others)
+    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
 
 
@@ -116,6 +116,9 @@ def _config(path: Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}",
             f"install the version that wrote it: pip install latentia=={written}",
         )
+    datasets = config.get("datasets", [])
+    if not isinstance(datasets, list) or not all(isinstance(name, str) for name in datasets):
+        raise RunError(f"{path} has datasets {str(datasets)[:40]!r}, not a list of names", "write a list of strings")
     if unknown := sorted(config.keys() - set(KEYS)):
         warnings.warn(f"{path} has keys that this version does not know: {', '.join(unknown)}", stacklevel=4)
     return config

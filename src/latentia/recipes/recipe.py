@@ -12,7 +12,7 @@ from latentia.errors import RecipeError, RunError
 from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, build_part, takes, validate
-from latentia.shapes import InnerShare, PositiveInt
+from latentia.shapes import InnerShare, TokenCount
 from latentia.training import Training
 from latentia.training.weights import load_tensors
 
@@ -41,7 +41,7 @@ class Data:
     """
 
     def __init__(
-        self, tokenizer: TokenizerKind, max_tokens: PositiveInt = 256, validation_share: InnerShare = 0.05
+        self, tokenizer: TokenizerKind, max_tokens: TokenCount = 256, validation_share: InnerShare = 0.05
     ) -> None:
         """Take the settings."""
         self.tokenizer, self.max_tokens, self.validation_share = tokenizer, max_tokens, validation_share

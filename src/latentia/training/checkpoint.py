@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -30,6 +31,7 @@ from latentia.errors import RunError
 from latentia.training.weights import WEIGHTS, load_tensors, parse_tensors, tensors_of
 
 MOMENTS, STATE = "optimizer.safetensors", "state.json"
+LAST_STEP = 2**48
 KEPT = 2
 """Checkpoints kept, so that the one before survives a fault in the last."""
 
@@ -159,7 +161,8 @@ class Checkpoints:
         try:
             state = json.loads(content)
             own, progress = state.get("run", ""), Progress(**state["progress"])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            _require_possible(progress)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise RunError(f"{path} is not the state of a run", "use the checkpoint before") from None
         if own and own != self._identity():
             raise RunError(f"{path} is of another run", "use the checkpoint before")
@@ -182,6 +185,27 @@ class Checkpoints:
             with stored(old):
                 os.rename(old, old.with_name(f".{old.name}.{secrets.token_hex(4)}.tmp"))
         sweep(self.folder)
+
+
+def _require_possible(progress: Progress) -> None:
+    """Check what a file says of a run.
+
+    Raises:
+        ValueError: If no run can stand there.
+        TypeError: If something is of another type.
+        OverflowError: If a number is larger than any here.
+    """
+    after = (progress.epoch, progress.position, progress.best_step, progress.waited)
+    if any(type(count) is not int for count in (progress.step, *after)) or not 0 <= progress.step <= LAST_STEP:
+        raise ValueError(progress.step)
+    if not all(0 <= count <= progress.step for count in after):
+        raise ValueError(after)
+    if type(progress.finished) is not bool or type(progress.due) is not bool or type(progress.memory) is not dict:
+        raise TypeError(progress)
+    if any(math.isnan(value) for value in (progress.best, progress.seconds, *progress.memory.values())):
+        raise ValueError(progress)
+    if not 0.0 <= progress.seconds < math.inf:
+        raise ValueError(progress.seconds)
 
 
 def _fill(folder: Path, contents: dict[str, bytes]) -> None:

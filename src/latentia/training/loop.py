@@ -140,6 +140,9 @@ class Trainer:
         progress = self.progress
         while progress.step < self.total and not progress.finished and not asked.number:
             steps = self.loader.steps(progress.epoch)
+            if progress.position >= steps:
+                place = f"batch {progress.position:,} of {steps:,} of epoch {progress.epoch:,}"
+                raise RunError(f"{self.folder} stands after {place}", "restore the run from a copy")
             for batch in self.loader.epoch(progress.epoch, start=progress.position):
                 progress.step += 1
                 progress.position += 1

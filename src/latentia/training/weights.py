@@ -14,8 +14,13 @@ from latentia.errors import RunError
 
 WEIGHTS = "model.safetensors"
 
+FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+"""Types of numbers that are taken for one another."""
+
 LONGEST_HEADER = 2**24
 """Bytes of the header of a file, which has about a hundred for a tensor."""
+
+_RESTORE = "restore the file, or train again"
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
@@ -33,7 +38,7 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
     """Copy weights into a model.
 
     Raises:
-        RunError: If a tensor is missing, left over, of another shape or not finite.
+        RunError: If a tensor is missing, left over, of another shape or kind, or not finite as the model takes it.
     """
     own = tensors_of(model)
     wrong = sorted(
@@ -44,10 +49,17 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
         raise RunError(
             f"{origin} does not fit its recipe at {wrong[0]}", "restore recipe.yaml and weights of the same run"
         )
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise RunError(f"{origin} is not finite at {name}", "restore the file, or train again")
-    model.load_state_dict(tensors, strict=False)
+    model.load_state_dict({name: _as_held(tensors[name], own[name], f"{origin}", name) for name in own}, strict=False)
+
+
+def _as_held(tensor: Tensor, own: Tensor, origin: str, name: str) -> Tensor:
+    """Return a tensor in the type that the model has for it; a large number of a wider type may be infinite there."""
+    if tensor.dtype != own.dtype and not {tensor.dtype, own.dtype} <= FLOATS:
+        raise RunError(f"{origin} holds {tensor.dtype} at {name}, where its recipe has {own.dtype}", _RESTORE)
+    held = tensor.to(own.dtype)
+    if not bool(torch.isfinite(held).all()):
+        raise RunError(f"{origin} is not finite at {name}", _RESTORE)
+    return held
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -70,7 +82,7 @@ def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:
     try:
         return load(content)
     except (SafetensorError, ValueError, KeyError, AssertionError, RuntimeError) as error:
-        raise RunError(f"{origin} cannot be read ({error})", "restore the file, or train again") from None
+        raise RunError(f"{origin} cannot be read ({error})", _RESTORE) from None
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
