@@ -31,6 +31,8 @@ from tests.server.conftest import PATIENT
 
 HASTY = Limits(read=0.2, header_bytes=4000)
 
+ONE = b'{"data": ["cat"]}'
+
 
 @pytest.fixture(scope="module")
 def port(space) -> Iterator[int]:
@@ -42,6 +44,23 @@ def port(space) -> Iterator[int]:
 def hasty(space) -> Iterator[int]:
     with listening(create_app({"tiny": space}, limits=HASTY)) as port:
         yield port
+
+
+@pytest.fixture
+def slow(space, monkeypatch) -> Iterator[tuple[int, Any, threading.Event]]:
+    """A hasty server that answers nothing until it is told to: its port, application, and what tells it."""
+    going = threading.Event()
+    monkeypatch.setattr("latentia.server.calls.Call.answers", lambda *_: iter([going.wait(600)] * 0))
+    application = create_app({"tiny": space}, limits=replace(HASTY, deadline=600, write=600))
+    with listening(application) as port:
+        yield port, application, going
+        going.set()
+
+
+def posted(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
+    """A request to encode."""
+    own = (b"host: localhost", b"content-type: application/json", b"content-length: %d" % (length or len(body)))
+    return b"\r\n".join([b"POST /v1/models/tiny/encode HTTP/1.1", *own, *headers, b"", body])
 
 
 def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -73,6 +92,41 @@ def test_a_body_arrives_in_time_or_the_client_is_cut(hasty):
     head = b"POST /v1/models/tiny/encode HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     line, _ = said(hasty, head + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
     assert line.split()[1] == b"408"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "rest"),
+    [
+        (posted(b"{", length=100).replace(b"application/json", b"text/plain"), 415, b"}" * 99),
+        (posted(b"{", length=100).replace(b"POST", b"DELETE"), 405, b"}"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{", 200, b"}" * 99),
+    ],
+    ids=["415", "405", "200"],
+)
+def test_who_sends_a_body_after_its_answer_and_then_nothing_is_cut(hasty, request_, status, rest):
+    with socket.create_connection(("127.0.0.1", hasty), timeout=60) as connection:
+        connection.sendall(request_)
+        response = answered(connection)
+        assert response.status == status
+        response.read()
+        connection.sendall(rest)
+        assert not connection.recv(1)
+
+
+def test_who_was_refused_twice_at_once_is_not_cut_later(slow):
+    port, application, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
+        application.admission.requests = HASTY.requests
+        connection.sendall(posted(b"{}") * 2)
+        refused = b""
+        while refused.count(b"}") < 2:
+            refused += connection.recv(4096)
+        assert refused.count(b"HTTP/1.1 429") == 2
+        application.admission.requests = 0
+        connection.sendall(posted(ONE))
+        time.sleep(1.5)  # longer than an idle connection is kept
+        going.set()
+        assert answered(connection).status == 200
 
 
 def test_more_connections_than_there_may_be_are_refused(space):
