@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -86,6 +86,33 @@ def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
 def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(hasty, request_, status):
     line, problem = said(hasty, request_)
     assert int(line.split()[1]) == problem["status"] == status
+
+
+CHUNKED = posted(b"", b"transfer-encoding: chunked").replace(b"content-length: 0\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("after", "more"),
+    [(b"0\r\n", b"x-more: a\r\n"), (b"0\r\nx-long: ", b"a" * 1000), (b"1;extended=", b"a" * 1000)],
+    ids=["many", "one", "of a chunk"],
+)
+def test_what_follows_a_chunk_is_as_short_as_headers(port, after, more):
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(CHUNKED + b"1\r\n{\r\n" + after)
+        with suppress(ConnectionError):
+            for _ in range(10_000_000 // len(more)):
+                connection.sendall(more)
+            pytest.fail("all was taken")
+
+
+def test_a_body_of_small_chunks_is_no_header(hasty):
+    with socket.create_connection(("127.0.0.1", hasty), timeout=60) as connection:
+        body = b'{"data": ["%b"]}' % (b"cat " * 500)
+        connection.sendall(CHUNKED)
+        for each in body:
+            connection.sendall(b"1\r\n%c\r\n" % each)
+        connection.sendall(b"0\r\nx-more: a\r\n\r\n")
+        assert answered(connection).status == 200
 
 
 def test_a_body_arrives_in_time_or_the_client_is_cut(hasty):

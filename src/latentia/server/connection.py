@@ -33,7 +33,7 @@ class Connection(HttpToolsProtocol):
         """Keep the gate."""
         super().__init__(**given)
         self._gate, self._limits = gate, gate.limits
-        self._head, self._refused = 0, False
+        self._loose, self._refused = 0, False
         self._phase: Awaited = "head"
         self._watched: Awaited | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -51,11 +51,10 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count bytes until headers are whole."""
-        self._head += len(data)
+        """Count bytes that belong to no body yet: of headers, of lengths of chunks, and of what may follow the last."""
+        self._loose += len(data)
         super().data_received(data)
-        too_long = self._phase != "body" and self._head > self._limits.header_bytes
-        if too_long and not self.transport.is_closing():
+        if self._loose > self._limits.header_bytes and not self.transport.is_closing():
             self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
         self._watch()
 
@@ -67,6 +66,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to wait for the body."""
         self._enter("body")
+        self._loose = 0
         waits = self.cycle is not None and not self.cycle.response_complete
         refusal = None if waits else self._gate.refusal(self.parser.get_method(), self.url)
         self._refused = refusal is not None
@@ -77,13 +77,14 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Leave what is refused unread."""
+        self._loose = 0
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Begin to wait for another request."""
         self._enter("next")
-        self._head = 0
+        self._loose = 0
         if self._refused:
             self._end_refused()
         else:
@@ -143,9 +144,16 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, problem: str, remedy: str) -> None:
-        """Answer and hang up."""
-        self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
+        """Answer, unless an answer is on its way or was given, and hang up."""
+        if self._unanswered():
+            self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
         self.transport.close()
+
+    def _unanswered(self) -> bool:
+        """Tell whether the next answer on the line would be that to what is being sent."""
+        if self._phase == "body":
+            return not (self._refused or self.pipeline or self.cycle is None or self.cycle.response_started)
+        return self.cycle is None or self.cycle.response_complete
 
 
 def _written(response: Response, also: Sequence[tuple[bytes, bytes]]) -> bytes:
