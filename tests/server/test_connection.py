@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -154,6 +154,38 @@ def test_who_was_refused_twice_at_once_is_not_cut_later(slow):
         time.sleep(1.5)  # longer than an idle connection is kept
         going.set()
         assert answered(connection).status == 200
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "statuses"),
+    [
+        (b"\r\n", b"", [200]),
+        (posted(ONE)[:70], posted(ONE)[70:], [200, 200]),
+        (posted(ONE)[:-9], posted(ONE)[-9:], [200, 200]),
+        (b"GET /" + b"a" * 5000, b"", [200, 431]),
+    ],
+    ids=["an empty line", "headers", "a body", "headers that are too long"],
+)
+def test_no_client_is_cut_while_it_waits_for_its_answer(slow, early, late, statuses):
+    port, application, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(posted(ONE))
+        assert _becomes(lambda: application.admission.requests == 1)
+        connection.sendall(early)
+        time.sleep(1.5)  # longer than headers and bodies may take
+        going.set()
+        connection.sendall(late)
+        with connection.makefile("rb") as stream:
+            assert [_status(stream) for _ in statuses] == statuses
+
+
+def _status(stream: BinaryIO) -> int:
+    """Read an answer whose length is told."""
+    status, length = int(stream.readline().split()[1]), 0
+    while line := stream.readline().strip().lower():
+        length = int(line.removeprefix(b"content-length:")) if line.startswith(b"content-length:") else length
+    stream.read(length)
+    return status
 
 
 def test_more_connections_than_there_may_be_are_refused(space):

@@ -54,8 +54,7 @@ class Connection(HttpToolsProtocol):
         """Count bytes that belong to no body yet: of headers, of lengths of chunks, and of what may follow the last."""
         self._loose += len(data)
         super().data_received(data)
-        if self._loose > self._limits.header_bytes and not self.transport.is_closing():
-            self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+        self._bound_headers()
         self._watch()
 
     def on_message_begin(self) -> None:
@@ -94,20 +93,30 @@ class Connection(HttpToolsProtocol):
         """Let no timer but the own one run: the one of the server below is stopped by any byte."""
         super().on_response_complete()
         self._unset_keepalive_if_required()
+        self._bound_headers()
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request."""
         self._refuse(400, msg, "send HTTP/1.1")
 
+    def _bound_headers(self) -> None:
+        """Refuse headers that are too long, or read no more of them until what came before is answered."""
+        if self._loose > self._limits.header_bytes and not self.transport.is_closing():
+            if self._awaited() is None:
+                self.flow.pause_reading()
+            else:
+                self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+
     def _enter(self, phase: Awaited) -> None:
         """Forget how long the client has been waited for."""
         self._phase, self._watched = phase, None
 
     def _awaited(self) -> Awaited | None:
-        """Tell what the client is waited for; nothing while what it asked last is whole and is being answered."""
-        answering = self.cycle is not None and not self.cycle.response_complete
-        return None if self._phase == "next" and answering else self._phase
+        """Tell what the client is waited for; nothing while it is the one who waits."""
+        if self._phase == "body":
+            return None if self.pipeline or self.flow.read_paused else "body"
+        return self._phase if self.cycle is None or self.cycle.response_complete else None
 
     def _watch(self) -> None:
         """Give the client its time, from the moment when something else is awaited."""
