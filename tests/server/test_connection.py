@@ -188,6 +188,46 @@ def _status(stream: BinaryIO) -> int:
     return status
 
 
+@contextmanager
+def small(port: int, timeout: float) -> Iterator[socket.socket]:
+    """A connection whose client has little room for what it does not read."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(timeout)
+        connection.connect(("127.0.0.1", port))
+        yield connection
+
+
+def test_nothing_is_read_of_who_does_not_read(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, small(port, timeout=1) as connection:
+        request = posted(b"", b"x-long: " + b"a" * 1000)
+        with suppress(TimeoutError, ConnectionError):
+            for _ in range(400):
+                connection.sendall(request * 100)
+            pytest.fail("all was read")
+
+
+def test_who_does_not_read_at_once_gets_all_answers(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(posted(b"{}") * 99)
+        with connection.makefile("rb") as stream:
+            assert [_status(stream) for _ in range(99)] == [429] * 99
+
+
+def test_only_so_many_requests_wait_for_an_answer_to_an_earlier_one(slow):
+    port, _, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        healthy = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+        connection.sendall(posted(ONE) + 1000 * (healthy + b"\r\n") + healthy + b"connection: close\r\n\r\n")
+        going.set()
+        with suppress(ConnectionError), connection.makefile("rb") as stream:
+            assert stream.read().count(b"HTTP/1.1 200") < 1000
+
+
 def test_more_connections_than_there_may_be_are_refused(space):
     limits = replace(PATIENT, connections=2)
     with listening(create_app({"tiny": space}, limits=limits)) as port:

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import Response
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from latentia.server.gate import Gate
 from latentia.server.problems import ProblemError, response_of
 
 CLOSE = (b"connection", b"close")
+
+PIPELINED = 100
+"""Most requests of one client that wait for an answer to an earlier one."""
 
 Awaited = Literal["head", "body", "next"]
 """Of a client: headers, the rest of a request, or another request."""
@@ -41,6 +45,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         if len(self.connections) > self._limits.connections:
             self._refuse(503, "there are too many connections", "ask again later")
         self._watch()
@@ -66,13 +71,12 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for the body."""
         self._enter("body")
         self._loose = 0
-        waits = self.cycle is not None and not self.cycle.response_complete
-        refusal = None if waits else self._gate.refusal(self.parser.get_method(), self.url)
-        self._refused = refusal is not None
-        if refusal is None:
-            super().on_headers_complete()
+        if self._piles_up():
+            self.transport.close()
+        if self.transport.is_closing():
+            self._refused = True
         else:
-            self._answer_at_once(refusal)
+            self._begin_answer()
 
     def on_body(self, body: bytes) -> None:
         """Leave what is refused unread."""
@@ -143,6 +147,20 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _begin_answer(self) -> None:
+        """Refuse what there is no room for, and give the rest to the server below."""
+        waits = self.cycle is not None and not self.cycle.response_complete
+        refusal = None if waits else self._gate.refusal(self.parser.get_method(), self.url)
+        self._refused = refusal is not None
+        if refusal is None:
+            super().on_headers_complete()
+        else:
+            self._answer_at_once(refusal)
+
+    def _piles_up(self) -> bool:
+        """Tell whether a client asks and asks and takes no answers: a segment holds thousands of requests."""
+        return self.flow.write_paused or len(self.pipeline) >= PIPELINED
+
     def _answer_at_once(self, response: Response) -> None:
         """Answer before the body is there."""
         self.transport.write(_written(response, [] if self.parser.should_keep_alive() else [CLOSE]))
@@ -163,6 +181,24 @@ class Connection(HttpToolsProtocol):
         if self._phase == "body":
             return not (self._refused or self.pipeline or self.cycle is None or self.cycle.response_started)
         return self.cycle is None or self.cycle.response_complete
+
+
+class _Flow(FlowControl):
+    """Reads nothing of a client that does not read: each of its requests would be one more answer to keep."""
+
+    def resume_reading(self) -> None:
+        self.read_paused = False
+        if not self.write_paused:
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused:
+            self._transport.resume_reading()
 
 
 def _written(response: Response, also: Sequence[tuple[bytes, bytes]]) -> bytes:
