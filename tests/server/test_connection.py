@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -34,6 +34,8 @@ from tests.server.conftest import PATIENT
 
 HASTY = Limits(read=0.2, header_bytes=4000)
 
+ONE = b'{"data": ["cat"]}'
+
 
 @pytest.fixture(scope="module")
 def port(space) -> Iterator[int]:
@@ -45,6 +47,23 @@ def port(space) -> Iterator[int]:
 def hasty(space) -> Iterator[int]:
     with listening(create_app({"tiny": space}, limits=HASTY)) as port:
         yield port
+
+
+@pytest.fixture
+def slow(space, monkeypatch) -> Iterator[tuple[int, Any, threading.Event]]:
+    """A hasty server that answers nothing until it is told to: its port, application, and what tells it."""
+    going = threading.Event()
+    monkeypatch.setattr("latentia.server.calls.Call.answers", lambda *_: iter([going.wait(600)] * 0))
+    application = create_app({"tiny": space}, limits=replace(HASTY, deadline=600, write=600))
+    with listening(application) as port:
+        yield port, application, going
+        going.set()
+
+
+def posted(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
+    """A request to encode."""
+    own = (b"host: localhost", b"content-type: application/json", b"content-length: %d" % (length or len(body)))
+    return b"\r\n".join([b"POST /v1/models/tiny/encode HTTP/1.1", *own, *headers, b"", body])
 
 
 def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -72,10 +91,144 @@ def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(hasty, reques
     assert int(line.split()[1]) == problem["status"] == status
 
 
+CHUNKED = posted(b"", b"transfer-encoding: chunked").replace(b"content-length: 0\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("after", "more"),
+    [(b"0\r\n", b"x-more: a\r\n"), (b"0\r\nx-long: ", b"a" * 1000), (b"1;extended=", b"a" * 1000)],
+    ids=["many", "one", "of a chunk"],
+)
+def test_what_follows_a_chunk_is_as_short_as_headers(port, after, more):
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(CHUNKED + b"1\r\n{\r\n" + after)
+        with suppress(ConnectionError):
+            for _ in range(10_000_000 // len(more)):
+                connection.sendall(more)
+            pytest.fail("all was taken")
+
+
+def test_a_body_of_small_chunks_is_no_header(hasty):
+    with socket.create_connection(("127.0.0.1", hasty), timeout=60) as connection:
+        body = b'{"data": ["%b"]}' % (b"cat " * 500)
+        connection.sendall(CHUNKED)
+        for each in body:
+            connection.sendall(b"1\r\n%c\r\n" % each)
+        connection.sendall(b"0\r\nx-more: a\r\n\r\n")
+        assert answered(connection).status == 200
+
+
 def test_a_body_arrives_in_time_or_the_client_is_cut(hasty):
     head = b"POST /v1/models/tiny/encode HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     line, _ = said(hasty, head + b"connection: close\r\ncontent-length: 100\r\n\r\n{")
     assert line.split()[1] == b"408"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "rest"),
+    [
+        (posted(b"{", length=100).replace(b"application/json", b"text/plain"), 415, b"}" * 99),
+        (posted(b"{", length=100).replace(b"POST", b"DELETE"), 405, b"}"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{", 200, b"}" * 99),
+    ],
+    ids=["415", "405", "200"],
+)
+def test_who_sends_a_body_after_its_answer_and_then_nothing_is_cut(hasty, request_, status, rest):
+    with socket.create_connection(("127.0.0.1", hasty), timeout=60) as connection:
+        connection.sendall(request_)
+        response = answered(connection)
+        assert response.status == status
+        response.read()
+        connection.sendall(rest)
+        assert not connection.recv(1)
+
+
+def test_who_was_refused_twice_at_once_is_not_cut_later(slow):
+    port, application, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
+        application.admission.requests = HASTY.requests
+        connection.sendall(posted(b"{}") * 2)
+        refused = b""
+        while refused.count(b"}") < 2:
+            refused += connection.recv(4096)
+        assert refused.count(b"HTTP/1.1 429") == 2
+        application.admission.requests = 0
+        connection.sendall(posted(ONE))
+        time.sleep(1.5)  # longer than an idle connection is kept
+        going.set()
+        assert answered(connection).status == 200
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "statuses"),
+    [
+        (b"\r\n", b"", [200]),
+        (posted(ONE)[:70], posted(ONE)[70:], [200, 200]),
+        (posted(ONE)[:-9], posted(ONE)[-9:], [200, 200]),
+        (b"GET /" + b"a" * 5000, b"", [200, 431]),
+    ],
+    ids=["an empty line", "headers", "a body", "headers that are too long"],
+)
+def test_no_client_is_cut_while_it_waits_for_its_answer(slow, early, late, statuses):
+    port, application, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(posted(ONE))
+        assert _becomes(lambda: application.admission.requests == 1)
+        connection.sendall(early)
+        time.sleep(1.5)  # longer than headers and bodies may take
+        going.set()
+        connection.sendall(late)
+        with connection.makefile("rb") as stream:
+            assert [_status(stream) for _ in statuses] == statuses
+
+
+def _status(stream: BinaryIO) -> int:
+    """Read an answer whose length is told."""
+    status, length = int(stream.readline().split()[1]), 0
+    while line := stream.readline().strip().lower():
+        length = int(line.removeprefix(b"content-length:")) if line.startswith(b"content-length:") else length
+    stream.read(length)
+    return status
+
+
+@contextmanager
+def small(port: int, timeout: float) -> Iterator[socket.socket]:
+    """A connection whose client has little room for what it does not read."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(timeout)
+        connection.connect(("127.0.0.1", port))
+        yield connection
+
+
+def test_nothing_is_read_of_who_does_not_read(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, small(port, timeout=1) as connection:
+        request = posted(b"", b"x-long: " + b"a" * 1000)
+        with suppress(TimeoutError, ConnectionError):
+            for _ in range(400):
+                connection.sendall(request * 100)
+            pytest.fail("all was read")
+
+
+def test_who_does_not_read_at_once_gets_all_answers(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(posted(b"{}") * 99)
+        with connection.makefile("rb") as stream:
+            assert [_status(stream) for _ in range(99)] == [429] * 99
+
+
+def test_only_so_many_requests_wait_for_an_answer_to_an_earlier_one(slow):
+    port, _, going = slow
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        healthy = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+        connection.sendall(posted(ONE) + 1000 * (healthy + b"\r\n") + healthy + b"connection: close\r\n\r\n")
+        going.set()
+        with suppress(ConnectionError), connection.makefile("rb") as stream:
+            assert stream.read().count(b"HTTP/1.1 200") < 1000
 
 
 def test_more_connections_than_there_may_be_are_refused(space):

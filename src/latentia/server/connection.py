@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Response
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from latentia.server.gate import Gate
 from latentia.server.problems import ProblemError, response_of
 
 CLOSE = (b"connection", b"close")
+
+PIPELINED = 100
+"""Most requests of one client that wait for an answer to an earlier one."""
+
+Awaited = Literal["head", "body", "next"]
+"""Of a client: headers, the rest of a request, or another request."""
 
 
 class Connection(HttpToolsProtocol):
@@ -30,35 +37,118 @@ class Connection(HttpToolsProtocol):
         """Keep the gate."""
         super().__init__(**given)
         self._gate, self._limits = gate, gate.limits
-        self._head, self._in_head, self._refused = 0, True, False
+        self._loose, self._refused = 0, False
+        self._phase: Awaited = "head"
+        self._watched: Awaited | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self.flow = _Flow(transport)
         if len(self.connections) > self._limits.connections:
             self._refuse(503, "there are too many connections", "ask again later")
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._wait_no_more()
+        self._watch_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count bytes until headers are whole."""
-        if self._in_head and self._timer is None:
-            self._wait_for_head()
-        self._head += len(data)
+        """Count bytes that belong to no body yet: of headers, of lengths of chunks, and of what may follow the last."""
+        self._loose += len(data)
         super().data_received(data)
-        if self._in_head and self._head > self._limits.header_bytes and not self.transport.is_closing():
-            self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+        self._bound_headers()
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for headers."""
+        self._enter("head")
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body; a little longer than who reads it, whose answer is better."""
-        self._wait_no_more()
-        self._in_head = False
-        self._timer = self.loop.call_later(self._limits.read + 1, self.transport.close)
+        """Begin to wait for the body."""
+        self._enter("body")
+        self._loose = 0
+        if self._piles_up():
+            self.transport.close()
+        if self.transport.is_closing():
+            self._refused = True
+        else:
+            self._begin_answer()
+
+    def on_body(self, body: bytes) -> None:
+        """Leave what is refused unread."""
+        self._loose = 0
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for another request."""
+        self._enter("next")
+        self._loose = 0
+        if self._refused:
+            self._end_refused()
+        else:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Let no timer but the own one run: the one of the server below is stopped by any byte."""
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self._bound_headers()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request."""
+        self._refuse(400, msg, "send HTTP/1.1")
+
+    def _bound_headers(self) -> None:
+        """Refuse headers that are too long, or read no more of them until what came before is answered."""
+        if self._loose > self._limits.header_bytes and not self.transport.is_closing():
+            if self._awaited() is None:
+                self.flow.pause_reading()
+            else:
+                self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+
+    def _enter(self, phase: Awaited) -> None:
+        """Forget how long the client has been waited for."""
+        self._phase, self._watched = phase, None
+
+    def _awaited(self) -> Awaited | None:
+        """Tell what the client is waited for; nothing while it is the one who waits."""
+        if self._phase == "body":
+            return None if self.pipeline or self.flow.read_paused else "body"
+        return self._phase if self.cycle is None or self.cycle.response_complete else None
+
+    def _watch(self) -> None:
+        """Give the client its time, from the moment when something else is awaited."""
+        awaited = self._awaited()
+        if awaited != self._watched or awaited is None:
+            self._watch_no_more()
+            self._watched = awaited
+            if awaited is not None:
+                self._timer = self.loop.call_later(self._patience(awaited), self._give_up)
+
+    def _watch_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._watched = None
+
+    def _patience(self, awaited: Awaited) -> float:
+        """Seconds; for a body a little more than who reads it has, whose answer is better."""
+        return {"head": self._limits.read, "body": self._limits.read + 1, "next": self.timeout_keep_alive}[awaited]
+
+    def _give_up(self) -> None:
+        """Hang up."""
+        if self._watched == "head":
+            self._refuse(408, "the headers did not arrive in time", "send them faster")
+        else:
+            self.transport.close()
+
+    def _begin_answer(self) -> None:
+        """Refuse what there is no room for, and give the rest to the server below."""
         waits = self.cycle is not None and not self.cycle.response_complete
         refusal = None if waits else self._gate.refusal(self.parser.get_method(), self.url)
         self._refused = refusal is not None
@@ -67,49 +157,48 @@ class Connection(HttpToolsProtocol):
         else:
             self._answer_at_once(refusal)
 
-    def on_body(self, body: bytes) -> None:
-        """Leave what is refused unread."""
-        if not self._refused:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Wait no longer; what comes next is another request."""
-        self._wait_no_more()
-        self._head, self._in_head = 0, True
-        if self._refused:
-            self._end_refused()
-        else:
-            super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request."""
-        self._refuse(400, msg, "send HTTP/1.1")
-
-    def _wait_for_head(self) -> None:
-        late = ("the headers did not arrive in time", "send them faster")
-        self._timer = self.loop.call_later(self._limits.read, self._refuse, 408, *late)
-
-    def _wait_no_more(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+    def _piles_up(self) -> bool:
+        """Tell whether a client asks and asks and takes no answers: a segment holds thousands of requests."""
+        return self.flow.write_paused or len(self.pipeline) >= PIPELINED
 
     def _answer_at_once(self, response: Response) -> None:
         """Answer before the body is there."""
         self.transport.write(_written(response, [] if self.parser.should_keep_alive() else [CLOSE]))
 
     def _end_refused(self) -> None:
-        """Wait for another request if the client has one; to hang up on a body would lose the answer on its way."""
-        if self.parser.should_keep_alive():
-            patience, leave = self.timeout_keep_alive, self.timeout_keep_alive_handler
-            self.timeout_keep_alive_task = self.loop.call_later(patience, leave)
-        else:
+        """Keep the connection if the client wants to; to hang up on a body would lose the answer on its way."""
+        if not self.parser.should_keep_alive():
             self.transport.close()
 
     def _refuse(self, status: int, problem: str, remedy: str) -> None:
-        """Answer and hang up."""
-        self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
+        """Answer, unless an answer is on its way or was given, and hang up."""
+        if self._unanswered():
+            self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
         self.transport.close()
+
+    def _unanswered(self) -> bool:
+        """Tell whether the next answer on the line would be that to what is being sent."""
+        if self._phase == "body":
+            return not (self._refused or self.pipeline or self.cycle is None or self.cycle.response_started)
+        return self.cycle is None or self.cycle.response_complete
+
+
+class _Flow(FlowControl):
+    """Reads nothing of a client that does not read: each of its requests would be one more answer to keep."""
+
+    def resume_reading(self) -> None:
+        self.read_paused = False
+        if not self.write_paused:
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused:
+            self._transport.resume_reading()
 
 
 def _written(response: Response, also: Sequence[tuple[bytes, bytes]]) -> bytes:

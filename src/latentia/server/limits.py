@@ -11,7 +11,7 @@ class Limits:
 
     Attributes:
         body_bytes: Largest body of a request.
-        header_bytes: Most bytes of a request line and its headers.
+        header_bytes: Most bytes of a request line and its headers, and of what follows a body in chunks.
         texts: Most texts or codes of one list.
         characters: Longest text.
         count: Most answers to one text, draws, candidates, and so on: the largest whole number but of seeds.
