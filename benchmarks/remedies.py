@@ -8,7 +8,8 @@ training set, in its own batches, with all its schedules scaled to that; --passe
 recipe whose algorithm makes a step cost more than twice a plain one is given as many fewer steps, but no fewer than a
 tenth. What is done is not done again: interrupted rows are resumed, and the table is written anew from all that is
 there. Of each row that is done the recipe, the evaluation and the records of training are copied to --results, which is
-all that the table needs: rows made on several machines meet there.
+all that the table needs: rows made on several machines meet there. A FILE of --table that has the lines
+<!-- rows --> and <!-- end --> is kept, but for what is between them.
 
 A row is a recipe, or one with a setting changed: `--rows density-gap:objective.aggregation_size=4`; `--rows ablation`
 stands for the density gap with groups of 1 to the whole batch.
@@ -63,6 +64,8 @@ SAMPLES, EVERY, DECODED = 500, 20, 500
 EXPENSIVE, LEAST = 2.0, 0.1
 """A step that costs more than so many plain ones has its budget of steps divided, down to a tenth."""
 TURNS, TURN = 7, 3
+BEGIN, END = "<!-- rows -->\n", "<!-- end -->"
+"""Marks of a page between which the table stands."""
 
 CONSOLE = Console()
 
@@ -254,8 +257,16 @@ def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
         for name, row in zip(done, rows, strict=True)
     ]
     columns = ["recipe", *header[1:], "steps", "time of a step, vae on the same batches = 1"]
+    _put(as_markdown([columns, *named]), table)
+
+
+def _put(rows: str, table: Path) -> None:
+    """Write the rows, or put them between the marks of a page that has such."""
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown([columns, *named]) + "\n")
+    page = table.read_text(encoding="utf-8") if table.exists() else ""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    table.write_text(f"{before}{begin}\n{rows}\n\n{end}{after}" if begin and end else f"{rows}\n", encoding="utf-8")
 
 
 def _steps(folder: Path) -> int:
