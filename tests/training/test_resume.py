@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from latentia.data import Columns
 from latentia.durable import entry_of, locked
-from latentia.errors import BusyError, NumericalError, RunError
+from latentia.errors import BusyError, DataError, NumericalError, RunError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
@@ -249,6 +249,17 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp
         with pytest.raises(RunError, match=rf"{name} is a link: nothing is written through it"):
             opened(tmp_path / "run")
     assert contents(tmp_path / "other") == before
+
+
+@pytest.mark.parametrize("place", [b"\xff.txt", b"\xff/texts.txt"])
+@pytest.mark.parametrize("which", ["train", "valid"])
+def test_a_name_that_no_record_holds_is_refused_before_anything_is_made(sources, tmp_path, place, which):
+    path = tmp_path / os.fsdecode(place)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a b\nb c\n")
+    with pytest.raises(DataError, match=r"udcff.*is a name that is not valid UTF-8: rename the file"):
+        train(replace(sources, **{which: [str(path)]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):

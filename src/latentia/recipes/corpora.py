@@ -14,7 +14,7 @@ import numpy as np
 
 from latentia.data import Columns, Corpus, Tokenizer, build_corpus
 from latentia.durable import MANIFEST, entry_of, make_folder, read_manifest, stored, sync, write_atomically
-from latentia.errors import RunError
+from latentia.errors import DataError, RunError
 from latentia.recipes.folders import require_corpus
 from latentia.recipes.recipe import Data
 
@@ -28,7 +28,11 @@ class Sources:
     columns: Columns
 
     def absolute(self) -> Sources:
-        """Resolve file names, so that a run can be resumed from another folder."""
+        """Resolve file names, so that a run can be resumed from another folder.
+
+        Raises:
+            DataError: If a name is not valid Unicode: the record of the run could not hold it.
+        """
         return Sources(_resolved(self.train), _resolved(self.valid), self.columns)
 
 
@@ -118,4 +122,13 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _resolved(sources: Sequence[str]) -> list[str]:
-    return [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
+    names = [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
+    for name in names:
+        if _is_no_text(name):
+            raise DataError(f"{name!a} is a name that is not valid UTF-8", "rename the file, or the folder it is in")
+    return names
+
+
+def _is_no_text(name: str) -> bool:
+    """Tell whether a name holds bytes that are no text, which Python keeps as lone surrogates."""
+    return any("\ud800" <= each <= "\udfff" for each in name)
