@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,16 +92,18 @@ def _built(folder: Path, name: str) -> Iterator[Path]:
         RunError: If it is another one; then the folder is as it was.
     """
     path = _path(folder, name)
-    with stored(folder):
-        beside = tempfile.TemporaryDirectory(dir=folder, prefix=".corpus-", suffix=".tmp")
-    with beside:
-        unfinished = Path(beside.name) / path.name
-        yield unfinished
-        _require_known(folder, name, unfinished)
+    beside = folder / f".corpus.{secrets.token_hex(4)}.tmp"
+    try:
+        make_folder(beside)
+        yield beside / path.name
+        _require_known(folder, name, beside / path.name)
         make_folder(path.parent)
         with stored(path):
-            os.replace(unfinished, path)
+            os.replace(beside / path.name, path)
         sync(path.parent)
+    finally:
+        with suppress(OSError):  # what cannot be removed now is there at the next start
+            shutil.rmtree(beside)
 
 
 def _require_known(folder: Path, name: str, built: Path) -> None:
