@@ -108,8 +108,9 @@ def _built(folder: Path, name: str) -> Iterator[Path]:
 
 def _require_known(folder: Path, name: str, built: Path) -> None:
     manifest = read_manifest(folder)
-    known = manifest is not None and _name(name) in manifest.files
-    if known and manifest is not None and not manifest.fits(_name(name), entry_of(np.memmap(built, mode="r").data)):
+    if manifest is None or _name(name) not in manifest.files:
+        return
+    if not manifest.fits(_name(name), entry_of(np.memmap(built, mode="r").data)):
         raise RunError(
             f"{_path(folder, name)} is lost, and the data is no longer what {folder / MANIFEST} says",
             "restore the file from a copy, or the data that the run was begun with",
