@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_a_full_disk_is_named_with_the_file_and_nothing_is_left(text_file, tmp_p
     with small_disk(1000), pytest.raises(StorageError, match=r"made.arrow cannot be written .*: make room"):
         build(text_file, tmp_path)
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_leftover_that_cannot_be_removed_hides_nothing(text_file, tmp_path, monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("cannot be removed")
+
+    monkeypatch.setattr(Path, "unlink", fails)
+    assert len(build(text_file, tmp_path)[0]) == len(LINES)
+    with small_disk(1000), pytest.raises(StorageError, match="make room"):
+        build(text_file, tmp_path / "other")
 
 
 @pytest.mark.usefixtures("chunk")

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from latentia.data import Columns
 from latentia.durable import entry_of, locked
-from latentia.errors import BusyError, NumericalError, RunError
+from latentia.errors import BusyError, DataError, NumericalError, RunError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
@@ -290,6 +290,17 @@ def test_a_place_behind_the_end_of_its_epoch_is_refused(sources, tmp_path, monke
     restated(newest(tmp_path / "run"), epoch=0, position=12)
     with pytest.raises(RunError, match=r"stands after batch 12 of \d+ of epoch 0"):
         resume_run(tmp_path / "run", QUIET)
+
+
+@pytest.mark.parametrize("place", [b"\xff.txt", b"\xff/texts.txt"])
+@pytest.mark.parametrize("which", ["train", "valid"])
+def test_a_name_that_no_record_holds_is_refused_before_anything_is_made(sources, tmp_path, place, which):
+    path = tmp_path / os.fsdecode(place)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a b\nb c\n")
+    with pytest.raises(DataError, match=r"udcff.*is a name that is not valid UTF-8: rename the file"):
+        train(replace(sources, **{which: [str(path)]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):

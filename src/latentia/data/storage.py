@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -104,7 +105,8 @@ def write_file(
             unfinished.replace(path)
         sync(path.parent)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed now is there at the next start
+            unfinished.unlink(missing_ok=True)
 
 
 def write_memory(records: Iterable[Record], tokenizer: Tokenizer) -> Columnar:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from latentia.data import Columns, Corpus, Tokenizer, build_corpus
 from latentia.durable import MANIFEST, entry_of, make_folder, read_manifest, stored, sync, write_atomically
-from latentia.errors import RunError
+from latentia.errors import DataError, RunError
 from latentia.recipes.folders import require_corpus
 from latentia.recipes.recipe import Data
 
@@ -28,7 +29,11 @@ class Sources:
     columns: Columns
 
     def absolute(self) -> Sources:
-        """Resolve file names, so that a run can be resumed from another folder."""
+        """Resolve file names, so that a run can be resumed from another folder.
+
+        Raises:
+            DataError: If a name is not valid Unicode: the record of the run could not hold it.
+        """
         return Sources(_resolved(self.train), _resolved(self.valid), self.columns)
 
 
@@ -87,22 +92,25 @@ def _built(folder: Path, name: str) -> Iterator[Path]:
         RunError: If it is another one; then the folder is as it was.
     """
     path = _path(folder, name)
-    with stored(folder):
-        beside = tempfile.TemporaryDirectory(dir=folder, prefix=".corpus-", suffix=".tmp")
-    with beside:
-        unfinished = Path(beside.name) / path.name
-        yield unfinished
-        _require_known(folder, name, unfinished)
+    beside = folder / f".corpus.{secrets.token_hex(4)}.tmp"
+    try:
+        make_folder(beside)
+        yield beside / path.name
+        _require_known(folder, name, beside / path.name)
         make_folder(path.parent)
         with stored(path):
-            os.replace(unfinished, path)
+            os.replace(beside / path.name, path)
         sync(path.parent)
+    finally:
+        with suppress(OSError):  # what cannot be removed now is there at the next start
+            shutil.rmtree(beside)
 
 
 def _require_known(folder: Path, name: str, built: Path) -> None:
     manifest = read_manifest(folder)
-    known = manifest is not None and _name(name) in manifest.files
-    if known and manifest is not None and not manifest.fits(_name(name), entry_of(np.memmap(built, mode="r").data)):
+    if manifest is None or _name(name) not in manifest.files:
+        return
+    if not manifest.fits(_name(name), entry_of(np.memmap(built, mode="r").data)):
         raise RunError(
             f"{_path(folder, name)} is lost, and the data is no longer what {folder / MANIFEST} says",
             "restore the file from a copy, or the data that the run was begun with",
@@ -118,4 +126,13 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _resolved(sources: Sequence[str]) -> list[str]:
-    return [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
+    names = [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
+    for name in names:
+        if _is_no_text(name):
+            raise DataError(f"{name!a} is a name that is not valid UTF-8", "rename the file, or the folder it is in")
+    return names
+
+
+def _is_no_text(name: str) -> bool:
+    """Tell whether a name holds bytes that are no text, which Python keeps as lone surrogates."""
+    return any("\ud800" <= each <= "\udfff" for each in name)
