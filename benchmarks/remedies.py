@@ -152,8 +152,11 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
 def _keep(folder: Path, result: Path) -> None:
     """Copy what the table needs; the evaluation last, because it says that all is there."""
     result.mkdir(parents=True, exist_ok=True)
-    for name in ("recipe.yaml", "metrics.jsonl", "evaluation.json"):
+    for name in ("recipe.yaml", "metrics.jsonl"):
         shutil.copy(folder / name, result / name)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    evaluation["data"] = [Path(each).name for each in evaluation["data"]]  # where they lie is nothing to others
+    (result / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\n")
 
 
 def _trained(protocol: Protocol, name: str, seed: int) -> bool:

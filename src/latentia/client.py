@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from latentia.errors import LatentiaError
+from latentia.errors import InputError, LatentiaError
 
 LATER = (429, 502, 503, 504)
 """Statuses of what may be asked again: an operation changes nothing, and its answer depends on the request alone."""
@@ -104,7 +104,7 @@ class Client:
         self, path: str, body: dict[str, object] | None = None, accept: str = "application/json"
     ) -> Iterator[HTTPResponse]:
         headers = {**self._headers, "Accept": accept, "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else _written(body)
         with self._answered(Request(self._url + path, data, headers)) as response:
             try:
                 yield response
@@ -131,6 +131,18 @@ class Client:
         """Seconds until the next attempt; clients that were refused together do not come back together."""
         seconds = float(told) if told.isdigit() else self._backoff * 2**attempt
         return min(LONGEST_WAIT, seconds) * random.uniform(1, 1.25)
+
+
+def _written(body: dict[str, object]) -> bytes:
+    """Return JSON; arrays are written as lists.
+
+    Raises:
+        InputError: If something can be no JSON.
+    """
+    try:
+        return json.dumps(body, allow_nan=False, default=lambda value: value.tolist()).encode()
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"the arguments are no JSON ({error})", "give texts, finite numbers and lists") from None
 
 
 def _path(model: str, operation: str) -> str:

@@ -269,3 +269,28 @@ def test_the_map_of_neighbours_is_made_while_one_waits(browser, address, api):
     place = np.frombuffer(api.get("/map/points?plane=neighbours").content, "<f4").reshape(-1, 2)[1].tolist()
     assert click_place(page, place) == api.get("/map/texts").json()["texts"][1]
     page.close()
+
+
+def test_a_plane_that_comes_late_does_not_take_the_place_of_one_chosen_since(page, api):
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:  # playwright keeps a note on what it calls
+        held.append(route)
+
+    page.route("**/map*plane=neighbours*", hold)
+    page.route("**/map/points*plane=neighbours*", hold)
+    page.get_by_label("Plane").select_option("neighbours")
+    page.wait_for_timeout(100)
+    page.get_by_label("Plane").select_option("dimensions")
+    note = "() => document.querySelector('#pane-0 .note').innerText.includes('dimension 1')"
+    page.wait_for_function(note)
+    assert len(held) == 2
+    for route in held:
+        points_ = "points" in route.request.url
+        answer = api.get("/map/points").content if points_ else api.get("/map").content
+        route.fulfill(body=answer, content_type="application/octet-stream" if points_ else "application/json")
+    page.wait_for_timeout(300)
+    assert page.evaluate(note.removeprefix("() => "))
+    click_place(page, EMPTY)
+    code = api.get(f"/map/code?x={EMPTY[0]}&y={EMPTY[1]}&plane=dimensions&first=0&second=1").json()["code"]
+    assert page.locator("#text").inner_text() == decoded(api, code)

@@ -17,8 +17,9 @@ from latentia.data import BPE, Byte, Char, Columns, Corpus, Loader, ReadReport, 
 from latentia.data.batches import EqualLength
 from latentia.errors import LatentiaError
 from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, start_run
+from latentia.recipes.runs import start_run
 from latentia.training.loop import _mix
 from tests.chaos.report import Tally
 from tests.chaos.training import QUIET, SMALL

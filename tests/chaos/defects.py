@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -179,6 +180,16 @@ def _committed_first(self: Checkpoints, model: Any, optimizer: Any, progress: Pr
     self._prune()
 
 
+def _committed_unsynced(temporary: Path, target: Path) -> None:
+    os.rename(temporary, target)
+    sync(target.parent)
+
+
+def _made_unsynced(path: Path) -> None:
+    with writing.stored(path):
+        os.makedirs(path, exist_ok=True)
+
+
 _save = Checkpoints.save
 
 
@@ -220,6 +231,8 @@ SAVING: dict[str, Patch] = {
     "without syncing files": _everywhere("write_new", _new_unsynced),
     "syncing a file after its rename": _everywhere("write_atomically", _sync_after),
     "without syncing folders": _everywhere("sync", lambda _: None),
+    "committing a folder without syncing it": _everywhere("commit_folder", _committed_unsynced),
+    "making a folder without syncing the one above": _everywhere("make_folder", _made_unsynced),
     "weights before the manifest that names them": lambda: patch(
         "latentia.training.weights.replace_vouched", _replace_first
     ),
@@ -234,10 +247,10 @@ def saves(home: Path) -> Iterator[tuple[str, str]]:
     for number, (name, defect) in enumerate(SAVING.items()):
         place = home / f"saving {number}"
         place.mkdir()
-        source = saving.template(place / "template")
+        sources = [saving.template(place / "template"), saving.first_template(place / "first template")]
         with defect():
-            wrong = (wrong for _, wrong in saving.sweep(place, source, 1.0, kinds=saving.TELLING) if wrong)
-            yield name, _short(next(wrong, ""))
+            swept = chain.from_iterable(saving.sweep(place, each, 1.0, kinds=saving.TELLING) for each in sources)
+            yield name, _short(next((wrong for _, wrong in swept if wrong), ""))
 
 
 def _short(text: str) -> str:

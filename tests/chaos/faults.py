@@ -44,6 +44,49 @@ def _is_saving() -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Given:
+    """A name that is not on the disk yet.
+
+    Attributes:
+        path: The name.
+        source: What was renamed to it; empty where the name was made.
+        kept: Where a link to the file that it replaced is kept, if it did.
+    """
+
+    path: str
+    source: str = ""
+    kept: str = ""
+
+    def take_back(self) -> None:
+        """Do what a power cut does."""
+        with suppress(FileNotFoundError):
+            if self.source:
+                REAL["rename"](self.path, self.source)
+            else:
+                _erase(self.path)
+        if self.kept:
+            os.link(self.kept, self.path)
+
+    def moved(self, source: str, target: str) -> Given:
+        """Follow the rename of a folder above."""
+        places = (f"{target}{each[len(source) :]}" if each.startswith(f"{source}/") else each for each in self._places)
+        return Given(*places, kept=self.kept)
+
+    @property
+    def _places(self) -> tuple[str, str]:
+        return self.path, self.source
+
+
+def _erase(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            _erase(os.path.join(path, name))
+        REAL["rmdir"](path)
+    else:
+        REAL["unlink"](path)
+
+
 class DeadError(BaseException):
     """The process would be dead now."""
 
@@ -52,7 +95,7 @@ class Disk:
     """The calls that concern a folder.
 
     A power cut is a death after which the disk has lost what was not synced: contents of files (``power cut``), or
-    names that were given or taken (``power cut, names lost``).
+    names of files and folders that were made or renamed (``power cut, names lost``).
     """
 
     def __init__(self, folder: Path, fault: Fault, marker: int = -1) -> None:
@@ -66,8 +109,8 @@ class Disk:
         self.files: dict[int, str] = {}
         self.unsynced: dict[int, int] = {}
         """Inode to a descriptor of its own, for files whose content is not on the disk yet."""
-        self.renamed: list[tuple[str, str, str]] = []
-        """Renames whose folder was not synced since: from, to, and where a link to what they replaced is kept."""
+        self.given: list[Given] = []
+        """Names whose folder was not synced since, in their order."""
 
     def install(self) -> None:
         """Replace the functions of ``os`` in this process."""
@@ -103,20 +146,27 @@ class Disk:
             self.count += 1
             if self.count == self.fault.at or (self.fault.kind == FULL and 0 < self.fault.at < self.count):
                 self._fire(name, real, arguments, options)
-            self._note_rename(name, arguments)
+            self._note_name(name, arguments)
             result = real(*arguments, **options)
             self._follow(name, arguments, result)
             return result
 
         return call
 
-    def _note_rename(self, name: str, arguments: tuple[Any, ...]) -> None:
-        if name in ("rename", "replace") and self.fault.kind == "power cut, names lost":
+    def _note_name(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """Remember a name that is about to be given."""
+        if self.fault.kind != "power cut, names lost":
+            return
+        if name in ("rename", "replace"):
             source, target = map(os.fspath, arguments[:2])
             kept = f"{self.folder}.kept-{self.count}" if os.path.isfile(target) else ""
             if kept:
                 os.link(target, kept)
-            self.renamed.append((source, target, kept))
+            self.given.append(Given(target, source, kept))
+        elif name == "mkdir" or (name == "open" and arguments[1] & os.O_CREAT):
+            path = os.fspath(arguments[0])
+            if not os.path.lexists(path):
+                self.given.append(Given(path))
 
     def _concerned(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
         """Tell whether a call is about the folder; one by descriptor is if the descriptor is."""
@@ -142,7 +192,7 @@ class Disk:
         if kind == "torn" and name == "write":
             real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         elif kind not in ("killed before", "torn"):
-            self._note_rename(name, arguments)
+            self._note_name(name, arguments)
             self._follow(name, arguments, real(*arguments, **options))
         self._die()
 
@@ -152,10 +202,8 @@ class Disk:
             for descriptor in self.unsynced.values():
                 REAL["ftruncate"](descriptor, 0)
         if self.fault.kind == "power cut, names lost":
-            for source, target, kept in reversed(self.renamed):
-                REAL["rename"](target, source)
-                if kept:
-                    os.link(kept, target)
+            for each in reversed(self.given):
+                each.take_back()
 
     def _die(self) -> None:
         self.lose()
@@ -180,7 +228,16 @@ class Disk:
     def _synced(self, descriptor: int) -> None:
         found = REAL["fstat"](descriptor)
         if stat.S_ISDIR(found.st_mode):
-            folder = self.files[descriptor]
-            self.renamed = [each for each in self.renamed if os.path.dirname(each[1]) != folder]
+            self._keep_names(self.files[descriptor])
         elif (own := self.unsynced.pop(found.st_ino, -1)) >= 0:
             REAL["close"](own)
+
+    def _keep_names(self, folder: str) -> None:
+        """Take the names of a folder for kept; what is inside a renamed one is lost under its new name from now on."""
+        lasting: list[Given] = []
+        for each in self.given:
+            if os.path.dirname(each.path) != folder:
+                lasting.append(each)
+            elif each.source:
+                lasting = [before.moved(each.source, each.path) for before in lasting]
+        self.given = lasting

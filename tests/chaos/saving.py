@@ -55,15 +55,24 @@ def template(folder: Path) -> Path:
     return folder
 
 
-def wrong_with(folder: Path, outcome: Outcome, fault: Fault) -> str:
-    """Say what a disturbed save has left that it may not leave; nothing if all is well."""
+def first_template(folder: Path) -> Path:
+    """A run folder with weights that never had a checkpoint."""
+    shutil.rmtree(template(folder) / "checkpoints")
+    return folder
+
+
+def wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int = BEFORE) -> str:
+    """Say what a disturbed save has left that it may not leave; nothing if all is well.
+
+    ``before`` is the step of the newest checkpoint that was there, 0 for none.
+    """
     try:
-        return _wrong_with(folder, outcome, fault)
+        return _wrong_with(folder, outcome, fault, before)
     except LatentiaError as error:
         return f"{fault} at {outcome.fired.strip()}: {error}"
 
 
-def _wrong_with(folder: Path, outcome: Outcome, fault: Fault) -> str:
+def _wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int) -> str:
     where = f"{fault} at {outcome.fired.strip()}: "
     if fault.kind not in DEATHS and outcome.code not in (0, 2, 74):
         return f"{where}no typed error: {outcome.said[-300:]}"
@@ -76,9 +85,9 @@ def _wrong_with(folder: Path, outcome: Outcome, fault: Fault) -> str:
     if checkpoints.damage:
         return f"{where}a torn checkpoint under its name: {checkpoints.damage[0]}"
     found = progress.step if progress else 0
-    if found not in (BEFORE, AFTER) or progress.memory != {"step": float(found)}:
+    if found not in (before, AFTER) or (progress and progress.memory != {"step": float(found)}):
         return f"{where}step {found} in the newest checkpoint"
-    expected = parts(found)
+    expected = parts(found or 9)
     if not all(map(torch.equal, _numbers(model, optimizer), _numbers(*expected))):
         return f"{where}the checkpoint of step {found} holds other numbers"
     if step == 0 or step < found:
@@ -120,17 +129,19 @@ def sweep(
     """Disturb a save at each call (or a share of them) in each way; say what is wrong with what is left."""
     generator = random.Random(seed)
     calls = calls_of_a_save(home, source)
+    before = Checkpoints(source).newest().step
     for fault in (Fault(kind, at) for kind in kinds for at in range(1, calls + 1 + (kind in CUTS))):
         if generator.random() < share:
             folder, outcome = disturbed(home, source, fault)
             if not outcome.fired and fault.kind == FULL:
                 continue  # behind the last call that asks for room
-            yield fault, wrong_with(folder, outcome, fault) if outcome.fired else f"{fault} never fired"
+            yield fault, wrong_with(folder, outcome, fault, before) if outcome.fired else f"{fault} never fired"
 
 
 def calls_of_a_save(home: Path, source: Path) -> int:
     """Count the calls of a save that nothing disturbs."""
     folder = home / "run"
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source, folder)
     disk = Disk(folder, Fault())
     with disk.installed():
@@ -141,7 +152,8 @@ def calls_of_a_save(home: Path, source: Path) -> int:
 def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
     """Count what is survived, by errors and by deaths."""
     errors, deaths = Tally("system call of a save fails"), Tally("process or power dies in a save")
-    for fault, wrong in sweep(home, template(home / "template"), share, seed):
-        (deaths if fault.kind in DEATHS else errors).add(wrong, not wrong.endswith("never fired"))
+    for source in (template(home / "template"), first_template(home / "first template")):
+        for fault, wrong in sweep(home, source, share, seed):
+            (deaths if fault.kind in DEATHS else errors).add(wrong, not wrong.endswith("never fired"))
     yield errors
     yield deaths

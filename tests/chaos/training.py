@@ -10,7 +10,8 @@ from rich.console import Console
 
 from latentia.data import Columns
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, resume_run, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import resume_run, start_run
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.weights import read_tensors
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from latentia import cli
 from latentia.cli import lines, operation, progress
 from latentia.cli.operation import command_of
 from latentia.data import Columns, Corpus, Selection, Word
-from latentia.errors import DataError, InputError
+from latentia.errors import DataError, InputError, StorageError
 from latentia.operations import TextSpace
+from tests.disk import small_disk
 from tests.laws.tables import model
 
 WORDS = Word().train(["a b c"])
@@ -138,6 +142,12 @@ def test_options_that_would_do_nothing_or_harm_are_refused(call, tmp_path, optio
         call("encode", "b.tsv", *options)
 
 
+def test_refusals_that_the_disk_does_not_take_are_a_typed_error(call, tmp_path):
+    (tmp_path / "bad.txt").write_text("\n" * 3000 + "a b\n")
+    with small_disk(1000), pytest.raises(StorageError, match=r"no.jsonl cannot be written"):
+        call("encode", "bad.txt", "--refused", "no.jsonl")
+
+
 def test_a_file_in_place_of_a_text_is_told_apart(call):
     with pytest.raises(InputError, match=r"b.tsv is a file: give it with --data"):
         call("reconstruct", "b.tsv")
@@ -233,3 +243,15 @@ def test_a_file_of_no_codes_is_refused(call):
             call("decode", file)
     with pytest.raises(InputError, match=r"the codes have shape \[2, 1\]"):
         call("decode", "one.npy")
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 74), (errno.EROFS, 74), (errno.ENOENT, 2)])
+def test_a_disk_that_fails_has_an_exit_code_of_its_own(monkeypatch, number, code):
+    def fails(**_: object) -> None:
+        raise OSError(number, "fails")
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from latentia.data import BPE, Byte, Char, Columns, Corpus, Word, build_corpus, storage
 from latentia.data.reading import Record
-from latentia.errors import DataError, InputError
+from latentia.errors import DataError, InputError, StorageError
 from latentia.records import Batch
 from latentia.shapes import EOS
+from tests.disk import small_disk
 
 LINES = ["the cat sat", "a dog", "the dog sat on the cat", "a", "the cat sat", "on the mat"]
 WORDS = Word().train(LINES)
@@ -37,6 +38,12 @@ def build(source, tmp_path, tokenizer=WORDS, **options):
 @pytest.fixture(params=[1, 2, 4096])
 def chunk(request, monkeypatch):
     monkeypatch.setattr(storage, "CHUNK_ROWS", request.param)
+
+
+def test_a_full_disk_is_named_with_the_file_and_nothing_is_left(text_file, tmp_path):
+    with small_disk(1000), pytest.raises(StorageError, match=r"made.arrow cannot be written .*: make room"):
+        build(text_file, tmp_path)
+    assert not list((tmp_path / "data").iterdir())
 
 
 @pytest.mark.usefixtures("chunk")

@@ -27,8 +27,9 @@ from latentia.models import TextVAE
 from latentia.priors import Prior
 from latentia.recipes import load_recipe
 from latentia.recipes.compare import compare_runs
+from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, start_run
+from latentia.recipes.runs import start_run
 from latentia.records import Batch
 from tests.laws.tables import sequential_model
 

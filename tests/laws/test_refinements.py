@@ -23,7 +23,8 @@ from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO
 from latentia.objectives.base import sum_of_kl
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import start_run
 from latentia.records import Batch
 from tests.laws.tables import REFINEMENTS, D, model
 from tests.oracles.linear_gaussian import LinearGaussian

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from latentia.data import Columns, read_texts
-from latentia.errors import InputError
+from latentia.errors import InputError, StorageError
 from latentia.operations import Refused, sinks, write
 from latentia.operations.sinks import SUFFIXES
+from tests.disk import small_disk
 
 REFUSED = Refused(2, "is empty", "give a text")
 
@@ -47,6 +48,14 @@ def test_parquet_holds_vectors_as_lists_of_fixed_size(tmp_path):
     assert table["score"].to_pylist() == [row.score for row in rows()]
     assert table["parts"].to_pylist() == [list(row.parts) for row in rows()]
     np.testing.assert_array_equal(np.stack(table["code"].to_pylist()), np.stack([row.code for row in rows()]))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_is_named_with_the_file_and_nothing_is_left(tmp_path, suffix):
+    with small_disk(1000), pytest.raises(StorageError, match=rf"a{suffix} cannot be written .*: make room") as told:
+        write(rows(1000), tmp_path / f"a{suffix}")
+    assert told.value.exit_code == 74
+    assert not list(tmp_path.iterdir())
 
 
 def test_parquet_holds_a_code_a_token(tmp_path):
@@ -112,11 +121,11 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_done(tmp_pa
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
     def failing():
         yield from rows()
-        raise OSError("torn")
+        raise ValueError("torn")
 
     path = tmp_path / f"a{suffix}"
     path.write_text("precious")
-    with pytest.raises(OSError, match="torn"):
+    with pytest.raises(ValueError, match="torn"):
         write(failing(), path, overwrite=True)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "precious"

@@ -13,7 +13,8 @@ from torch import Tensor
 from latentia.data import Columns, Corpus, Grammar, sequential, write_grammar
 from latentia.evaluation import importance_weighted_likelihood
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, open_run, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import open_run, start_run
 
 SETTINGS = [
     ("model.encoder.embedding_dim", 32),

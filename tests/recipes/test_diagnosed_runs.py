@@ -13,9 +13,10 @@ from rich.console import Console
 from latentia.data import Columns, write_grammar
 from latentia.errors import RunError
 from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
 from latentia.recipes.diagnose import diagnose_run
 from latentia.recipes.measure import Texts
-from latentia.recipes.runs import Sources, start_run
+from latentia.recipes.runs import start_run
 from tests.vouching import revouch
 
 QUIET = Console(quiet=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import socket
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -18,11 +23,15 @@ from safetensors.torch import load_file, save_file
 import latentia
 from latentia.cli.export import export
 from latentia.data import Columns, Word
-from latentia.errors import InputError, RecipeError, RunError
+from latentia.durable import writing
+from latentia.errors import InputError, RecipeError, RunError, StorageError
 from latentia.operations import TextSpace
+from latentia.operations.pretrained import config_of
 from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, columns_of, start_run
+from latentia.recipes.runs import columns_of, start_run
+from tests.chaos.faults import FULL, Disk, Fault
 from tests.laws.tables import model
 from tests.vouching import revouch
 
@@ -167,16 +176,72 @@ def test_the_numbers_of_another_model_do_not_stay(run, exported):
     assert not (exported / "evaluation.json").exists()
 
 
-def test_a_folder_that_was_not_written_to_its_end_is_no_model(run, exported, monkeypatch):
-    """An old configuration beside new weights would open as a model that nobody trained."""
+def test_a_folder_that_was_not_written_to_its_end_is_no_model(run, tmp_path, monkeypatch):
+    module = sys.modules["latentia.operations.pretrained"]
+    original = module.write_atomically
 
-    def fails(*_: object) -> None:
-        raise OSError("the disk is full")
+    def fails(path: Path, content: bytes) -> object:
+        if path.name == "tokenizer_config.json":
+            raise OSError("the disk is full")
+        return original(path, content)
 
-    monkeypatch.setattr(sys.modules["latentia.operations.pretrained"], "write_atomically", fails)
+    monkeypatch.setattr(module, "write_atomically", fails)
     with pytest.raises(OSError, match="full"):
-        latentia.load(run).save_pretrained(exported, overwrite=True)
-    assert not (exported / "config.json").exists()
+        latentia.load(run).save_pretrained(tmp_path / "new")
+    assert (tmp_path / "new" / "model.safetensors").exists()
+    assert not (tmp_path / "new" / "config.json").exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", [FULL, "EIO", "killed after", "power cut"])
+def test_a_model_is_replaced_whole_or_not_at_all(run, exported, kind):
+    """Wherever the replacing fails or dies, the old model or the new one is there, and what others have put beside."""
+    new = bare(run)
+    (exported / "notes").mkdir()
+    (exported / "notes" / "mine.txt").write_text("mine")
+    shutil.copytree(exported, exported.with_name("kept"))
+    old, seen = contents(exported), []
+    for at in range(1, 100):
+        disk = Disk(exported.parent, Fault(kind, at))
+        with suppress(StorageError), disk.installed():
+            new.save_pretrained(exported, overwrite=True)
+        if disk.fired in ("", "after the last call"):
+            break
+        seen.append(contents(exported) == old)
+        if not seen[-1]:
+            assert json.loads((exported / "config.json").read_text()) == config_of(new)
+            assert not (exported / "evaluation.json").exists()
+            latentia.load(exported)
+            assert (exported / "notes" / "mine.txt").read_text() == "mine"
+            shutil.rmtree(exported)
+            shutil.copytree(exported.with_name("kept"), exported)
+    assert seen[0]
+    assert len(seen) > 20
+
+
+def test_a_model_is_replaced_where_names_cannot_be_exchanged(run, exported, monkeypatch):
+    monkeypatch.setattr(writing, "_exchanged_at_once", lambda *_: False)
+    old, rename = contents(exported), os.rename
+
+    def fails(source: Path, target: Path) -> None:
+        if target == exported and source.name.endswith(".tmp") and (source / "config.json").read_bytes() != config:
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, target)
+
+    config = (exported / "config.json").read_bytes()
+    space = latentia.load(run)
+    other = TextSpace(space.model, space.tokenizer, space.max_tokens, record=replace(space.record, others={"mine": 1}))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "rename", fails)
+        with pytest.raises(StorageError, match="Input/output"):
+            other.save_pretrained(exported, overwrite=True)
+    assert contents(exported) == old
+    other.save_pretrained(exported, overwrite=True)
+    assert json.loads((exported / "config.json").read_text())["mine"] == 1
+    assert [path.name for path in exported.parent.iterdir()] == ["model"]
 
 
 def test_what_cannot_be_described_leaves_nothing_behind(run, tmp_path):

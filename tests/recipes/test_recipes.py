@@ -12,8 +12,9 @@ from latentia.data import Columns
 from latentia.errors import RecipeError
 from latentia.functional.autoregression import correlation_of_rate
 from latentia.recipes import Recipe, load_recipe, recipe_names
+from latentia.recipes.corpora import Sources
 from latentia.recipes.library import parse_yaml
-from latentia.recipes.runs import Sources, open_run, start_run
+from latentia.recipes.runs import open_run, start_run
 from latentia.training.weights import tensors_of
 
 TINY = [

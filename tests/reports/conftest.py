@@ -10,8 +10,9 @@ from rich.console import Console
 
 from latentia.data import Columns
 from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, start_run
+from latentia.recipes.runs import start_run
 from tests.evaluation.test_decoded import SMALL
 
 QUIET = Console(quiet=True)

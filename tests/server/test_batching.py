@@ -133,6 +133,15 @@ def test_more_requests_than_may_wait_are_refused_at_once(space, held):
     assert asker(application)("POST", "/v1/models/tiny/sample", {}).status_code == 200
 
 
+def test_a_chain_pays_for_the_words_that_it_tries(space, held):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    body = {"texts": ["the ___ sat"], "sweeps": 1000}
+    assert asker(application)("POST", "/v1/models/tiny/impute", body).status_code == 413
+    held.set()
+    for cheaper in ({**body, "sweeps": 10, "n": 5}, {"texts": body["texts"], "method": "modes"}):
+        assert asker(application)("POST", "/v1/models/tiny/impute", cheaper).status_code == 200
+
+
 def test_what_costs_too_much_is_refused_before_it_is_read(space, held):
     limits = replace(PATIENT, cost=1000, waiting_cost=1000)
     application = create_app({"tiny": space}, limits=limits)

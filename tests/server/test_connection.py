@@ -10,20 +10,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from latentia.client import Client, ServerError
+from latentia.errors import InputError
 from latentia.operations.space import Record
 from latentia.recipes import load_recipe
-from latentia.server import Limits, create_app, listening
+from latentia.server import Limits, create_app, listening, serve
 from tests.laws.tables import TEXTS
 from tests.operations.labelled import labelled_space
 from tests.recipes.test_recipes import TINY
@@ -232,16 +235,22 @@ def test_the_client_notices_that_a_stream_has_no_end(waited):
 
 
 @pytest.fixture
-def process(tmp_path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
-    """``latentia serve`` of an exported model."""
+def exported(tmp_path) -> Path:
+    """An exported model."""
     recipe = load_recipe("vae").with_settings(TINY)
     space = labelled_space(recipe.model)
     space.record = Record(recipe.settings)
     space.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@contextmanager
+def serving(folder: Path, begin: Sequence[str] = ("-m", "latentia")) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """``latentia serve`` of a model, and a client when it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "latentia", "serve", str(tmp_path / "tiny"), "--port", str(port)]
+    command = [sys.executable, *begin, "serve", str(folder), "--port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
         client = Client(f"http://127.0.0.1:{port}", retries=3000, timeout=600, backoff=0.1)
@@ -252,14 +261,83 @@ def process(tmp_path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
         running.kill()
 
 
-def test_told_to_stop_a_server_answers_what_it_has_accepted(process):
-    running, client = process
-    streams = [client.stream("tiny", "sample", n=1000, seed=seed) for seed in range(3)]
-    with ThreadPoolExecutor(3) as pool:
-        firsts = list(pool.map(next, streams))
+def test_told_to_stop_a_server_answers_what_it_has_accepted(exported):
+    with serving(exported) as (running, client):
+        streams = [client.stream("tiny", "sample", n=1000, seed=seed) for seed in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            firsts = list(pool.map(next, streams))
+            running.send_signal(signal.SIGTERM)
+            rests = list(pool.map(list, streams))
+        assert all("answer" in first for first in firsts)
+        assert [rest[-1]["end"]["answers"] for rest in rests] == [1000] * 3
+        assert running.wait(600) == 0
+        assert "Traceback" not in running.stderr.read()
+
+
+ENDLESS = """
+import sys, time
+from latentia.cli import main
+from latentia.server.calls import Call
+Call.answers = lambda *_: iter([print("at work", file=sys.stderr, flush=True), time.sleep(600)])
+main()
+"""
+"""A server whose work has no end."""
+
+
+def at_work(running: subprocess.Popen[str], address: str) -> socket.socket:
+    """Ask for work without end, and return the connection when it has begun."""
+    body = b'{"n": 1}'
+    connection = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+    head = b"POST /v1/models/tiny/sample HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+    while "at work" not in running.stderr.readline():
+        pass
+    return connection
+
+
+def test_work_that_nobody_waits_for_does_not_keep_a_server(exported):
+    with serving(exported, ["-c", ENDLESS]) as (running, client):
+        at_work(running, client._url).close()
         running.send_signal(signal.SIGTERM)
-        rests = list(pool.map(list, streams))
-    assert all("answer" in first for first in firsts)
-    assert [rest[-1]["end"]["answers"] for rest in rests] == [1000] * 3
-    assert running.wait(600) == 0
-    assert "Traceback" not in running.stderr.read()
+        assert running.wait(600) == 0
+        assert "stopped; 0 accepted" in running.stderr.read()
+
+
+def test_told_twice_a_server_is_gone(exported):
+    with serving(exported, ["-c", ENDLESS]) as (running, client), at_work(running, client._url):
+        running.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(600) == 128 + signal.SIGTERM
+        assert running.stderr.read() == "stopped at once; 1 accepted requests were not answered\n"
+
+
+def started(folder: Path, **options: Any) -> list[str]:
+    """What a server says that does not begin."""
+    said: list[str] = []
+    given = {"host": "127.0.0.1", "port": 0, "ui": False, "keys": "", "without_keys": False, "limits": PATIENT}
+    with pytest.raises(InputError) as caught:
+        serve([folder], tell=said.append, **{**given, **options})
+    return [*said, str(caught.value)]
+
+
+def test_an_address_that_is_taken_is_told_before_anything_is_said(exported):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (problem,) = started(exported, port=port)
+    assert f"127.0.0.1:{port} cannot be listened at" in problem
+
+
+def test_a_file_of_no_keys_opens_nothing(exported, tmp_path):
+    (tmp_path / "keys").write_text("# nobody yet\n")
+    (problem,) = started(exported, keys=str(tmp_path / "keys"))
+    assert "holds no key" in problem
+
+
+def test_the_client_takes_arrays_and_refuses_what_is_no_json(port):
+    client = Client(f"http://127.0.0.1:{port}")
+    codes = np.zeros((1, 3), dtype=np.float32)
+    assert client.ask("tiny", "decode", codes=codes) == client.ask("tiny", "decode", codes=codes.tolist())
+    for wrong in (object(), float("nan")):
+        with pytest.raises(InputError, match="are no JSON"):
+            client.ask("tiny", "decode", codes=wrong)

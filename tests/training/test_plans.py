@@ -12,7 +12,8 @@ from torch import Tensor
 from latentia.data import Columns
 from latentia.errors import RecipeError
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, resume_run, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import resume_run, start_run
 from latentia.records import Batch, Terms
 from latentia.training import AggressiveInference, AuxiliaryFirst, Joint, ResetDecoder
 from latentia.training.loop import Trainer

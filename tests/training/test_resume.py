@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,14 +18,16 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from latentia.data import Columns
-from latentia.durable import entry_of
-from latentia.errors import NumericalError, RunError
+from latentia.durable import entry_of, locked
+from latentia.errors import BusyError, NumericalError, RunError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
-from latentia.recipes.runs import Sources, open_run, resume_run, start_run
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.finiteness import Guard
+from latentia.training.interruption import interruption
 from latentia.training.loop import Trainer
 from latentia.training.observers import Metrics
 from latentia.training.validation import validate
@@ -95,6 +98,52 @@ def test_resumed_equals_uninterrupted_bit_for_bit(sources, tmp_path, monkeypatch
     assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
     kept = [[line for line in records(tmp_path / run) if line["split"] == "validation"] for run in ("whole", "stopped")]
     assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("step", [4, 6])  # asked before a save, and during one that comes anyway
+def test_a_save_has_the_time_that_it_takes(sources, tmp_path, monkeypatch, step):
+    limits, original = [], Checkpoints.save
+
+    def save(self: Checkpoints, *arguments: object) -> None:
+        if step == 6 and arguments[-1].step == step and not limits:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if arguments[-1].step == step:
+            limits.append(signal.getitimer(signal.ITIMER_REAL)[0])
+        original(self, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    if step == 4:
+        interrupt_after(monkeypatch, step)
+    assert not train(sources, tmp_path / "run")
+    assert limits[0] == 0
+    assert newest(tmp_path / "run").name == f"step-{step:08d}"
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_the_step_under_way_has_a_limit_of_time():
+    with interruption() as asked, asked.awaited():
+        asked.note(signal.SIGTERM, None)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        with asked.unhurried():
+            asked.note(signal.SIGALRM, None)
+            assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        with pytest.raises(KeyboardInterrupt):
+            asked.note(signal.SIGALRM, None)
+
+
+def test_a_validation_that_was_told_and_not_saved_is_told_once(sources, tmp_path, monkeypatch):
+    train(sources, tmp_path / "whole")
+    with monkeypatch.context() as interrupted:
+        interrupt_after(interrupted, 8)
+        train(sources, tmp_path / "run")
+    with monkeypatch.context() as killed:
+        killed.setattr(Checkpoints, "save", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            resume_run(tmp_path / "run", QUIET)
+    assert [record["step"] for record in records(tmp_path / "run")] == [8]
+    assert resume_run(tmp_path / "run", QUIET)
+    assert records(tmp_path / "run") == records(tmp_path / "whole")
 
 
 def seconds_of_epochs(folder: Path) -> list[float]:
@@ -190,6 +239,57 @@ def test_a_place_behind_the_end_of_its_epoch_is_refused(sources, tmp_path, monke
     restated(newest(tmp_path / "run"), epoch=0, position=12)
     with pytest.raises(RunError, match=r"stands after batch 12 of \d+ of epoch 0"):
         resume_run(tmp_path / "run", QUIET)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.lock"}
+
+
+def validation_too(sources: Sources, tmp_path: Path) -> Sources:
+    held_out = tmp_path / "held out.txt"
+    held_out.write_text("a b d1\na c e2\n")
+    return replace(sources, valid=[str(held_out)])
+
+
+@pytest.mark.parametrize("which", ["train", "valid"])
+@pytest.mark.parametrize("opened", [lambda folder: resume_run(folder, QUIET), validation_rows])
+def test_a_lost_corpus_is_never_replaced_by_other_data(sources, tmp_path, which, opened):
+    sources = validation_too(sources, tmp_path)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    (tmp_path / "run" / "data" / f"{which}.arrow").unlink()
+    before = contents(tmp_path / "run")
+    changed = Path(getattr(sources, which)[0])
+    changed.write_text(changed.read_text() + "e1 d2\n")
+    with pytest.raises(RunError, match=rf"{which}.arrow is lost, and the data is no longer"):
+        opened(tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_lost_corpus_is_built_to_the_same_bytes(sources, tmp_path):
+    sources = validation_too(sources, tmp_path)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    before = contents(tmp_path / "run" / "data")
+    shutil.rmtree(tmp_path / "run" / "data")
+    with locked(tmp_path / "run"), pytest.raises(BusyError):
+        training_rows(tmp_path / "run")
+    assert not (tmp_path / "run" / "data").exists()
+    training_rows(tmp_path / "run")
+    assert contents(tmp_path / "run" / "data") == before
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["data", "checkpoints", "tensorboard", "diverged"])
+def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp_path, name):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    (tmp_path / "run" / name).mkdir(exist_ok=True)
+    (tmp_path / "run" / name).rename(tmp_path / "other")
+    (tmp_path / "other" / ".mine.tmp").write_text("mine")
+    (tmp_path / "run" / name).symlink_to(tmp_path / "other")
+    before = contents(tmp_path / "other")
+    for opened in (lambda folder: resume_run(folder, QUIET), open_run):
+        with pytest.raises(RunError, match=rf"{name} is a link: nothing is written through it"):
+            opened(tmp_path / "run")
+    assert contents(tmp_path / "other") == before
 
 
 def test_no_checkpoint_is_an_error_with_a_remedy(sources, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from typing import cast
@@ -9,12 +10,14 @@ from typing import cast
 import typer
 
 from latentia.cli.app import app
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, StorageError
 
 __all__ = ["app", "main"]
 
 
 INTERRUPTED = 130
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 # The library keeps the class of all usage errors private, and a descendant of it public.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
@@ -38,7 +41,7 @@ def main() -> None:
         sys.stderr.write(
             f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk\n"
         )
-        sys.exit(2)
+        sys.exit(StorageError.exit_code if error.errno in _OF_THE_DISK else 2)
 
 
 def _remark(message: Warning | str, *_: object, **__: object) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from latentia.cli.console import print_line, remarks
+from latentia.durable import stored
 from latentia.errors import InputError
 from latentia.operations import Refused, write
 from latentia.operations.lines import Remarked
@@ -34,8 +36,9 @@ class Refusals:
 
         Raises:
             InputError: At the end, if all were refusals.
+            StorageError: If the disk does not take the file.
         """
-        with Path(self._file).open("w", encoding="utf-8") if self._file else nullcontext() as stream:
+        with self._opened() as stream:
             for answer in answers:
                 if not isinstance(answer, Refused):
                     self._answered += 1
@@ -47,6 +50,14 @@ class Refusals:
                     stream.write(_as_json(answer) + "\n")
         if not self._answered:
             self.require_none()
+
+    @contextmanager
+    def _opened(self) -> Iterator[TextIO | None]:
+        if not self._file:
+            yield None
+            return
+        with stored(Path(self._file)), Path(self._file).open("w", encoding="utf-8") as stream:
+            yield stream
 
     def require_none(self) -> None:
         """Show what was refused.

@@ -24,6 +24,12 @@ def demo(
 ) -> None:
     """Train on a built-in corpus and show what came of it; nothing is downloaded."""
     from latentia.recipes.demonstration import demonstrate
+    from latentia.training.interruption import interruption
 
-    folder = demonstrate(corpus, out, seed, results, remarks)
+    with interruption() as asked:
+        try:
+            folder = demonstrate(corpus, out, seed, results, remarks)
+        except KeyboardInterrupt:
+            remarks.print("interrupted")
+            raise typer.Exit(asked.exit_code) from None
     results.print(f"run folder: {folder}", markup=False)

@@ -47,7 +47,8 @@ def train(  # noqa: PLR0913 - the options of a command, and the context that kno
     """
     from latentia.data import Columns
     from latentia.recipes import load_recipe
-    from latentia.recipes.runs import Sources, resume_run, start_run
+    from latentia.recipes.corpora import Sources
+    from latentia.recipes.runs import resume_run, start_run
     from latentia.training.interruption import interruption
 
     if (resume is None) == (not data):

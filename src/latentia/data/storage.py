@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from latentia.data.reading import Record
 from latentia.data.report import ReadReport
 from latentia.data.tokenizer import Tokenizer
-from latentia.durable import make_folder, sync
+from latentia.durable import make_folder, stored, sync
 from latentia.errors import DataError
 from latentia.shapes import UNK
 
@@ -90,21 +90,19 @@ def write_file(
     """Write the file of a corpus in chunks; it appears under its name only when it is whole.
 
     Raises:
-        DataError: If fewer than ``minimum`` sequences are usable, or the disk cannot take the file.
+        DataError: If fewer than ``minimum`` sequences are usable.
+        StorageError: If the disk does not take the file.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         make_folder(path.parent)
-        with pa.OSFile(str(unfinished), "wb") as sink:
+        with stored(path), pa.OSFile(str(unfinished), "wb") as sink:
             _write(records, _Encoder(tokenizer, limits, report), sink)
         report.require(minimum)
         sync(unfinished)
-        unfinished.replace(path)
+        with stored(path):
+            unfinished.replace(path)
         sync(path.parent)
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error})", "free space on the disk, or name another folder"
-        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -16,6 +17,8 @@ from latentia.errors import StorageError
 
 _PIECE = 2**22
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HERE, _EXCHANGE = -100, 2
+"""``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -106,6 +109,40 @@ def commit_folder(temporary: Path, target: Path) -> None:
     with stored(target):
         os.rename(temporary, target)
     sync(target.parent)
+
+
+def exchange_folder(temporary: Path, target: Path) -> None:
+    """Put a folder whose files are all written in the place of another, which afterwards has the temporary name.
+
+    Where the operating system or the file system cannot do that in one step, a kill between two steps leaves both whole
+    beside the place, under temporary names.
+
+    Raises:
+        StorageError: If the disk does not take it; then the target is what it was.
+    """
+    for folder in (*(path for path in temporary.rglob("*") if path.is_dir() and not path.is_symlink()), temporary):
+        sync(folder)
+    with stored(target):
+        if not _exchanged_at_once(temporary, target):
+            _exchange_by_renames(temporary, target)
+    sync(target.parent)
+
+
+def _exchanged_at_once(one: Path, other: Path) -> bool:
+    """Exchange two names as Linux can; tell whether it did."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    return exchange is not None and not exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+
+
+def _exchange_by_renames(temporary: Path, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    os.rename(target, aside)
+    try:
+        os.rename(temporary, target)
+    except BaseException:
+        os.rename(aside, target)
+        raise
+    os.rename(aside, temporary)
 
 
 def sync(path: Path) -> None:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import glob
 import json
-from collections.abc import Mapping
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
 
 import latentia
-from latentia.durable import MANIFEST, Entry, Manifest, entry_of, make_folder, write_atomically
+from latentia.durable import (
+    MANIFEST,
+    Entry,
+    Manifest,
+    entry_of,
+    exchange_folder,
+    make_folder,
+    stored,
+    write_atomically,
+    write_new,
+)
 from latentia.errors import InputError, RunError
 from latentia.operations.card import model_card
 from latentia.operations.space import Space
@@ -49,35 +64,77 @@ def save_pretrained(
     Raises:
         InputError: If the space was not built from a recipe, so that nothing could open the folder.
         RunError: If the folder holds a model already, or is none, or what was measured lacks a number.
-        StorageError: If the disk does not take it.
+        StorageError: If the disk does not take it; what was there is there still.
     """
     folder = Path(folder)
     if not space.record.recipe:
         raise InputError("this space was not built from a recipe", "open one with latentia.load and save that")
     _require_free(folder, overwrite)
     card = model_card(space, folder.resolve().name, {"language": language, "license": license})
-    make_folder(folder)
-    # First taken away and written last, so that a folder that has it is whole.
-    (folder / CONFIG).unlink(missing_ok=True)
-    config = _json(config_of(space))
+    contents = _contents(space)
+    if overwrite or not (folder / CARD).exists():
+        contents = {CARD: card.encode(), **contents}
+    if any((folder / name).exists() for name in FILES):
+        _replace(folder.resolve(), contents)
+    else:
+        make_folder(folder)
+        _write(folder, contents, write_atomically)
+
+
+def _contents(space: Space) -> dict[str, bytes]:
+    """Return the files, the configuration last: a folder that has it is whole."""
     contents = {
         WEIGHTS: save(tensors_of(space.model), {"format": "pt"}),
-        NUMBERS: _json(_portable(space.record.evaluation)) if space.record.evaluation else b"",
+        **({NUMBERS: _json(_portable(space.record.evaluation))} if space.record.evaluation else {}),
         **space.tokenizer.files(),
+        CONFIG: _json(config_of(space)),
     }
-    entries = {name: entry for name, content in contents.items() if (entry := _replaced(folder / name, content))}
-    if overwrite or not (folder / CARD).exists():
-        write_atomically(folder / CARD, card.encode())
-    write_atomically(folder / MANIFEST, Manifest({**entries, CONFIG: entry_of(config)}).encode())
-    write_atomically(folder / CONFIG, config)
+    manifest = Manifest({name: entry_of(content) for name, content in contents.items()})
+    return {MANIFEST: manifest.encode(), **contents}
 
 
-def _replaced(path: Path, content: bytes) -> Entry | None:
-    """Write a file; without a content there is to be none, for that of another model may not stay."""
-    if content:
-        return write_atomically(path, content)
-    path.unlink(missing_ok=True)
-    return None
+def _write(folder: Path, contents: Mapping[str, bytes], write: Callable[[Path, bytes], Entry]) -> None:
+    for name, content in contents.items():
+        write(folder / name, content)
+
+
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder beside the one that is there, with what else is in that, and exchange the two."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.????????.tmp"):
+        _remove(left)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        _keep_others(folder, temporary, {*FILES, *contents})
+        _write(temporary, contents, write_new)
+        exchange_folder(temporary, folder)
+    finally:
+        _remove(temporary)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # what cannot be removed now is there at the next replacing
+        shutil.rmtree(folder)
+
+
+def _keep_others(folder: Path, temporary: Path, written: Collection[str]) -> None:
+    """Link what somebody has added to a folder into another one."""
+
+    def ours(place: str, names: Sequence[str]) -> set[str]:
+        return {*written}.intersection(names) if Path(place) == folder else set()
+
+    with stored(temporary):
+        try:
+            shutil.copytree(folder, temporary, symlinks=True, ignore=ours, copy_function=_link)
+        except shutil.Error as error:
+            raise OSError(None, str(error.args[0][0][2])) from None
+
+
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where a file has only one."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def config_of(space: Space) -> dict[str, Any]:

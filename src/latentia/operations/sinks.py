@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentia.durable import stored
 from latentia.errors import InputError
 from latentia.operations.aside import Aside
 from latentia.operations.lines import Refused
@@ -62,6 +63,7 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
 
     Raises:
         InputError: If the suffix is unknown, the file is there already, its folder is not, or there is no answer.
+        StorageError: If the disk does not take the file; then none is left.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +79,7 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
     if not first:
         raise refused[0].as_error() if refused else InputError("there is no answer to write", "give some text")
     chunks = chain([first], iter(lambda: list(islice(usable, ANSWERS_AT_A_TIME)), []))
-    with _replaced(path, overwrite) as stream:
+    with stored(path), _replaced(path, overwrite) as stream:
         rows = _SINKS[path.suffix](stream).write(_table(chunk) for chunk in chunks)
     return Written(path, rows, tuple(refused), tuple(asides))
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from latentia.data import Columns
 from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.pydoc import write_pydoc
-from latentia.errors import RunError
 from latentia.evaluation.table import evaluation_table
+from latentia.recipes.corpora import Sources
 from latentia.recipes.folders import require_free
 from latentia.recipes.library import DEFAULT, load_recipe
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import Sources, load, start_run
+from latentia.recipes.runs import load, start_run
 
 SMALL: dict[str, list[tuple[str, Any]]] = {
     "grammar": [
@@ -47,7 +47,8 @@ def demonstrate(corpus: str, folder: Path | None, seed: int, results: Console, r
     """Make the corpus, train, evaluate and show; return the run folder.
 
     Raises:
-        RunError: If the run was interrupted.
+        KeyboardInterrupt: If the run was interrupted.
+        RunError: If the folder is not empty.
     """
     folder = folder or _free_folder(corpus)
     require_free(folder)
@@ -55,7 +56,8 @@ def demonstrate(corpus: str, folder: Path | None, seed: int, results: Console, r
     recipe = load_recipe(DEFAULT).with_settings(SMALL[corpus])
     sources = Sources([str(files["train"])], [str(files["valid"])], Columns(label=LABELS[corpus]))
     if not start_run(sources, recipe, folder, seed, remarks):
-        raise RunError("the demo was interrupted", f"continue with `latentia train --resume {folder}`")
+        remarks.print(f"saved; continue with `latentia train --resume {folder}`", markup=False)
+        raise KeyboardInterrupt
     measured = evaluate_run(folder, Texts([str(files["test"])]), SAMPLES, seed, remarks)
     _show_numbers(corpus, measured, results)
     _show_texts(folder, Path(files["test"]), seed, results)

@@ -18,6 +18,9 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 SETTLED = ("recipe.yaml", "run.json", "environment.json", *TOKENIZER)
 """Files that are written before training begins, and never again."""
 
+WRITTEN_IN = ("data", "checkpoints", "tensorboard", EVIDENCE)
+"""Folders that training makes in a run, and removes files from."""
+
 CORPORA = ("data/train.arrow", "data/valid.arrow")
 
 
@@ -38,10 +41,13 @@ def require_run(folder: Path) -> None:
     """Refuse a folder that is no run, or whose settings are not those that it was begun with.
 
     Raises:
-        RunError: If a file is missing, cut short or altered.
+        RunError: If a file is missing, cut short or altered, or a folder in it is a link to another place.
     """
     if not folder.exists():
         raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
+    for place in (folder / name for name in WRITTEN_IN):
+        if place.is_symlink():
+            raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
     for name in ("recipe.yaml", "run.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")

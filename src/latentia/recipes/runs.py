@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -17,16 +18,17 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, build_corpus, read_texts
+from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, read_texts
 from latentia.data.sources import HUB_PREFIX
-from latentia.durable import MANIFEST, read_bounded, vouch, write_atomically
+from latentia.durable import MANIFEST, locked, read_bounded, vouch, write_atomically
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
 from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.operations.space import Record
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_corpus, require_free, require_run
+from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_free, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
@@ -35,19 +37,6 @@ from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import Watch
 from latentia.training.weights import WEIGHTS, read_tensors
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The data of a run: training and validation files, and the columns to read."""
-
-    train: list[str]
-    valid: list[str]
-    columns: Columns
-
-    def absolute(self) -> Sources:
-        """Resolve file names, so that a run can be resumed from another folder."""
-        return Sources(_resolved(self.train), _resolved(self.valid), self.columns)
 
 
 def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console: Console) -> bool:
@@ -206,20 +195,12 @@ class _Record:
     sources: Sources
 
 
-@dataclass(frozen=True)
-class _Corpora:
-    train: Corpus
-    train_rows: np.ndarray
-    valid: Corpus
-    valid_rows: np.ndarray
-
-
 def _train(folder: Path, console: Console, resume: bool) -> bool:
     """Build everything from the run folder, so that a resumed run is built as the first one was."""
     recipe, record, tokenizer = _recipe_of(folder), _record_of(folder), Tokenizer.load(folder)
     torch.manual_seed(record.seed)
     model, settings = recipe.model(tokenizer.vocabulary_size), recipe.training()
-    corpora = _corpora(folder, record.sources, tokenizer, recipe, partial(_say, console))
+    corpora = corpora_of(folder, record.sources, tokenizer, recipe.data(), partial(_say, console))
     vouch(folder, CORPORA)
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
@@ -263,33 +244,11 @@ def _public(sources: Sources) -> tuple[str, ...]:
     return tuple(name.removeprefix(HUB_PREFIX) for name in sources.train if name.startswith(HUB_PREFIX))
 
 
-def _corpora_of(folder: Path) -> _Corpora:
-    return _corpora(folder, sources_of(folder), Tokenizer.load(folder), _recipe_of(folder), lambda _: None)
-
-
-def _corpora(
-    folder: Path, sources: Sources, tokenizer: Tokenizer, recipe: Recipe, tell: Callable[[str], None]
-) -> _Corpora:
-    """Tokenise training and validation data into the run folder, or map what is there."""
-    data = recipe.data()
-
-    def corpus(name: str, files: list[str], minimum: int) -> Corpus:
-        path = folder / "data" / f"{name}.arrow"
-        if path.exists():
-            require_corpus(folder, f"data/{name}.arrow")
-            return Corpus.open(path)
-        built, report = build_corpus(files, sources.columns, tokenizer, path, data.max_tokens, minimum)
-        _write_json(path.with_suffix(".json"), asdict(report))
-        tell(f"{name}: {'; '.join(report.sentences())}")
-        return built
-
-    train = corpus("train", sources.train, minimum=2)
-    if sources.valid:
-        valid = corpus("valid", sources.valid, minimum=1)
-        return _Corpora(train, np.arange(len(train)), valid, np.arange(len(valid)))
-    train_rows, valid_rows = train.split(data.validation_share)
-    tell(f"valid: {len(valid_rows):,} of these lines held out; --valid FILE takes others")
-    return _Corpora(train, train_rows, train, valid_rows)
+def _corpora_of(folder: Path) -> Corpora:
+    """Open the corpora of a run; whoever must write what is missing holds the run meanwhile."""
+    sources = sources_of(folder)
+    with locked(folder) if lacks_corpora(folder, sources) else nullcontext():
+        return corpora_of(folder, sources, Tokenizer.load(folder), _recipe_of(folder).data(), lambda _: None)
 
 
 def _require_schedule(recipe: Recipe, total: int, console: Console) -> None:
@@ -318,10 +277,6 @@ def _record_of(folder: Path) -> _Record:
     if record.format > 1 and not (folder / MANIFEST).exists():
         raise RunError(f"{folder} has lost its {MANIFEST}", "restore the folder from a copy, all files of it together")
     return record
-
-
-def _resolved(sources: Sequence[str]) -> list[str]:
-    return [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
 
 
 def _write_yaml(path: Path, tree: dict[str, Any]) -> None:

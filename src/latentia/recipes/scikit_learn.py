@@ -22,10 +22,11 @@ from latentia.data import Columns, Tokenizer
 from latentia.errors import InputError, RunError
 from latentia.operations import Refused, TextSpace
 from latentia.operations.pretrained import config_of
+from latentia.recipes.corpora import Sources
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, space_of
 from latentia.recipes.recipe import Recipe
-from latentia.recipes.runs import Sources, load, start_run
+from latentia.recipes.runs import load, start_run
 from latentia.training.weights import tensors_of
 
 Floats = NDArray[np.float32]

@@ -85,8 +85,7 @@ def _lifespan(table: Table, admission: Admission, maps: Iterable[Surveyor]) -> A
         admission.draining = True
         for preparation in preparations:
             preparation.cancel()
-        for served in table.values():
-            served.worker.close()
+        await asyncio.gather(*(asyncio.to_thread(served.worker.close) for served in table.values()))
 
     return lifespan
 

@@ -17,6 +17,12 @@ from latentia.server.calls import Call, Job, together
 from latentia.server.limits import Limits
 from latentia.server.problems import ProblemError, busy, unanswerable
 
+THREAD = "latentia-model"
+"""Name of the threads that compute."""
+
+LAST = 1.0
+"""Seconds in which a thread ends that has nothing to answer; what was accepted is answered before it is told to end."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -96,7 +102,7 @@ class Worker:
         self.space, self._limits, self._batched = space, limits, batched
         self._waiting: deque[Ticket] = deque()
         self._changed, self._closed = threading.Condition(), False
-        self._thread = threading.Thread(target=self._work, name="latentia-model", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
         self._thread.start()
 
     @property
@@ -113,11 +119,11 @@ class Worker:
         return ticket
 
     def close(self) -> None:
-        """Answer what waits, and end."""
+        """Answer what somebody still waits for, and end; work that nobody waits for is left behind."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(LAST)
 
     def _work(self) -> None:
         while batch := self._batch():

@@ -22,11 +22,14 @@ from latentia.recipes.strategies import strategy_of
 WRITTEN = 64
 """Tokens that a text is taken to have that is not written yet."""
 
+CHAIN = 64
+"""What a sweep costs, in tokens: each of its chains tries the words of the vocabulary in each blank."""
+
 TOGETHER = {"encode": "data", "reconstruct": "texts", "edit": "texts", "score": "data", "decode": "codes"}
 """Operations with one answer to each member of a list, which depends on nothing beside it but its number."""
 
-UNCOUNTED = {"seed", "dimension", "words"}
-"""Whole numbers that do not multiply the work."""
+UNCOUNTED = {"seed", "dimension", "words", "impute n"}
+"""Whole numbers that do not multiply the work, of all operations or of one."""
 
 Answers = Iterator[object]
 
@@ -104,14 +107,16 @@ def _argument(parameter: Any, value: Any) -> Any:  # noqa: ANN401 - of any param
 def _cost(operation: str, request: BaseModel) -> int:
     """Estimate tokens from bytes, of which a token has one at least, times what is drawn or written of each."""
     values = {each.name: getattr(request, each.name) for each in parameters(getattr(operations, operation)).values()}
-    repeats = math.prod(max(1, value) for name, value in values.items() if _counts(name, value))
+    repeats = math.prod(max(1, value) for name, value in values.items() if _counts(name, value, operation))
     strategy = getattr(request, "strategy", None)
     width = max([1, *(value for value in dict(strategy or ()).values() if _counts("", value))])
-    return int((WRITTEN + sum(map(_bytes, values.values()))) * repeats * width)
+    work = CHAIN if getattr(request, "method", "") == "gibbs" else 1
+    return int((WRITTEN + sum(map(_bytes, values.values()))) * repeats * width * work)
 
 
-def _counts(name: str, value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and name not in UNCOUNTED
+def _counts(name: str, value: object, operation: str = "") -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and UNCOUNTED.isdisjoint((name, f"{operation} {name}"))
 
 
 def _bytes(value: object) -> int:

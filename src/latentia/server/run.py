@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ import uvicorn
 from latentia.errors import InputError
 from latentia.recipes.runs import columns_of, load
 from latentia.server.app import create_app
+from latentia.server.batching import THREAD
 from latentia.server.connection import Connection
 from latentia.server.gate import Gate
 from latentia.server.keys import VARIABLE, Keys
@@ -56,6 +59,8 @@ def serve(  # noqa: PLR0913 - the options of a command
         RunError: If a folder is no run.
     """
     known = Keys.read(keys)
+    if keys and not known:
+        raise InputError(f"{keys} holds no key", "write the SHA-256 of each into it, one a line; see docs/server.md")
     if not (_is_loopback(host) or known or without_keys):
         raise InputError(f"host is {host} and there is no key", f"give --keys FILE or {VARIABLE}, or --without-keys")
     spaces = dict(zip(names_of(folders), map(load, folders), strict=True))
@@ -65,11 +70,40 @@ def serve(  # noqa: PLR0913 - the options of a command
         for folder, (name, space) in zip(folders, spaces.items() if data else (), strict=False)
     }
     app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui, shown=shown)
-    tell(f"{', '.join(spaces)} at http://{host}:{port}{'/ui' if ui else '/v1/models'}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # once it has stopped, that it was told to is no failure
-    Server(app, configured(app, host, port)).run()
+    with _bound(host, port) as bound:
+        shown_host = f"[{host}]" if ":" in host else host
+        address = f"http://{shown_host}:{bound.getsockname()[1]}"
+        tell(f"{', '.join(spaces)} at {address}{'/ui' if ui else '/v1/models'}")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # once it has stopped, that it was told to is no failure
+        Server(app, configured(app, host, port), tell).run(sockets=[bound])
     tell(f"stopped; {app.admission.requests} accepted requests were not answered")
+    _end_threads()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Take an address before anything is said of it.
+
+    Raises:
+        InputError: If it cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        problem = f"{host}:{port} cannot be listened at ({error.strerror or error})"
+        raise InputError(problem, "give another --port or --host") from None
+
+
+def _end_threads() -> None:
+    """End the process where a thread is left in work that nobody waits for: it would keep or crash the interpreter."""
+    if any(thread.name == THREAD and thread.is_alive() for thread in threading.enumerate()):
+        _leave(0)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager
@@ -108,22 +142,25 @@ def configured(app: Gate, host: str, port: int) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """Refuses what is new for a moment when it is told to stop, so that clients learn of it, and then stops.
 
-    Told again, it stops at once; what was accepted is answered either way.
+    Told again, it is gone at once.
 
     Args:
         app: What it runs.
         config: How.
+        tell: Is told of an end at once.
     """
 
-    def __init__(self, app: Gate, config: uvicorn.Config) -> None:
+    def __init__(self, app: Gate, config: uvicorn.Config, tell: Callable[[str], None]) -> None:
         """Keep what knows of the end."""
         super().__init__(config)
         self._admission, self._grace, self._told = app.admission, app.limits.grace, 0.0
+        self._tell = tell
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop."""
+        """Begin to stop, or end the process if it was told before."""
         if self._admission.draining:
-            super().handle_exit(sig, frame)
+            self._tell(f"stopped at once; {self._admission.requests} accepted requests were not answered")
+            _leave(128 + sig)
         self._admission.draining, self._told = True, time.monotonic()
 
     async def on_tick(self, counter: int) -> bool:

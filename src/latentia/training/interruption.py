@@ -21,11 +21,12 @@ class Interruption:
         number: Of the first signal; 0 before any.
         deferred: Whether somebody looks at ``number`` after each step; otherwise a signal raises ``KeyboardInterrupt``,
             and so does a second one.
+        hurried: Whether what is under way has a limit of time once a signal came.
     """
 
     def __init__(self) -> None:
         """Nothing was asked for yet."""
-        self.number, self.deferred = 0, False
+        self.number, self.deferred, self.hurried = 0, False, True
 
     @property
     def exit_code(self) -> int:
@@ -42,12 +43,27 @@ class Interruption:
             self.deferred = False
             signal.alarm(0)
 
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Give a save the time that it takes: cut short it would lose the steps that it is made for."""
+        self.hurried = False
+        signal.alarm(0)
+        try:
+            yield
+        finally:
+            self.hurried = True
+            if self.number and self.deferred:
+                signal.alarm(PATIENCE)
+
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
+        if number == signal.SIGALRM and not self.hurried:
+            return
         first, self.number = not self.number, self.number or number
         if not (first and self.deferred):
             raise KeyboardInterrupt
-        signal.alarm(PATIENCE)
+        if self.hurried:
+            signal.alarm(PATIENCE)
 
 
 _installed: list[Interruption] = []

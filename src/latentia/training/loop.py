@@ -256,9 +256,10 @@ class Trainer:
         for name, weight in self.plain_model.named_parameters():
             if not bool(torch.isfinite(weight).all()):
                 raise NumericalError(f"{name} is not finite after step {self.progress.step}", DIVERGED)
-        if weights:
-            save_weights(self.plain_model, self.folder)
-        self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
+        with interruption() as asked, asked.unhurried():
+            if weights:
+                save_weights(self.plain_model, self.folder)
+            self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
 
 
 class _Window:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from types import TracebackType
 
@@ -17,12 +16,12 @@ from latentia.training.checkpoint import Progress as RunProgress
 class Metrics:
     """Appends one JSON object a record to ``metrics.jsonl`` and the same numbers to TensorBoard."""
 
-    def __init__(self, folder: Path, from_step: int) -> None:
-        """Open both; records after the step that a run resumes from are dropped, for they will come again."""
+    def __init__(self, folder: Path, from_step: int, due: bool = False) -> None:
+        """Open both; records that come again are dropped: those of later steps, and of a validation that is due."""
         from torch.utils.tensorboard import SummaryWriter  # imports half a second of protobuf
 
         self.path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(self.path) if _step_of(line) <= from_step]
+        kept = [line for line in _lines(self.path) if _is_until(line, from_step, due)]
         write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
 
@@ -52,7 +51,7 @@ class Watch:
 
     def __init__(self, folder: Path, console: Console, total: int, progress: RunProgress) -> None:
         """Set up the bar."""
-        self.console, self.metrics = console, Metrics(folder, progress.step)
+        self.console, self.metrics = console, Metrics(folder, progress.step, progress.due)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=10),
@@ -110,9 +109,10 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(errors="replace").splitlines() if path.is_file() else []
 
 
-def _step_of(line: str) -> float:
-    """Read the step of a record; what is none, as a record torn by a crash, lies behind every checkpoint."""
+def _is_until(line: str, step: int, due: bool) -> bool:
+    """Tell whether a record is of a step that is done; what is none, as a record torn by a crash, is not."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return math.inf
+        record = json.loads(line)
+        return bool(float(record["step"]) <= step - (due and record.get("split") == "validation"))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return False

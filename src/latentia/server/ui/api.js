@@ -20,9 +20,13 @@ async function asked(path, body) {
   throw new Refusal(await response.json().catch(() => ({})), response.status);
 }
 
-// What a server cannot answer yet is asked again; `waiting` is told why.
-async function patiently(path, waiting) {
+// What was asked for is no longer wanted.
+export class Superseded extends Error {}
+
+// What a server cannot answer yet is asked again while it is `wanted`; `waiting` is told why.
+async function patiently(path, waiting, wanted) {
   for (;;) {
+    if (!wanted()) throw new Superseded();
     try {
       return await asked(path);
     } catch (error) {
@@ -45,10 +49,10 @@ export class Model {
     this.path = `/models/${encodeURIComponent(description.id)}`;
   }
 
-  map = (plane, waiting) => json(patiently(`${this.path}/map?${query(plane)}`, waiting));
+  map = (plane, ...waiting) => json(patiently(`${this.path}/map?${query(plane)}`, ...waiting));
 
-  async points(plane, waiting) {
-    const response = await patiently(`${this.path}/map/points?${query(plane)}`, waiting);
+  async points(plane, ...waiting) {
+    const response = await patiently(`${this.path}/map/points?${query(plane)}`, ...waiting);
     return new Float32Array(await response.arrayBuffer());
   }
 

@@ -31,6 +31,7 @@ export class Hands {
   }
 
   down(event) {
+    if (event.button > 0) return;
     this.map.canvas.setPointerCapture(event.pointerId);
     const at = this.where(event);
     this.fingers.set(event.pointerId, at);

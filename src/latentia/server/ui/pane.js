@@ -1,5 +1,6 @@
 // One model beside its map: which plane, which colours, what is under the hand.
 
+import { Superseded } from "./api.js";
 import { PLAIN, scale } from "./colours.js";
 import { button, element, field, latest, one, say, select, tell } from "./dom.js";
 import { Hands } from "./hands.js";
@@ -57,10 +58,14 @@ export class Pane {
     );
   }
 
-  async load() {
-    const waiting = (why) => this.told(`${this.model.id}: ${why}`);
-    const [answer, points] = await Promise.all([this.model.map(this.plane, waiting), this.model.points(this.plane, waiting)]);
-    this.answer = answer;
+  // Until a plane is there the one before is shown, and places mean what they mean in that.
+  async load(plane = this.plane) {
+    this.wanted = plane;
+    const still = () => plane === this.wanted;
+    const waiting = (why) => still() && this.told(`${this.model.id}: ${why}`);
+    const [answer, points] = await Promise.all([this.model.map(plane, waiting, still), this.model.points(plane, waiting, still)]);
+    if (!still()) throw new Superseded();
+    Object.assign(this, { plane, answer });
     this.map.show(points, answer.density);
     this.canvas.dataset.points = answer.count;
     this.describe();
@@ -89,15 +94,14 @@ export class Pane {
   }
 
   async turn(change) {
-    const before = this.plane;
-    this.plane = { ...this.plane, ...change };
     this.root.classList.add("waiting");
     await tell(async () => {
       try {
-        await this.load();
+        await this.load({ ...this.wanted, ...change });
         this.tells.turned(this);
       } catch (error) {
-        this.plane = before;
+        if (error instanceof Superseded) return;
+        this.wanted = this.plane;
         this.describe();
         this.told("");
         throw error;

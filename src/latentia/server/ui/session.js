@@ -39,6 +39,7 @@ export class Session extends EventTarget {
   }
 
   async choose(chosen) {
+    this.choice = {};
     this.current = chosen;
     this.tellAll("chosen", chosen);
     chosen.pane.entitle(chosen.text);
@@ -61,8 +62,10 @@ export class Session extends EventTarget {
   }
 
   async moved(code) {
+    const { choice } = this;
     const { pane } = this.current;
     const [text] = await pane.model.decode([code], this.strategy);
+    if (choice !== this.choice) return; // another sentence was chosen meanwhile
     this.current = { ...this.current, code, text, origin: "sliders" };
     this.tellAll("moved", this.current);
     pane.entitle(text);

@@ -1,0 +1,121 @@
+"""The corpora of a run folder: built from its sources once, and again only to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latentia.data import Columns, Corpus, Tokenizer, build_corpus
+from latentia.durable import MANIFEST, entry_of, make_folder, read_manifest, stored, sync, write_atomically
+from latentia.errors import RunError
+from latentia.recipes.folders import require_corpus
+from latentia.recipes.recipe import Data
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The data of a run: training and validation files, and the columns to read."""
+
+    train: list[str]
+    valid: list[str]
+    columns: Columns
+
+    def absolute(self) -> Sources:
+        """Resolve file names, so that a run can be resumed from another folder."""
+        return Sources(_resolved(self.train), _resolved(self.valid), self.columns)
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """What a run trains on, and what it is measured on."""
+
+    train: Corpus
+    train_rows: np.ndarray
+    valid: Corpus
+    valid_rows: np.ndarray
+
+
+def corpora_of(
+    folder: Path, sources: Sources, tokenizer: Tokenizer, data: Data, tell: Callable[[str], None]
+) -> Corpora:
+    """Tokenise training and validation data into the run folder, or map what is there.
+
+    Raises:
+        RunError: If a file is altered, or is lost and the sources no longer give it.
+        DataError: If the sources cannot be used.
+        StorageError: If the disk does not take a corpus.
+    """
+
+    def corpus(name: str, files: list[str], minimum: int) -> Corpus:
+        path = _path(folder, name)
+        if path.exists():
+            require_corpus(folder, _name(name))
+            return Corpus.open(path)
+        with _built(folder, name) as unfinished:
+            _, report = build_corpus(files, sources.columns, tokenizer, unfinished, data.max_tokens, minimum)
+        write_atomically(path.with_suffix(".json"), json.dumps(asdict(report), indent=1).encode())
+        tell(f"{name}: {'; '.join(report.sentences())}")
+        return Corpus.open(path)
+
+    train = corpus("train", sources.train, minimum=2)
+    if sources.valid:
+        valid = corpus("valid", sources.valid, minimum=1)
+        return Corpora(train, np.arange(len(train)), valid, np.arange(len(valid)))
+    train_rows, valid_rows = train.split(data.validation_share)
+    tell(f"valid: {len(valid_rows):,} of these lines held out; --valid FILE takes others")
+    return Corpora(train, train_rows, train, valid_rows)
+
+
+def lacks_corpora(folder: Path, sources: Sources) -> bool:
+    """Tell whether a corpus would have to be built."""
+    names = ("train", "valid") if sources.valid else ("train",)
+    return not all(_path(folder, name).exists() for name in names)
+
+
+@contextmanager
+def _built(folder: Path, name: str) -> Iterator[Path]:
+    """Take a corpus that is written beside its place into it, if it is the one that the manifest knows.
+
+    Raises:
+        RunError: If it is another one; then the folder is as it was.
+    """
+    path = _path(folder, name)
+    with stored(folder):
+        beside = tempfile.TemporaryDirectory(dir=folder, prefix=".corpus-", suffix=".tmp")
+    with beside:
+        unfinished = Path(beside.name) / path.name
+        yield unfinished
+        _require_known(folder, name, unfinished)
+        make_folder(path.parent)
+        with stored(path):
+            os.replace(unfinished, path)
+        sync(path.parent)
+
+
+def _require_known(folder: Path, name: str, built: Path) -> None:
+    manifest = read_manifest(folder)
+    known = manifest is not None and _name(name) in manifest.files
+    if known and manifest is not None and not manifest.fits(_name(name), entry_of(np.memmap(built, mode="r").data)):
+        raise RunError(
+            f"{_path(folder, name)} is lost, and the data is no longer what {folder / MANIFEST} says",
+            "restore the file from a copy, or the data that the run was begun with",
+        )
+
+
+def _name(name: str) -> str:
+    return f"data/{name}.arrow"
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / _name(name)
+
+
+def _resolved(sources: Sequence[str]) -> list[str]:
+    return [str(Path(source).resolve()) if Path(source).exists() else source for source in sources]
