@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -27,6 +30,7 @@ from tests.chaos.training import QUIET, SMALL
 ODD_BYTES = [b"", b" ", b"\t", b"\r", b"\0", b"a\0b", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbfa"]
 ODD_BYTES += [b"x" * 300, b"y " * 400]
 ODD_ROWS = [b"a", b"a b c", b"a b c", b'{"text": "a"}', b'{"text": "\\ud800"}', b"{", b'"a,b', b"a\tb", b"text"]
+ODD_ROWS += [b'{"text": "a", "label": 1}', b'{"text": "b c", "label": ["x"]}', b"a b,x", b'"a\nb",y', b"text,label"]
 ODD_TEXTS = ["a\u2028b", "a\x85b", "a\x0bb\x0c", "\u202eabc", "\U0001f468\u200d\U0001f467", "\xe9", "<eos>", "<pad> x"]
 LINES = st.one_of(
     st.sampled_from([*ODD_BYTES, *ODD_ROWS, *(text.encode() for text in ODD_TEXTS)]),
@@ -37,10 +41,74 @@ FILES = st.one_of(
     st.lists(LINES, max_size=8).map(b"\n".join),
     st.lists(LINES, max_size=5).map(b"\r\n".join),
     st.lists(LINES, max_size=5).map(lambda lines: b"text\n" + b"\n".join(lines)),
+    st.lists(LINES, max_size=5).map(lambda lines: b"text,label\na b,x\n" + b"\n".join(lines)),
+    st.lists(LINES, max_size=5).map(lambda lines: b"text\tlabel\na b\tx\n" + b"\n".join(lines)),
     st.binary(max_size=60),
 )
+INTEGERS, NUMBERS = st.integers(-(2**63), 2**63 - 1), st.floats()
+CELLS = st.one_of(st.sampled_from(["a", "a b c", "c", "", *ODD_TEXTS]), st.text(max_size=12))
+BYTES = st.one_of(LINES, st.sampled_from([b"a b", b"c"]))
+STRINGS = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
+COLUMNS = {
+    **dict.fromkeys(STRINGS, CELLS),
+    pa.binary(): BYTES,
+    pa.bool_(): st.booleans(),
+    pa.int8(): st.integers(-128, 127),
+    pa.int64(): INTEGERS,
+    pa.uint64(): st.integers(0, 2**64 - 1),
+    pa.float32(): st.floats(width=32),
+    pa.float64(): NUMBERS,
+    pa.dictionary(pa.int32(), pa.int64()): INTEGERS,
+    pa.date32(): st.integers(-(2**31), 2**31 - 1),
+    pa.timestamp("s"): INTEGERS,
+    pa.timestamp("us", tz="Nowhere/None"): INTEGERS,
+    pa.timestamp("ns"): INTEGERS,
+    pa.duration("s"): INTEGERS,
+    pa.list_(pa.string()): st.lists(CELLS, max_size=3),
+    pa.struct([("label", pa.string())]): CELLS.map(lambda cell: {"label": cell}),
+    pa.null(): st.none(),
+}
+"""Types of a column of a table, and what may stand in it."""
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> bytes:
+    """Return a Parquet file whose column of text is one most of the time, and whose labels are of any type."""
+    rows = draw(st.integers(0, 12))
+    text = draw(st.sampled_from([*STRINGS, *STRINGS, *STRINGS, *COLUMNS]))
+    kinds = {"text": text, "label": draw(st.sampled_from([*STRINGS, *COLUMNS]))}
+    columns = {name: draw(_columns(kind, rows)) for name, kind in kinds.items()}
+    if draw(st.booleans()):
+        del columns["label"]
+    file = io.BytesIO()
+    pq.write_table(
+        pa.table(columns),
+        file,
+        row_group_size=draw(st.integers(1, 13)),
+        use_dictionary=draw(st.booleans()),
+        compression=draw(st.sampled_from(["none", "zstd", "snappy"])),
+        store_schema=draw(st.booleans()),
+    )
+    return file.getvalue()
+
+
+def _columns(kind: pa.DataType, rows: int) -> st.SearchStrategy[pa.Array]:
+    """Columns of a type, with nulls; strings are sometimes no UTF-8, as Parquet allows."""
+    cells = st.lists(st.one_of(COLUMNS[kind], COLUMNS[kind], st.none()), min_size=rows, max_size=rows)
+    valid = cells.map(lambda values: pa.array(values, kind))
+    if kind != pa.string():
+        return valid
+    raw = st.lists(st.one_of(BYTES, st.none()), min_size=rows, max_size=rows)
+    return st.one_of(valid, raw.map(lambda values: pa.array(values, pa.binary()).view(pa.string())))
+
+
 SUFFIXES = ("txt", "txt", "jsonl", "csv", "tsv", "parquet", "txt.gz", "jsonl.gz")
 QUIETLY = list(HealthCheck)
+CASES = st.one_of(
+    st.tuples(FILES, st.sampled_from(SUFFIXES)),
+    st.tuples(FILES, st.sampled_from(SUFFIXES)),
+    st.tuples(tables(), st.sampled_from(["parquet", "parquet", "parquet.gz"])),
+)
 KINDS = (Word(size=50), Char(), Byte(), BPE(size=270))
 
 
@@ -62,16 +130,17 @@ def stepped(home: Path, count: int, seed: int) -> Tally:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(FILES, st.sampled_from(SUFFIXES), st.sampled_from(KINDS))
-    def each(content: bytes, suffix: str, kind: object) -> None:
+    @given(CASES, st.sampled_from(KINDS), st.sampled_from(["", "", "label"]))
+    def each(case: tuple[bytes, str], kind: object, label: str) -> None:
+        content, suffix = case
         path = _written(home, content, suffix)
         try:
-            used[0] += _step(recipe, path, kind, home)
+            used[0] += _step(recipe, path, kind, home, Columns(label=label))
             counts.add("")
         except LatentiaError:
             counts.add("")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            counts.add(f"{suffix} {content!r}: {type(error).__name__} {error}")
+            counts.add(f"{suffix} {label} {content!r}: {type(error).__name__} {error}")
 
     each._hypothesis_internal_use_seed = seed
     each()
@@ -85,9 +154,8 @@ def _written(home: Path, content: bytes, suffix: str) -> Path:
     return path
 
 
-def _step(recipe: object, path: Path, kind: object, home: Path) -> bool:
+def _step(recipe: object, path: Path, kind: object, home: Path, columns: Columns) -> bool:
     """Take one file as far as it goes; tell whether it was trained on."""
-    columns = Columns()
     tokenizer = kind.train(read_texts([str(path)], columns))
     target = home / "random.arrow"
     target.unlink(missing_ok=True)

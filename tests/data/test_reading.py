@@ -159,7 +159,25 @@ def test_an_unclosed_quote_loses_its_own_row_and_is_counted(tmp_path):
     path.write_text('text\ngood one\n"never closed\nmore\n')
     records, report = read(path)
     assert [record.text for record in records] == ["good one"]
-    assert report.left_out == {"malformed": 1}
+    assert report.left_out == {"malformed": 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "used", "left_out"),
+    [
+        ([b'"never closed', *[b"good line"] * 20_000], 6_894, {"over_long": 1, "malformed": 13_106}),
+        ([b'"never closed', b"good", b'good "x" y', b"good"], 1, {"malformed": 3}),
+        ([b'"joined', b'with",two cells', b"good"], 1, {"malformed": 2}),
+        ([b"good", b'"broken', b"z" * 2**21, b"good", b"good"], 1, {"over_long": 1, "malformed": 3}),
+        ([b"z" * 2**21, b'"two', b'lines"', b"good", b"z" * 2**21], 2, {"over_long": 2}),
+    ],
+)
+def test_every_line_that_a_stray_quote_joins_is_counted(tmp_path, lines, used, left_out):
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"text\n" + b"".join(line + b"\n" for line in lines))
+    records, report = read(path)
+    assert (len(records), report.left_out) == (used, left_out)
+    assert report.read == used + sum(left_out.values())
 
 
 def test_a_quoted_cell_may_hold_a_line_break(tmp_path):
@@ -313,7 +331,7 @@ def test_a_row_of_several_lines_is_named_by_its_first(tmp_path):
     (tmp_path / "a.csv").write_bytes(b'text\n"two\nlines"\none\n"bad" x\n"never\nclosed\n')
     records, report = read(tmp_path / "a.csv")
     assert [record.where.rpartition(":")[2] for record in records] == ["2", "4"]
-    assert report.left_out == {"malformed": 2}
+    assert report.left_out == {"malformed": 3}
     assert report.first["malformed"].endswith(":5")
 
 

@@ -194,6 +194,18 @@ def test_the_weight_of_the_kl_is_the_objectives_while_training_and_one_elsewhere
     assert torch.equal(full, unsaid)
 
 
+def test_more_noise_than_is_reasonable_is_refused_before_it_is_drawn(monkeypatch):
+    monkeypatch.setattr(torch, "randn", None)
+    with pytest.raises(RecipeError, match=r"10,000 steps of 10,000 draws of 3 dimensions needs more than 16,777,216"):
+        GradientRefinement(latent_dim=3, steps=10_000, draws=10_000)
+
+
+@pytest.mark.parametrize("setting", ["steps", "draws"])
+def test_a_recipe_cannot_ask_for_steps_without_end(setting):
+    with pytest.raises(RecipeError, match=setting):
+        load_recipe("semi-amortised").with_settings([(f"model.refinement.{setting}", 2 * 10**8)])
+
+
 def test_directions_cannot_be_refined():
     posterior = VonMisesFisher(torch.eye(D), torch.ones(D))
     vae = model()

@@ -15,6 +15,8 @@ from latentia.errors import RunError
 from latentia.evaluation.comparison import as_csv, as_markdown, side_by_side
 from latentia.recipes import load_recipe
 from latentia.recipes.compare import compare_runs
+from latentia.recipes.runs import _evaluation_of
+from latentia.reports.gather import _object
 
 
 def evaluated(folder: Path, recipe: str, elbo: float, **changes: object) -> Path:
@@ -130,6 +132,23 @@ def test_a_run_without_an_evaluation_is_told_how_to_get_one(tmp_path, content):
     with pytest.raises(RunError, match="evaluation") as raised:
         compare_runs([folder])
     assert "latentia evaluate" in raised.value.remedy
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "metrics.jsonl"])
+def test_files_longer_than_any_that_is_written_are_refused_unread(tmp_path, name):
+    folder = evaluated(tmp_path / "a", "vae", -1.0)
+    with (folder / name).open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(RunError, match=rf"{name} has 1,099,511,627,776 bytes, and at most"):
+        compare_runs([folder])
+
+
+@pytest.mark.parametrize("reads", [_evaluation_of, lambda folder: _object(folder / "evaluation.json")])
+def test_no_reader_of_an_evaluation_takes_more(tmp_path, reads):
+    with (tmp_path / "evaluation.json").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(RunError, match=r"evaluation.json has 1,099,511,627,776 bytes, and at most 4,194,304"):
+        reads(tmp_path)
 
 
 def test_the_grid_survives_csv_and_markdown(tmp_path):

@@ -94,15 +94,20 @@ class _Lines:
 
     def __init__(self, stream: BufferedReader, max_bytes: int) -> None:
         self._lines = bounded_lines(stream, max_bytes)
-        self.number, self.over_long = 0, list[int]()
+        self.number, self.over_long = 0, set[int]()
 
     def __iter__(self) -> Iterator[str]:
         for number, line in self._lines:
             self.number = number
             if line is None:
-                self.over_long.append(number)
+                self.over_long.add(number)
             else:
                 yield line.decode(errors="surrogateescape") + "\n"
+
+    def taken_over_long(self) -> set[int]:
+        """Return the numbers of the lines left out since the last call."""
+        taken, self.over_long = self.over_long, set()
+        return taken
 
 
 def _table(name: str, columns: Columns, lines: _Lines, rows: Iterator[list[str]]) -> Iterator[Row]:
@@ -118,12 +123,16 @@ def _table(name: str, columns: Columns, lines: _Lines, rows: Iterator[list[str]]
     while True:
         before = lines.number
         cells, fault = _next_row(rows)
-        first = before + len(lines.over_long) + 1
-        yield from (Row(number, fault="over_long") for number in lines.over_long)
-        lines.over_long.clear()
+        over_long = lines.taken_over_long()
+        yield from (Row(number, fault="over_long") for number in sorted(over_long))
         if cells is None and not fault:
             return
-        yield _pick(header, columns, cells or [], first, fault)
+        own = (number for number in range(before + 1, lines.number + 1) if number not in over_long)
+        row = _pick(header, columns, cells or [], next(own, lines.number), fault)
+        yield row
+        if row.fault:
+            # A stray quote joins lines that may have been good: each is one that was lost.
+            yield from (Row(number, fault="malformed") for number in own)
 
 
 def _next_row(rows: Iterator[list[str]]) -> tuple[list[str] | None, str]:

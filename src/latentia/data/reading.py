@@ -8,7 +8,7 @@ Neither a long file nor a long line takes more memory. Every line is used or cou
 * a line of more than a megabyte is ``over_long``, skipped to its end without being held;
 * ``.jsonl``: a line that is no JSON object with a text is ``malformed``;
 * ``.csv``: a row with more or fewer cells than the header, or with broken quotes, is ``malformed``; a cell of more
-  than 131,072 characters is ``over_long``;
+  than 131,072 characters is ``over_long``; each further line that a stray quote joined to such a row is ``malformed``;
 * ``.tsv``: a line is a row and quotes are characters, so that a stray one joins no rows;
 * ``.parquet`` and datasets: a null text is ``malformed``;
 * with a label column, a row without a label is ``malformed``.

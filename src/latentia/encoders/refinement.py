@@ -16,7 +16,10 @@ from latentia.distributions import CodeDistribution, DiagonalGaussian
 from latentia.errors import RecipeError
 from latentia.functional.descent import descend
 from latentia.records import Batch
-from latentia.shapes import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
+from latentia.shapes import Count, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne
+
+MOST_NOISE = 2**24
+"""Random numbers that a model holds for all its steps, 64 MiB."""
 
 
 class Refinement(nn.Module, ABC):
@@ -91,15 +94,22 @@ class GradientRefinement(Refinement):
     def __init__(
         self,
         latent_dim: PositiveInt,
-        steps: PositiveInt = 20,
+        steps: Count = 20,
         learning_rate: PositiveFloat = 0.03125,
         momentum: ShareBelowOne = 0.5,
-        draws: PositiveInt = 1,
+        draws: Count = 1,
         clip_norm: NonNegativeFloat = 5.0,
         growth: NonNegativeFloat = 5.0,
     ) -> None:
-        """Take the settings, and draw the noise of the evaluation mode."""
+        """Take the settings, and draw the noise of the evaluation mode.
+
+        Raises:
+            RecipeError: If it is more than ``MOST_NOISE`` numbers.
+        """
         super().__init__()
+        if steps * draws * latent_dim > MOST_NOISE:
+            size = f"{steps:,} steps of {draws:,} draws of {latent_dim:,} dimensions"
+            raise RecipeError(f"a refinement of {size} needs more than {MOST_NOISE:,} numbers", "take fewer of them")
         self.learning_rate, self.momentum, self.clip_norm, self.growth = learning_rate, momentum, clip_norm, growth
         noise = torch.randn(steps, draws, 1, latent_dim, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)

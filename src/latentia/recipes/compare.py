@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from latentia.durable import read_bounded
 from latentia.errors import RunError
 from latentia.evaluation.comparison import Grid, Result, comparison
 from latentia.recipes.library import load_recipe
@@ -45,10 +46,10 @@ def compare_runs(folders: Sequence[Path]) -> Grid:
 
 def _evaluation(folder: Path) -> Result:
     path = folder / "evaluation.json"
+    if not path.is_file():
+        raise RunError(f"{folder} has no evaluation.json", f"run `latentia evaluate {folder} --data FILE`")
     try:
-        result: Result = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise RunError(f"{folder} has no evaluation.json", f"run `latentia evaluate {folder} --data FILE`") from None
+        result: Result = json.loads(read_bounded(path))
     except (ValueError, RecursionError):
         raise RunError(f"{path} is no evaluation", f"run `latentia evaluate {folder}` again") from None
     return result

@@ -35,7 +35,7 @@ from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.loop import Trainer, wants_bfloat16
-from latentia.training.observers import Watch
+from latentia.training.observers import LONGEST_RECORDS, Watch
 from latentia.training.weights import WEIGHTS, read_tensors
 
 
@@ -160,7 +160,7 @@ def history_of(folder: Path) -> History:
 def records_of(folder: Path) -> list[dict[str, Any]]:
     """Return the records of ``metrics.jsonl``, without one that a crash tore."""
     path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if path.is_file() else []
     return [record for line in lines if (record := _record(line))]
 
 
@@ -236,7 +236,7 @@ def _selected(rows: Callable[[Path], tuple[Corpus, np.ndarray]], folder: Path) -
 def _evaluation_of(folder: Path) -> dict[str, Any]:
     """Return what was measured of a run, if anything."""
     path = folder / "evaluation.json"
-    return _record(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
+    return _record(read_bounded(path).decode(errors="replace")) if path.is_file() else {}
 
 
 def _public(sources: Sources) -> tuple[str, ...]:

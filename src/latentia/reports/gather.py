@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentia.data import Selection
 from latentia.distributions import CodeDistribution, concatenated, units_of
+from latentia.durable import read_bounded
 from latentia.errors import InputError, RunError
 from latentia.evaluation.diagnosis import Verdict
 from latentia.evaluation.nearest import NearestSequences
@@ -201,7 +202,7 @@ def _finite(record: dict[str, Any]) -> dict[str, Any]:
 
 def _object(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty where there is none."""
-    tree = _parsed(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
+    tree = _parsed(read_bounded(path).decode(errors="replace")) if path.is_file() else {}
     return tree if isinstance(tree, dict) else {}
 
 

@@ -9,8 +9,11 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from latentia.durable import append_line, stored, write_atomically
+from latentia.durable import append_line, read_bounded, stored, write_atomically
 from latentia.training.checkpoint import Progress as RunProgress
+
+LONGEST_RECORDS = 2**28
+"""Bytes of a file of records, which has some three hundred for a record."""
 
 
 class Metrics:
@@ -106,7 +109,7 @@ def _number(value: float, width: int) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.is_file() else []
+    return read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if path.is_file() else []
 
 
 def _is_until(line: str, step: int, due: bool) -> bool:
