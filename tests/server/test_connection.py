@@ -201,12 +201,39 @@ def small(port: int, timeout: float) -> Iterator[socket.socket]:
 def test_nothing_is_read_of_who_does_not_read(space):
     application = create_app({"tiny": space}, limits=PATIENT)
     application.admission.requests = PATIENT.requests
-    with listening(application) as port, small(port, timeout=1) as connection:
-        request = posted(b"", b"x-long: " + b"a" * 1000)
-        with suppress(TimeoutError, ConnectionError):
-            for _ in range(400):
-                connection.sendall(request * 100)
-            pytest.fail("all was read")
+    cut = pytest.raises((TimeoutError, ConnectionError))
+    with listening(application) as port, small(port, timeout=1) as connection, cut:
+        _ask_on(connection)
+
+
+def _ask_on(connection: socket.socket) -> None:
+    """Ask 40 MB and read nothing."""
+    for _ in range(400):
+        connection.sendall(posted(b"", b"x-long: " + b"a" * 1000) * 100)
+
+
+def test_who_asks_on_and_does_not_read_is_cut(space):
+    application = create_app({"tiny": space}, limits=replace(PATIENT, write=0.3))
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, small(port, timeout=30) as connection, pytest.raises(ConnectionError):
+        _ask_on(connection)
+
+
+@pytest.mark.parametrize("accept", [b"application/json", b"application/x-ndjson"])
+def test_who_does_not_read_an_answer_is_cut(space, monkeypatch, accept):
+    monkeypatch.setattr("latentia.server.calls.Call.answers", lambda *_: iter(["a" * 100_000] * 200))
+    application = create_app({"tiny": space}, limits=replace(PATIENT, write=0.3, connections=1))
+    with listening(application) as port, small(port, timeout=60) as connection:
+        connection.sendall(posted(ONE, b"accept: " + accept))
+        assert _becomes(lambda: _healthy(port))
+
+
+def _healthy(port: int) -> bool:
+    """Whether there is room for a connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, suppress(ConnectionError):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        return connection.recv(100).startswith(b"HTTP/1.1 200")
+    return False
 
 
 def test_who_does_not_read_at_once_gets_all_answers(space):

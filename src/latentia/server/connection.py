@@ -18,8 +18,11 @@ CLOSE = (b"connection", b"close")
 PIPELINED = 100
 """Most requests of one client that wait for an answer to an earlier one."""
 
-Awaited = Literal["head", "body", "next"]
-"""Of a client: headers, the rest of a request, or another request."""
+Phase = Literal["head", "body", "next"]
+"""What is to come: headers, the rest of a request, or another request."""
+
+Awaited = Literal[Phase, "reading", "answer"]
+"""A phase, or that the client takes what is written, or, of the server, an answer."""
 
 
 class Connection(HttpToolsProtocol):
@@ -38,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._gate, self._limits = gate, gate.limits
         self._loose, self._refused = 0, False
-        self._phase: Awaited = "head"
+        self._phase: Phase = "head"
         self._watched: Awaited | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,6 +63,16 @@ class Connection(HttpToolsProtocol):
         self._loose += len(data)
         super().data_received(data)
         self._bound_headers()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not read."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Wait no longer for it."""
+        super().resume_writing()
         self._watch()
 
     def on_message_begin(self) -> None:
@@ -107,29 +120,30 @@ class Connection(HttpToolsProtocol):
     def _bound_headers(self) -> None:
         """Refuse headers that are too long, or read no more of them until what came before is answered."""
         if self._loose > self._limits.header_bytes and not self.transport.is_closing():
-            if self._awaited() is None:
+            if self._awaited() == "answer":
                 self.flow.pause_reading()
             else:
                 self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
 
-    def _enter(self, phase: Awaited) -> None:
+    def _enter(self, phase: Phase) -> None:
         """Forget how long the client has been waited for."""
         self._phase, self._watched = phase, None
 
-    def _awaited(self) -> Awaited | None:
-        """Tell what the client is waited for; nothing while it is the one who waits."""
+    def _awaited(self) -> Awaited:
+        """Tell what is waited for; a client that waits itself is given all the time."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return "reading"
         if self._phase == "body":
-            return None if self.pipeline or self.flow.read_paused else "body"
-        return self._phase if self.cycle is None or self.cycle.response_complete else None
+            return "answer" if self.pipeline or self.flow.read_paused else "body"
+        return self._phase if self.cycle is None or self.cycle.response_complete else "answer"
 
     def _watch(self) -> None:
-        """Give the client its time, from the moment when something else is awaited."""
+        """Begin to wait from the moment when something else is awaited."""
         awaited = self._awaited()
-        if awaited != self._watched or awaited is None:
+        if awaited != self._watched:
             self._watch_no_more()
             self._watched = awaited
-            if awaited is not None:
-                self._timer = self.loop.call_later(self._patience(awaited), self._give_up)
+            self._timer = self.loop.call_later(self._patience(awaited), self._waited)
 
     def _watch_no_more(self) -> None:
         if self._timer is not None:
@@ -138,13 +152,23 @@ class Connection(HttpToolsProtocol):
 
     def _patience(self, awaited: Awaited) -> float:
         """Seconds; for a body a little more than who reads it has, whose answer is better."""
-        return {"head": self._limits.read, "body": self._limits.read + 1, "next": self.timeout_keep_alive}[awaited]
+        if awaited == "next":
+            return self.timeout_keep_alive
+        return {"head": self._limits.read, "body": self._limits.read + 1}.get(awaited, self._limits.write)
 
-    def _give_up(self) -> None:
-        """Hang up."""
-        if self._watched == "head":
+    def _waited(self) -> None:
+        """Hang up, unless the server below has closed the connection meanwhile: then what is written is to be taken."""
+        awaited, self._watched = self._watched, None
+        if awaited == self._awaited():
+            self._give_up(awaited)
+        self._watch()
+
+    def _give_up(self, awaited: Awaited) -> None:
+        if awaited == "head":
             self._refuse(408, "the headers did not arrive in time", "send them faster")
-        else:
+        elif awaited == "reading":
+            self.transport.abort()
+        elif awaited != "answer":
             self.transport.close()
 
     def _begin_answer(self) -> None:
