@@ -81,6 +81,7 @@ def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
         (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: " + b"a" * 5000, 431),
         (b"GET /" + b"a" * 5000, 431),
         (b"no request at all\r\n\r\n", 400),
+        (b"GET http://[ HTTP/1.1\r\nhost: localhost\r\n\r\n", 400),
     ],
 )
 def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(hasty, request_, status):

@@ -81,8 +81,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
-        self._enter("body")
+        """Begin to wait for the body, if the headers can be read."""
         self._loose = 0
         if self._piles_up():
             self.transport.close()
@@ -90,6 +89,7 @@ class Connection(HttpToolsProtocol):
             self._refused = True
         else:
             self._begin_answer()
+        self._enter("body")
 
     def on_body(self, body: bytes) -> None:
         """Leave what is refused unread."""
