@@ -260,8 +260,10 @@ def test_more_connections_than_there_may_be_are_refused(space):
     limits = replace(PATIENT, connections=2)
     with listening(create_app({"tiny": space}, limits=limits)) as port:
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
-            line, _ = said(port, b"")
-            assert line.split()[1] == b"503"
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                response = answered(connection)
+            assert (response.status, response.headers["retry-after"], response.will_close) == (503, "1", True)
+            assert response.headers["content-type"] == "application/problem+json"
         assert Client(f"http://127.0.0.1:{port}", backoff=0.05).models()
 
 
@@ -286,6 +288,18 @@ def test_where_there_is_no_room_a_request_is_refused_at_once_and_its_connection_
         connection.sendall(head + b"connection: close\r\n\r\n" + body)
         response = answered(connection)
         assert (response.status, response.will_close) == (429, True)
+        assert response.read()
+        assert not connection.recv(1)
+        application.admission.requests = 0
+
+
+def test_a_request_of_http_1_0_is_the_only_one_of_its_connection(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    with listening(application) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        application.admission.requests = PATIENT.requests
+        connection.sendall(posted(b"{}", b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        response = answered(connection)
+        assert (response.status, response.headers["connection"]) == (429, "close")
         assert response.read()
         assert not connection.recv(1)
         application.admission.requests = 0

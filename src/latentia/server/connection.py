@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from latentia.server.gate import Gate
-from latentia.server.problems import ProblemError, response_of
+from latentia.server.problems import ProblemError, busy, response_of, too_long_headers
 
 CLOSE = (b"connection", b"close")
 
@@ -50,7 +50,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         if len(self.connections) > self._limits.connections:
-            self._refuse(503, "there are too many connections", "ask again later")
+            self._refuse(busy("there are too many connections", status=503))
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,7 +115,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request."""
-        self._refuse(400, msg, "send HTTP/1.1")
+        self._refuse(ProblemError(400, msg, "send HTTP/1.1"))
 
     def _bound_headers(self) -> None:
         """Refuse headers that are too long, or read no more of them until what came before is answered."""
@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
             if self._awaited() == "answer":
                 self.flow.pause_reading()
             else:
-                self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+                self._refuse(too_long_headers(self._limits))
 
     def _enter(self, phase: Phase) -> None:
         """Forget how long the client has been waited for."""
@@ -165,7 +165,7 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self, awaited: Awaited) -> None:
         if awaited == "head":
-            self._refuse(408, "the headers did not arrive in time", "send them faster")
+            self._refuse(ProblemError(408, "the headers did not arrive in time", "send them faster"))
         elif awaited == "reading":
             self.transport.abort()
         elif awaited != "answer":
@@ -187,17 +187,22 @@ class Connection(HttpToolsProtocol):
 
     def _answer_at_once(self, response: Response) -> None:
         """Answer before the body is there."""
-        self.transport.write(_written(response, [] if self.parser.should_keep_alive() else [CLOSE]))
+        self.transport.write(_written(response, [] if self._is_kept() else [CLOSE]))
 
     def _end_refused(self) -> None:
         """Keep the connection if the client wants to; to hang up on a body would lose the answer on its way."""
-        if not self.parser.should_keep_alive():
+        if not self._is_kept():
             self.transport.close()
 
-    def _refuse(self, status: int, problem: str, remedy: str) -> None:
+    def _is_kept(self) -> bool:
+        """Tell whether another request may come; the server below closes all connections of HTTP/1.0."""
+        kept: bool = self.parser.should_keep_alive()
+        return kept and self.parser.get_http_version() != "1.0"
+
+    def _refuse(self, problem: ProblemError) -> None:
         """Answer, unless an answer is on its way or was given, and hang up."""
         if self._unanswered():
-            self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
+            self.transport.write(_written(response_of(problem), [CLOSE]))
         self.transport.close()
 
     def _unanswered(self) -> bool:

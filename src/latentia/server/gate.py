@@ -13,7 +13,7 @@ from latentia.server.admission import TOO_MANY, Admission, Scope
 from latentia.server.keys import Keys
 from latentia.server.limits import Limits
 from latentia.server.metrics import Metrics
-from latentia.server.problems import ProblemError, busy, response_of
+from latentia.server.problems import ProblemError, busy, response_of, too_long_headers
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -120,7 +120,7 @@ class Gate:
         """
         given = scope["headers"]
         if sum(len(name) + len(value) for name, value in given) + len(scope["raw_path"]) > self.limits.header_bytes:
-            raise ProblemError(431, "the headers are too long", f"send {self.limits.header_bytes:,} bytes at most")
+            raise too_long_headers(self.limits)
         headers = dict(given)
         if self._hosts and _without_port(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
             raise ProblemError(421, "this server does not go by that name", "ask it by the name it was started with")
