@@ -60,6 +60,12 @@ def test_of_all_wrong_members_the_first_is_complained_of(operation, body):
     assert refusal.value.error_count() == 1
 
 
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "LocalHost:8000", "[::1]:8000"])
+def test_names_of_hosts_have_large_or_small_letters(space, name):
+    application = create_app({"tiny": space}, limits=PATIENT, hosts=["Localhost", "[::1]"])
+    assert asker(application)("GET", "/healthz", None, {"host": name}).status_code == 200
+
+
 def test_a_body_without_a_length_is_bounded_too(space):
     application = create_app({"tiny": space}, limits=replace(PATIENT, body_bytes=30))
 
