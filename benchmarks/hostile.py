@@ -1,4 +1,4 @@
-"""Fifty requests that no server should suffer from: each is to be refused, at once and by a problem document."""
+"""Requests that no server should suffer from: each is to be refused, at once and by a problem document."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shape:
 
 
 def shapes(model: str) -> list[Shape]:
-    """Return all fifty, for a model that the server has."""
+    """Return all, for a model that the server has."""
     return [*_bodies(model), *_values(model), *_paths(model), *_headers(model)]
 
 
@@ -84,6 +84,7 @@ def _values(model: str) -> list[Shape]:
         "no texts": ("encode", b'{"data": []}'),
         "a dimension that is not there": ("traverse", b'{"text": "a", "dimension": 999}'),
         "a code of infinity": ("decode", b'{"codes": [[1e999]]}'),
+        "letters for 200,000 numbers": ("decode", json.dumps({"codes": [["x"] * 200] * 1000}).encode()),
         "a code of no dimensions": ("decode", b'{"codes": [[]]}'),
         "more than it may cost": ("score", json.dumps({"data": ["a " * 2000] * 50, "samples": 1000}).encode()),
     }

@@ -84,6 +84,7 @@ def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
         (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: " + b"a" * 5000, 431),
         (b"GET /" + b"a" * 5000, 431),
         (b"no request at all\r\n\r\n", 400),
+        (b"GET http://[ HTTP/1.1\r\nhost: localhost\r\n\r\n", 400),
     ],
 )
 def test_headers_are_short_and_arrive_in_time_or_the_client_is_cut(hasty, request_, status):
@@ -204,12 +205,39 @@ def small(port: int, timeout: float) -> Iterator[socket.socket]:
 def test_nothing_is_read_of_who_does_not_read(space):
     application = create_app({"tiny": space}, limits=PATIENT)
     application.admission.requests = PATIENT.requests
-    with listening(application) as port, small(port, timeout=1) as connection:
-        request = posted(b"", b"x-long: " + b"a" * 1000)
-        with suppress(TimeoutError, ConnectionError):
-            for _ in range(400):
-                connection.sendall(request * 100)
-            pytest.fail("all was read")
+    cut = pytest.raises((TimeoutError, ConnectionError))
+    with listening(application) as port, small(port, timeout=1) as connection, cut:
+        _ask_on(connection)
+
+
+def _ask_on(connection: socket.socket) -> None:
+    """Ask 40 MB and read nothing."""
+    for _ in range(400):
+        connection.sendall(posted(b"", b"x-long: " + b"a" * 1000) * 100)
+
+
+def test_who_asks_on_and_does_not_read_is_cut(space):
+    application = create_app({"tiny": space}, limits=replace(PATIENT, write=0.3))
+    application.admission.requests = PATIENT.requests
+    with listening(application) as port, small(port, timeout=30) as connection, pytest.raises(ConnectionError):
+        _ask_on(connection)
+
+
+@pytest.mark.parametrize("accept", [b"application/json", b"application/x-ndjson"])
+def test_who_does_not_read_an_answer_is_cut(space, monkeypatch, accept):
+    monkeypatch.setattr("latentia.server.calls.Call.answers", lambda *_: iter(["a" * 100_000] * 200))
+    application = create_app({"tiny": space}, limits=replace(PATIENT, write=0.3, connections=1))
+    with listening(application) as port, small(port, timeout=60) as connection:
+        connection.sendall(posted(ONE, b"accept: " + accept))
+        assert _becomes(lambda: _healthy(port))
+
+
+def _healthy(port: int) -> bool:
+    """Whether there is room for a connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, suppress(ConnectionError):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        return connection.recv(100).startswith(b"HTTP/1.1 200")
+    return False
 
 
 def test_who_does_not_read_at_once_gets_all_answers(space):
@@ -235,8 +263,10 @@ def test_more_connections_than_there_may_be_are_refused(space):
     limits = replace(PATIENT, connections=2)
     with listening(create_app({"tiny": space}, limits=limits)) as port:
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
-            line, _ = said(port, b"")
-            assert line.split()[1] == b"503"
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                response = answered(connection)
+            assert (response.status, response.headers["retry-after"], response.will_close) == (503, "1", True)
+            assert response.headers["content-type"] == "application/problem+json"
         assert Client(f"http://127.0.0.1:{port}", backoff=0.05).models()
 
 
@@ -261,6 +291,18 @@ def test_where_there_is_no_room_a_request_is_refused_at_once_and_its_connection_
         connection.sendall(head + b"connection: close\r\n\r\n" + body)
         response = answered(connection)
         assert (response.status, response.will_close) == (429, True)
+        assert response.read()
+        assert not connection.recv(1)
+        application.admission.requests = 0
+
+
+def test_a_request_of_http_1_0_is_the_only_one_of_its_connection(space):
+    application = create_app({"tiny": space}, limits=PATIENT)
+    with listening(application) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        application.admission.requests = PATIENT.requests
+        connection.sendall(posted(b"{}", b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        response = answered(connection)
+        assert (response.status, response.headers["connection"]) == (429, "close")
         assert response.read()
         assert not connection.recv(1)
         application.admission.requests = 0

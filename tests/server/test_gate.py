@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 from benchmarks.hostile import shapes
+from pydantic import ValidationError
 
 from latentia.errors import InputError
+from latentia.operations import augment, decode, encode
 from latentia.server import Limits, create_app
 from latentia.server.keys import VARIABLE, Keys
+from latentia.server.requests import request_of
 from tests.server.conftest import JSON, PATIENT, REQUESTS, asker, gathered
 
 ENCODE = "/v1/models/tiny/encode"
@@ -39,8 +42,28 @@ def test_what_takes_no_body_is_told_so_and_not_how_to_write_one(guarded, path):
     assert response.status_code == (404 if path == "nothing" else 405)
 
 
-def test_there_are_fifty():
-    assert len({shape.name for shape in shapes("tiny")}) == 50
+def test_there_are_more_than_fifty():
+    assert len({shape.name for shape in shapes("tiny")}) == len(shapes("tiny")) == 51
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        (decode, {"codes": [["x"] * 9] * 9}),
+        (encode, {"data": [1] * 9}),
+        (augment, {"data": ["x"] * 9}),
+    ],
+)
+def test_of_all_wrong_members_the_first_is_complained_of(operation, body):
+    with pytest.raises(ValidationError) as refusal:
+        request_of(operation.__name__, operation, PATIENT).model_validate(body)
+    assert refusal.value.error_count() == 1
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "LocalHost:8000", "[::1]:8000"])
+def test_names_of_hosts_have_large_or_small_letters(space, name):
+    application = create_app({"tiny": space}, limits=PATIENT, hosts=["Localhost", "[::1]"])
+    assert asker(application)("GET", "/healthz", None, {"host": name}).status_code == 200
 
 
 def test_a_body_without_a_length_is_bounded_too(space):

@@ -11,15 +11,18 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from latentia.server.gate import Gate
-from latentia.server.problems import ProblemError, response_of
+from latentia.server.problems import ProblemError, busy, response_of, too_long_headers
 
 CLOSE = (b"connection", b"close")
 
 PIPELINED = 100
 """Most requests of one client that wait for an answer to an earlier one."""
 
-Awaited = Literal["head", "body", "next"]
-"""Of a client: headers, the rest of a request, or another request."""
+Phase = Literal["head", "body", "next"]
+"""What is to come: headers, the rest of a request, or another request."""
+
+Awaited = Literal[Phase, "reading", "answer"]
+"""A phase, or that the client takes what is written, or, of the server, an answer."""
 
 
 class Connection(HttpToolsProtocol):
@@ -38,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._gate, self._limits = gate, gate.limits
         self._loose, self._refused = 0, False
-        self._phase: Awaited = "head"
+        self._phase: Phase = "head"
         self._watched: Awaited | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -47,7 +50,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         if len(self.connections) > self._limits.connections:
-            self._refuse(503, "there are too many connections", "ask again later")
+            self._refuse(busy("there are too many connections", status=503))
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,14 +65,23 @@ class Connection(HttpToolsProtocol):
         self._bound_headers()
         self._watch()
 
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not read."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Wait no longer for it."""
+        super().resume_writing()
+        self._watch()
+
     def on_message_begin(self) -> None:
         """Begin to wait for headers."""
         self._enter("head")
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
-        self._enter("body")
+        """Begin to wait for the body, if the headers can be read."""
         self._loose = 0
         if self._piles_up():
             self.transport.close()
@@ -77,6 +89,7 @@ class Connection(HttpToolsProtocol):
             self._refused = True
         else:
             self._begin_answer()
+        self._enter("body")
 
     def on_body(self, body: bytes) -> None:
         """Leave what is refused unread."""
@@ -102,34 +115,35 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request."""
-        self._refuse(400, msg, "send HTTP/1.1")
+        self._refuse(ProblemError(400, msg, "send HTTP/1.1"))
 
     def _bound_headers(self) -> None:
         """Refuse headers that are too long, or read no more of them until what came before is answered."""
         if self._loose > self._limits.header_bytes and not self.transport.is_closing():
-            if self._awaited() is None:
+            if self._awaited() == "answer":
                 self.flow.pause_reading()
             else:
-                self._refuse(431, "the headers are too long", f"send {self._limits.header_bytes:,} bytes at most")
+                self._refuse(too_long_headers(self._limits))
 
-    def _enter(self, phase: Awaited) -> None:
+    def _enter(self, phase: Phase) -> None:
         """Forget how long the client has been waited for."""
         self._phase, self._watched = phase, None
 
-    def _awaited(self) -> Awaited | None:
-        """Tell what the client is waited for; nothing while it is the one who waits."""
+    def _awaited(self) -> Awaited:
+        """Tell what is waited for; a client that waits itself is given all the time."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return "reading"
         if self._phase == "body":
-            return None if self.pipeline or self.flow.read_paused else "body"
-        return self._phase if self.cycle is None or self.cycle.response_complete else None
+            return "answer" if self.pipeline or self.flow.read_paused else "body"
+        return self._phase if self.cycle is None or self.cycle.response_complete else "answer"
 
     def _watch(self) -> None:
-        """Give the client its time, from the moment when something else is awaited."""
+        """Begin to wait from the moment when something else is awaited."""
         awaited = self._awaited()
-        if awaited != self._watched or awaited is None:
+        if awaited != self._watched:
             self._watch_no_more()
             self._watched = awaited
-            if awaited is not None:
-                self._timer = self.loop.call_later(self._patience(awaited), self._give_up)
+            self._timer = self.loop.call_later(self._patience(awaited), self._waited)
 
     def _watch_no_more(self) -> None:
         if self._timer is not None:
@@ -138,13 +152,23 @@ class Connection(HttpToolsProtocol):
 
     def _patience(self, awaited: Awaited) -> float:
         """Seconds; for a body a little more than who reads it has, whose answer is better."""
-        return {"head": self._limits.read, "body": self._limits.read + 1, "next": self.timeout_keep_alive}[awaited]
+        if awaited == "next":
+            return self.timeout_keep_alive
+        return {"head": self._limits.read, "body": self._limits.read + 1}.get(awaited, self._limits.write)
 
-    def _give_up(self) -> None:
-        """Hang up."""
-        if self._watched == "head":
-            self._refuse(408, "the headers did not arrive in time", "send them faster")
-        else:
+    def _waited(self) -> None:
+        """Hang up, unless the server below has closed the connection meanwhile: then what is written is to be taken."""
+        awaited, self._watched = self._watched, None
+        if awaited == self._awaited():
+            self._give_up(awaited)
+        self._watch()
+
+    def _give_up(self, awaited: Awaited) -> None:
+        if awaited == "head":
+            self._refuse(ProblemError(408, "the headers did not arrive in time", "send them faster"))
+        elif awaited == "reading":
+            self.transport.abort()
+        elif awaited != "answer":
             self.transport.close()
 
     def _begin_answer(self) -> None:
@@ -163,17 +187,22 @@ class Connection(HttpToolsProtocol):
 
     def _answer_at_once(self, response: Response) -> None:
         """Answer before the body is there."""
-        self.transport.write(_written(response, [] if self.parser.should_keep_alive() else [CLOSE]))
+        self.transport.write(_written(response, [] if self._is_kept() else [CLOSE]))
 
     def _end_refused(self) -> None:
         """Keep the connection if the client wants to; to hang up on a body would lose the answer on its way."""
-        if not self.parser.should_keep_alive():
+        if not self._is_kept():
             self.transport.close()
 
-    def _refuse(self, status: int, problem: str, remedy: str) -> None:
+    def _is_kept(self) -> bool:
+        """Tell whether another request may come; the server below closes all connections of HTTP/1.0."""
+        kept: bool = self.parser.should_keep_alive()
+        return kept and self.parser.get_http_version() != "1.0"
+
+    def _refuse(self, problem: ProblemError) -> None:
         """Answer, unless an answer is on its way or was given, and hang up."""
         if self._unanswered():
-            self.transport.write(_written(response_of(ProblemError(status, problem, remedy)), [CLOSE]))
+            self.transport.write(_written(response_of(problem), [CLOSE]))
         self.transport.close()
 
     def _unanswered(self) -> bool:

@@ -13,7 +13,7 @@ from latentia.server.admission import TOO_MANY, Admission, Scope
 from latentia.server.keys import Keys
 from latentia.server.limits import Limits
 from latentia.server.metrics import Metrics
-from latentia.server.problems import ProblemError, busy, response_of
+from latentia.server.problems import ProblemError, busy, response_of, too_long_headers
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -71,7 +71,7 @@ class Gate:
     ) -> None:
         """Keep the parts."""
         self._application, self.admission, self._keys = application, admission, keys
-        self.limits, self._hosts, self._metrics = limits, frozenset(hosts), metrics
+        self.limits, self._hosts, self._metrics = limits, frozenset(map(str.lower, hosts)), metrics
         self._answered = answered
         self._too_many = response_of(busy(TOO_MANY))
         self._too_many.raw_headers += ALWAYS
@@ -120,18 +120,20 @@ class Gate:
         """
         given = scope["headers"]
         if sum(len(name) + len(value) for name, value in given) + len(scope["raw_path"]) > self.limits.header_bytes:
-            raise ProblemError(431, "the headers are too long", f"send {self.limits.header_bytes:,} bytes at most")
+            raise too_long_headers(self.limits)
         headers = dict(given)
-        if self._hosts and _without_port(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
+        if self._hosts and _name(headers.get(b"host", b"")) not in self._hosts:
             raise ProblemError(421, "this server does not go by that name", "ask it by the name it was started with")
         if not scope["path"].startswith(OPEN):
             self._keys.require(headers.get(b"authorization", b""))
         return headers
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+def _name(host: bytes) -> str:
+    """Return the name in a header ``Host``, for which letters are large or small alike."""
+    given = host.decode("latin-1").lower()
+    name, colon, port = given.rpartition(":")
+    return name if colon and port.isdigit() else given
 
 
 def _require_json(headers: dict[bytes, bytes], limits: Limits) -> None:

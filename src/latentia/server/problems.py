@@ -10,6 +10,7 @@ from fastapi import Response
 from starlette.exceptions import HTTPException
 
 from latentia.errors import LatentiaError
+from latentia.server.limits import Limits
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -39,6 +40,11 @@ class ProblemError(HTTPException):
 def busy(detail: str, *, status: int = 429, seconds: int = 1) -> ProblemError:
     """Refuse what may be asked again later."""
     return ProblemError(status, detail, f"ask again in {seconds} s", {"Retry-After": str(seconds)})
+
+
+def too_long_headers(limits: Limits) -> ProblemError:
+    """Refuse more headers than are taken."""
+    return ProblemError(431, "the headers are too long", f"send {limits.header_bytes:,} bytes at most")
 
 
 def unanswerable(error: LatentiaError) -> ProblemError:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, StringConstraints, create_model
 
 from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
@@ -66,7 +66,7 @@ def _type_of(parameter: inspect.Parameter, limits: Limits) -> Any:  # noqa: ANN4
         return _list(_labelled(limits), limits, parameter)
     if annotation == CODES:
         number = _number((), LARGEST_COORDINATE)
-        return _list(Annotated[list[number], Field(max_length=limits.texts)], limits, parameter)  # type: ignore[valid-type]
+        return _list(_members(number, 0, limits), limits, parameter)
     if not is_plain(annotation):
         raise TypeError(f"{parameter.name}: {annotation} has no spelling in a request")
     return bounded(parameter.name, annotation, limits)
@@ -75,7 +75,12 @@ def _type_of(parameter: inspect.Parameter, limits: Limits) -> Any:  # noqa: ANN4
 def _list(item: Any, limits: Limits, parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - annotations
     """A list, which has members where it must be given."""
     fewest = 1 if parameter.default is inspect.Parameter.empty else 0
-    return Annotated[list[item], Field(min_length=fewest, max_length=limits.texts)]
+    return _members(item, fewest, limits)
+
+
+def _members(item: Any, fewest: int, limits: Limits) -> Any:  # noqa: ANN401 - annotations
+    """A list, of which nothing is looked at behind the first member that is wrong: each would cost a complaint."""
+    return Annotated[list[item], Field(min_length=fewest, max_length=limits.texts), FailFast()]
 
 
 def bounded(name: str, annotation: Any, limits: Limits) -> Any:  # noqa: ANN401 - annotations
@@ -90,8 +95,7 @@ def bounded(name: str, annotation: Any, limits: Limits) -> Any:  # noqa: ANN401 
         return _text(limits)
     if get_origin(kind) is Sequence:
         (item,) = get_args(kind)
-        each = bounded(name, item, limits)
-        return Annotated[list[each], Field(max_length=limits.texts)]  # type: ignore[valid-type]
+        return _members(bounded(name, item, limits), 0, limits)
     return annotation
 
 
