@@ -60,7 +60,7 @@ COLUMNS = {
     pa.float64(): NUMBERS,
     pa.dictionary(pa.int32(), pa.int64()): INTEGERS,
     pa.date32(): st.integers(-(2**31), 2**31 - 1),
-    pa.timestamp("s"): INTEGERS,
+    pa.timestamp("ms"): INTEGERS,
     pa.timestamp("us", tz="Nowhere/None"): INTEGERS,
     pa.timestamp("ns"): INTEGERS,
     pa.duration("s"): INTEGERS,

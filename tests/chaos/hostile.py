@@ -17,7 +17,9 @@ import numpy as np
 import torch
 
 from latentia.cli import main
+from latentia.durable import vouch
 from latentia.recipes.runs import load
+from tests.chaos import shapes
 from tests.chaos.children import UNTYPED, Child
 from tests.chaos.damage import copied
 from tests.chaos.faults import Fault
@@ -123,6 +125,9 @@ def settings() -> dict[str, tuple[tuple[str, ...], object]]:
     named |= {f"hidden size {size}": (("model", "encoder", "hidden_dim"), size) for size in (10**7, 10**10)}
     named["a hundred thousand keys"] = (("model",), {f"key{n}": n for n in range(100_000)})
     named["a recipe that nests 400 deep"] = (("model",), _nested(400))
+    refined = {key: {"kind": "GradientRefinement", key: 2 * 10**8} for key in ("steps", "draws")}
+    named |= {f"{key} without end": (("model", "refinement"), node) for key, node in refined.items()}
+    named["a text of a million million tokens"] = (("data", "max_tokens"), 2**62)
     named["a schedule that is a list"] = (("objective", "weight"), [[[]]])
     return named
 
@@ -158,7 +163,7 @@ RECIPES = {
 
 
 def attacks(canary: Path) -> Iterator[tuple[str, str, Attack]]:
-    """Yield a name, ``run`` or ``folder``, and what is done to it; manifests are made to agree afterwards."""
+    """Yield a name, what it is done to, and what is done; manifests, but of what is sealed, are made to agree."""
     for name in PASSED_ON:
         for what, content in pickles(canary).items():
             yield f"{what} as {name}", "folder", _content(name, content)
@@ -171,6 +176,7 @@ def attacks(canary: Path) -> Iterator[tuple[str, str, Attack]]:
         yield what, "run", _content("recipe.yaml", text.replace("{canary}", str(canary)).encode())
     yield from _places()
     yield from _others()
+    yield from shapes.attacks()
 
 
 def _places() -> Iterator[tuple[str, str, Attack]]:
@@ -285,7 +291,7 @@ def tally(home: Path, every: int = 1) -> Iterator[Tally]:
     canary = home / "canary"
     for number, (name, kind, attack) in enumerate(attacks(canary)):
         if number % every == 0:
-            counts.add(_opened(home, name, victims[kind], attack, canary))
+            counts.add(_opened(home, name, victims[kind], _deceiving(attack) if kind != "sealed" else attack, canary))
     counts.note = "nothing executed" if counts.good else ""
     yield counts
 
@@ -296,16 +302,16 @@ def _victims(home: Path) -> dict[str, Path]:
     start(home, "plain", run)
     load(run).save_pretrained(folder)
     (folder / "evaluation.json").write_text("{}")
+    vouch(folder, ["evaluation.json"])
+    load(folder)  # What is refused before anything was done to it would be refused for no reason.
     corpus.mkdir()
-    return {"run": run, "folder": folder, "corpus": corpus}
+    return {"run": run, "folder": folder, "sealed": folder, "corpus": corpus}
 
 
 def _opened(home: Path, name: str, source: Path, attack: Attack, canary: Path) -> str:
     folder = copied(source, home / "opened")
     shutil.rmtree(home / "elsewhere", ignore_errors=True)
     attack(folder, canary)
-    if (folder / "manifest.json").is_file() and not (folder / "manifest.json").is_symlink():
-        _deceive(folder)
     child = Child(lambda: _use(folder), folder, Fault(), home, ADDRESS_SPACE)
     outcome = child.wait(LONGEST)
     if canary.exists() or (home / "secret").read_text() != SECRET:
@@ -319,8 +325,18 @@ def _opened(home: Path, name: str, source: Path, attack: Attack, canary: Path) -
     return ""
 
 
+def _deceiving(attack: Attack) -> Attack:
+    """Let all manifests agree with what is there afterwards, so that what is behind them is met."""
+
+    def deceives(folder: Path, canary: Path) -> None:
+        attack(folder, canary)
+        if (folder / "manifest.json").is_file() and not (folder / "manifest.json").is_symlink():
+            _deceive(folder)
+
+    return deceives
+
+
 def _deceive(folder: Path) -> None:
-    """Let all manifests agree with what is there, so that what is behind them is met."""
     for path in folder.rglob("manifest.json"):
         try:
             revouch(path.parent)
@@ -341,7 +357,8 @@ def _use(folder: Path) -> None:
         main()
     else:
         (corpus,) = folder.iterdir()
-        sets = ("--set", "training.max_steps=1")
+        sets = ["--set", "training.max_steps=1", "--set", "training.precision=float32"]
+        sets += ["--label", "label"] if corpus.suffix == ".parquet" else []
         sys.argv = ["latentia", "train", str(corpus), "--out", str(folder.parent / "never"), *sets]
         main()
 

@@ -28,7 +28,7 @@ from latentia.durable import (
     write_new,
 )
 from latentia.errors import RunError
-from latentia.training.weights import WEIGHTS, load_tensors, parse_tensors, tensors_of
+from latentia.training.weights import FLOATS, WEIGHTS, load_tensors, parse_tensors, tensors_of
 
 MOMENTS, STATE = "optimizer.safetensors", "state.json"
 LAST_STEP = 2**48
@@ -39,6 +39,8 @@ BINDING = ("recipe.yaml", "run.json", "tokenizer.json")
 """Files of the run that its checkpoints belong to."""
 
 _LOOKS = 8
+_DIGITS = 10
+_ENTRIES = frozenset({"step", "exp_avg", "exp_avg_sq"})
 
 _NAME = re.compile(r"step-(\d{8,})(-unvalidated)?")
 
@@ -230,9 +232,13 @@ def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
     state: dict[int, dict[str, Any]] = {}
     for name in sorted(tensors):
         index, _, entry = name.partition(".")
-        if not index.isdecimal() or int(index) >= len(shapes) or tensors[name].shape not in ((), shapes[int(index)]):
+        known = index.isdecimal() and len(index) < _DIGITS and int(index) < len(shapes)
+        if not known or tensors[name].dtype not in FLOATS or tensors[name].shape not in ((), shapes[int(index)]):
             raise RunError(f"{origin} does not fit the recipe at {name}", "restore the files of the same run")
         state.setdefault(int(index), {})[entry] = tensors[name]
+    wanted = _ENTRIES if isinstance(optimizer, torch.optim.AdamW) else frozenset[str]()
+    if lacking := [index for index, entries in state.items() if not wanted <= entries.keys()]:
+        raise RunError(f"{origin} lacks moments of weight {lacking[0]}", "restore the files of the same run")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field
 
 from latentia.server.limits import Limits
 from latentia.server.map.chart import Chart, Choice, PlaneKind
@@ -11,8 +11,8 @@ from latentia.server.map.raster import Raster
 from latentia.server.requests import STRICT, WHOLE
 
 Number = Annotated[float, Field(ge=-Limits.magnitude, le=Limits.magnitude, allow_inf_nan=False)]
-Code = Annotated[list[Number], Field(min_length=1, max_length=Limits.texts)]
-Codes = Annotated[list[Code], Field(min_length=1, max_length=Limits.texts)]
+Code = Annotated[list[Number], Field(min_length=1, max_length=Limits.texts), FailFast()]
+Codes = Annotated[list[Code], Field(min_length=1, max_length=Limits.texts), FailFast()]
 Dimension = Annotated[int, Field(ge=0, le=1_000_000), WHOLE]
 
 
