@@ -10,7 +10,7 @@ batching   requests a second of 32 clients that each wait for their answer, with
 overload   an open loop at four times the rate that as many clients as there are places reach: latency of what was
            accepted against that of one client alone, goodput, latency of refusals, wrong answers, memory
 stop       SIGTERM while an open loop asks at half of that rate: what was accepted is answered, and the exit code is 0
-hostile    seconds until each of fifty hostile requests is refused
+hostile    seconds until each hostile request is refused
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from latentia.data import Columns
 from latentia.durable import entry_of, locked
@@ -281,6 +281,25 @@ def test_a_checkpoint_of_a_place_where_no_run_stands_is_not_whole(sources, tmp_p
     (checkpoint / "state.json").write_bytes(kept)
     restated(checkpoint)
     assert Checkpoints(tmp_path / "run").newest().step == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda moments: {name: moment.to(torch.float8_e4m3fn) for name, moment in moments.items()},
+        lambda moments: {name.replace("exp_avg_sq", "other"): moment for name, moment in moments.items()},
+        lambda moments: {"9" * 5000 + name: moment for name, moment in moments.items()},
+    ],
+)
+def test_moments_that_the_optimiser_cannot_go_on_from_are_refused(sources, tmp_path, monkeypatch, change):
+    interrupt_after(monkeypatch, 2)
+    train(sources, tmp_path / "run")
+    monkeypatch.undo()
+    path = newest(tmp_path / "run") / "optimizer.safetensors"
+    save_file(change(load_file(path)), path)
+    revouch(path.parent)
+    with pytest.raises(RunError, match=r"optimizer\.safetensors (does not fit|lacks)"):
+        resume_run(tmp_path / "run", QUIET)
 
 
 def test_a_place_behind_the_end_of_its_epoch_is_refused(sources, tmp_path, monkeypatch):
