@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from latentia.data import Columns
+from latentia.data import BPE, Columns, Word
 from latentia.durable import entry_of, locked
 from latentia.errors import BusyError, DataError, NumericalError, RunError
 from latentia.objectives import Objective
@@ -540,3 +540,18 @@ def test_what_is_no_record_is_dropped_when_records_are_taken_up_again(tmp_path, 
     path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
     Metrics(tmp_path, 1).close()
     assert path.read_text() == '{"step": 1}\n'
+
+
+@pytest.mark.parametrize("kind", [BPE, Word])
+def test_what_hears_no_signal_is_ended_by_it(sources, tmp_path, monkeypatch, kind):
+    seen, learn = [], kind.train
+
+    def noted(self, texts):
+        seen.append(signal.getsignal(signal.SIGTERM))
+        return learn(self, texts)
+
+    monkeypatch.setattr(kind, "train", noted)
+    with interruption() as asked:
+        train(sources, tmp_path / "run", ("data.tokenizer", {"kind": kind.__name__}), ("training.max_steps", 1))
+        assert seen == [signal.SIG_DFL if kind is BPE else asked.note]
+        assert signal.getsignal(signal.SIGTERM) == asked.note

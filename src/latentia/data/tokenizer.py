@@ -147,7 +147,13 @@ def _failure(error: BaseException, what: str) -> BaseException:
 
 
 class TokenizerKind(ABC):
-    """Settings of a tokenizer that is trained on a corpus."""
+    """Settings of a tokenizer that is trained on a corpus.
+
+    Attributes:
+        deaf: Whether it learns in the library, where no signal is heard before the end.
+    """
+
+    deaf = False
 
     @abstractmethod
     def train(self, texts: Iterable[str]) -> Tokenizer:
@@ -216,6 +222,8 @@ class Byte(TokenizerKind):
 
 class BPE(TokenizerKind):
     """Byte-pair encoding over bytes, trained on the corpus (Sennrich, Haddow and Birch, 2016)."""
+
+    deaf = True
 
     def __init__(self, size: PositiveInt = 8_000) -> None:
         """Take the size of the vocabulary, special tokens and bytes included."""

@@ -34,6 +34,7 @@ from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.interruption import ended_at_once
 from latentia.training.loop import Trainer, wants_bfloat16
 from latentia.training.observers import LONGEST_RECORDS, Watch
 from latentia.training.weights import WEIGHTS, read_tensors
@@ -50,7 +51,9 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
     """
     require_free(folder)
     sources = sources.absolute()
-    tokenizer = recipe.data().tokenizer.train(read_texts(sources.train, sources.columns))
+    kind = recipe.data().tokenizer
+    with ended_at_once() if kind.deaf else nullcontext():
+        tokenizer = kind.train(read_texts(sources.train, sources.columns))
     with begun(folder):
         tokenizer.save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)

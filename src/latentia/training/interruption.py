@@ -70,6 +70,18 @@ _installed: list[Interruption] = []
 
 
 @contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Let signals end the process itself, for work that hears none and leaves nothing; a shell tells the same code."""
+    heard = [number for number in ASKING if _installed and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def interruption() -> Iterator[Interruption]:
     """Take SIGINT, SIGTERM and SIGHUP, unless they are ignored; within another such block, what that one takes.
 
