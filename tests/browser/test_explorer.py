@@ -272,6 +272,7 @@ def test_the_map_of_neighbours_is_made_while_one_waits(browser, address, api):
 
 
 def test_a_plane_that_comes_late_does_not_take_the_place_of_one_chosen_since(page, api):
+    pytest.importorskip("umap")
     held: list[Any] = []
 
     def hold(route: Any) -> None:  # playwright keeps a note on what it calls
