@@ -470,6 +470,20 @@ def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(
     assert newest(tmp_path / "run").name == "step-00000003"
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_validation_that_is_not_finite_stops_and_loses_no_step(sources, tmp_path, monkeypatch, value):
+    def poisoned(*arguments: object) -> dict[str, float]:
+        record = validate(*arguments)
+        return {**record, "negative_elbo": float(value)}
+
+    monkeypatch.setattr("latentia.training.loop.validate", poisoned)
+    with pytest.raises(NumericalError, match=rf"the validation after step 8 has negative_elbo {value}"):
+        train(sources, tmp_path / "run")
+    assert newest(tmp_path / "run").name == "step-00000008-unvalidated"
+    monkeypatch.undo()
+    assert resume_run(tmp_path / "run", QUIET)
+
+
 def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
     with pytest.raises(NumericalError, match="not finite after step 1"):
         train(sources, tmp_path / "run", ("training.optimizer.learning_rate", 1e42), ("training.checkpoint_every", 1))

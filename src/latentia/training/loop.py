@@ -21,7 +21,7 @@ from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.finiteness import DIVERGED, Guard
 from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
-from latentia.training.settings import Training
+from latentia.training.settings import COSTS, Training
 from latentia.training.validation import validate
 from latentia.training.weights import WEIGHTS, save_weights
 
@@ -111,7 +111,7 @@ class Trainer:
         """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.
 
         Raises:
-            NumericalError: When a loss, a gradient or a weight is not finite; no such weight is ever written.
+            NumericalError: When a loss, a gradient, a weight or a validation is not finite; no such weight is written.
             StorageError: When the disk does not take a checkpoint; those before are whole.
             KeyboardInterrupt: When an interrupted step does not end in time, or at a second signal.
         """
@@ -230,6 +230,7 @@ class Trainer:
         except _StoppedError:
             self._save(weights=progress.best_step == 0)
             return
+        self._require_finite(record)
         seconds, progress.seconds, progress.due = progress.seconds, 0.0, False
         self.window = _Window()
         self.settings.plan.validated(record)
@@ -243,6 +244,14 @@ class Trainer:
         observer.validation({**place, **timed, **record})
         self._save(weights=progress.best_step in (0, progress.step))
         self.since = time.perf_counter()
+
+    def _require_finite(self, record: Mapping[str, float]) -> None:
+        """Save and stop where a validation has no cost: one that is not a number is never better than another."""
+        for name in COSTS:
+            if not math.isfinite(record[name]):
+                self._save(weights=self.progress.best_step == 0)
+                place = f"the validation after step {self.progress.step}"
+                raise NumericalError(f"{place} has {name} {record[name]}", DIVERGED)
 
     def _count_seconds(self) -> None:
         """Add the time since it was last counted to that of the epoch."""

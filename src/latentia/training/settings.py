@@ -1,6 +1,6 @@
 """What a recipe says about training."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from latentia.data import Batching, Loader
 from latentia.shapes import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -8,6 +8,8 @@ from latentia.training.optimizers import Optimizer
 from latentia.training.plans import StepPlan
 
 Metric = Literal["negative_elbo", "reconstruction", "loss"]
+COSTS: tuple[Metric, ...] = get_args(Metric)
+"""What every validation measures, in nats a sequence."""
 
 
 class EarlyStopping:
