@@ -57,6 +57,7 @@ from latentia.nn import (
     LinearNoiseHead,
     MaxPooling,
     MeanPooling,
+    MomentMatchedHead,
     SequenceDropout,
     Shuffle,
     Substitute,
@@ -111,6 +112,7 @@ HEADS = {
     "BatchNormalisedHead-renormalised": lambda: BatchNormalisedHead(H, D, renormalise=True),
     "CommittedRateHead": lambda: CommittedRateHead(H, D),
     "LinearNoiseHead": lambda: LinearNoiseHead(H, D),
+    "MomentMatchedHead": lambda: MomentMatchedHead(H, D),
     "DirectionalHead": lambda: DirectionalHead(H, D),
     "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
 }

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from latentia.nn import SequenceDropout
+from latentia.nn.dropout import dropped_weights
 
 INPUTS, ZERO = torch.randn(3, 5, 4), (torch.zeros(1, 3, 6), torch.zeros(1, 3, 6))
 
@@ -31,6 +32,20 @@ def test_dropped_weights_get_no_gradient_and_kept_ones_get_theirs():
     share = (recurrence.weight_hh_l0.grad == 0).float().mean()
     assert 0.3 < share < 0.7
     assert recurrence.weight_ih_l0.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.3, 0.5, 0.9999999])
+def test_the_share_of_dropped_weights_is_the_rate_and_the_others_make_up_for_it(rate: float) -> None:
+    weights = dropped_weights(torch.ones(999, 1001), rate)
+    assert len(weights.unique()) == 2
+    torch.testing.assert_close((weights == 0).double().mean(), torch.tensor(rate).double(), rtol=0, atol=2e-3)
+    assert weights.max().item() == pytest.approx(1 / (1 - min(rate, 1 - 2**-16)), rel=1e-3)
+
+
+def test_weights_are_dropped_independently_of_their_neighbours():
+    """Four of them share a draw."""
+    dropped = (dropped_weights(torch.ones(40_000, 4), 0.5) == 0).double()
+    torch.testing.assert_close(torch.corrcoef(dropped.T), torch.eye(4).double(), rtol=0, atol=0.03)
 
 
 def test_a_mask_of_a_sequence_is_the_same_at_every_step():

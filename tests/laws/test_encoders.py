@@ -18,6 +18,7 @@ from latentia.nn import (
     LastState,
     MaxPooling,
     MeanPooling,
+    MomentMatchedHead,
     SequenceDropout,
 )
 from latentia.nn.threads import on_threads
@@ -154,6 +155,41 @@ def test_batch_normalisation_of_one_example_uses_running_statistics():
     one = torch.randn(1, H)
     trained = head(one).mean
     torch.testing.assert_close(trained, head.eval()(one).mean)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 7.0, 60.0])
+def test_a_moment_matched_aggregate_has_the_moments_of_the_prior_and_the_rate(rate):
+    """Of batches of two kinds, as of two lengths: the variance between them is part of the aggregate's."""
+    head, kinds = MomentMatchedHead(H, D, rate=rate), torch.randn(2, H)
+    for _ in range(400):
+        for kind in kinds:
+            head(kind + torch.randn(100, H))
+    posterior = head.eval()(torch.cat([kind + torch.randn(20_000, H) for kind in kinds]))
+    mean = posterior.mean.mean(dim=0)
+    variance = posterior.mean.var(dim=0) + posterior.variance.mean(dim=0)
+    torch.testing.assert_close(mean, torch.zeros(D), rtol=0, atol=0.05)
+    torch.testing.assert_close(variance, torch.ones(D), rtol=0.05, atol=0)
+    kl = kl_divergence(posterior, DiagonalGaussian(torch.zeros(D), torch.zeros(D))).mean()
+    torch.testing.assert_close(kl, torch.tensor(rate), rtol=0.05, atol=0)
+
+
+def test_moment_matching_trains_what_is_evaluated():
+    head, features = MomentMatchedHead(H, D), torch.randn(200, H)
+    for _ in range(1000):
+        trained = head(features).mean
+    torch.testing.assert_close(head.eval()(features).mean, trained, atol=1e-3, rtol=1e-3)
+
+
+def test_moment_matching_holds_from_the_first_steps_for_features_that_hardly_differ():
+    head = MomentMatchedHead(H, D)
+    trained = head(0.1 + 3e-3 * torch.randn(500, H)).mean
+    torch.testing.assert_close(trained.std(dim=0), torch.full((D,), head.gamma), rtol=0.02, atol=0)
+
+
+def test_moment_matching_of_rows_that_do_not_differ_is_finite():
+    head = MomentMatchedHead(H, D)
+    assert head(torch.ones(4, H)).mean.isfinite().all()
+    assert head(torch.ones(1, H)).mean.isfinite().all()
 
 
 @pytest.mark.parametrize("padding", [1, 17])

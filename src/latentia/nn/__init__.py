@@ -7,6 +7,7 @@ from latentia.nn.heads import (
     DirectionalHead,
     GaussianHead,
     LinearNoiseHead,
+    MomentMatchedHead,
     PosteriorHead,
 )
 from latentia.nn.noise import Blank, Clean, Drop, Noise, Shuffle, Substitute
@@ -27,6 +28,7 @@ __all__ = [
     "LinearNoiseHead",
     "MaxPooling",
     "MeanPooling",
+    "MomentMatchedHead",
     "Noise",
     "Pooling",
     "PosteriorHead",

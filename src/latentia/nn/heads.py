@@ -15,6 +15,7 @@ from latentia.distributions import (
     SharedNoiseGaussian,
     VonMisesFisher,
 )
+from latentia.nn.normalisation import CorpusNormalisation, normalised_by_averages
 from latentia.shapes import PositiveFloat, PositiveInt
 
 LOG_VARIANCE_LIMIT = 14.0
@@ -165,9 +166,6 @@ class BatchNormalisedHead(PosteriorHead):
     Renormalization, 2017, section 3.
     """
 
-    SCALES, SHIFTS = 3.0, 5.0
-    """How far the averages may differ from a batch's statistics before they are held back."""
-
     def __init__(
         self,
         hidden_dim: PositiveInt,
@@ -192,16 +190,10 @@ class BatchNormalisedHead(PosteriorHead):
     def _normalised(self, mean: Tensor) -> Tensor:
         if self.training and mean.shape[0] > 1:
             normalised: Tensor = self.normalise(mean)
-            return self._renormalised(normalised, mean.detach()) if self.renormalise else normalised
+            if self.renormalise:
+                return normalised_by_averages(normalised, mean.detach(), *self._statistics(), self.normalise.eps)
+            return normalised
         return nn.functional.batch_norm(mean, *self._statistics(), eps=self.normalise.eps)
-
-    def _renormalised(self, normalised: Tensor, mean: Tensor) -> Tensor:
-        """Undo the normalisation by the batch's statistics and normalise by the averages, without new gradients."""
-        average, variance = self._statistics()
-        variance, of_batch = variance + self.normalise.eps, mean.var(dim=0, unbiased=False) + self.normalise.eps
-        scale = (of_batch / variance).sqrt().clamp(1 / self.SCALES, self.SCALES)
-        shift = ((mean.mean(dim=0) - average) / variance.sqrt()).clamp(-self.SHIFTS, self.SHIFTS)
-        return normalised * scale + shift
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and variance of past batches, as if the averages had not begun at zero; of none, 0 and 1."""
@@ -211,6 +203,40 @@ class BatchNormalisedHead(PosteriorHead):
         mean = torch.where(batches > 0, past["running_mean"] / share, 0.0)
         variance = torch.where(batches > 0, past["running_var"] / share, 1.0)
         return mean, variance
+
+
+class MomentMatchedHead(PosteriorHead):
+    r"""A diagonal Gaussian whose aggregate over the corpus has the prior's mean and variance in every dimension.
+
+    .. math::
+        \mu_i = \gamma \frac{\hat\mu_i - m_i}{s_i}, \qquad \sigma_i^2 = 1 - \gamma^2, \qquad
+        \mathbb E_x[\mathrm{KL}] = -\tfrac D2 \log(1 - \gamma^2)
+
+    with ``m`` and ``s`` of the corpus, so that :math:`\mathbb E[z_i] = 0` and
+    :math:`\mathrm{Var}[z_i] = \gamma^2 + \sigma_i^2 = 1`. Where normalised means leave the variance to be learned
+    (:class:`BatchNormalisedHead`), a decoder that reads little of the code lets it grow to 1, and the aggregate is
+    wider than the prior. Averages over past batches stand in for the corpus, in training too.
+
+    Args:
+        hidden_dim: Features, ``H``.
+        latent_dim: Dimensions, ``D``.
+        rate: KL from the standard normal on average over the corpus, in nats of the whole code.
+
+    Source: Zhu et al., 2020, section 4 (means); the variance is what they leave of the prior's.
+    """
+
+    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt, rate: PositiveFloat = 7.0) -> None:
+        """Take the sizes and the rate."""
+        super().__init__()
+        self.log_variance = -2 * rate / latent_dim
+        self.gamma = math.sqrt(-math.expm1(self.log_variance))
+        self.mean_of = nn.Linear(hidden_dim, latent_dim)
+        self.normalise = CorpusNormalisation(latent_dim)
+
+    def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
+        """Return the posterior of each example."""
+        mean = self.gamma * self.normalise(self.mean_of(features).float())
+        return DiagonalGaussian(mean, torch.full_like(mean, self.log_variance))
 
 
 def _bounded(log_variance: Tensor) -> Tensor:
