@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentia.nn.candidates import PATCH, STATES_AT_A_TIME, most_probable
+from latentia.nn import candidates
+from latentia.nn.candidates import PATCH, SCREENED, STATES_AT_A_TIME, most_probable
 from latentia.shapes import BOS, PAD
 from tests.laws.tables import model
 
@@ -61,3 +62,63 @@ def test_a_decoder_proposes_what_it_says_of_all_tokens():
     torch.testing.assert_close(values, wanted.values)
     for part, other in zip(after, also_after, strict=True):
         assert torch.equal(part, other)
+
+
+@pytest.fixture
+def native(monkeypatch):
+    """A processor that multiplies bfloat16, or imitates it, and the number of rows that had to be done in full."""
+    again, whole = [], candidates._of_block
+
+    def counted(states, *arguments):
+        again.append(len(states))
+        return whole(states, *arguments)
+
+    monkeypatch.setattr(candidates, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(candidates, "_of_block", counted)
+    return again
+
+
+def apart(states, weight, bias, count):
+    """How far the chosen logits are from the largest in double precision, and those named from what is named."""
+    logits = torch.nn.functional.linear(states.double(), weight.double(), bias.double())
+    values, tokens = most_probable(states, weight, bias, count, normalised=False)
+    chosen = logits.gather(1, tokens)
+    torch.testing.assert_close(values.double(), chosen, rtol=1e-5, atol=1e-4)
+    return (logits.topk(count, dim=1).values - chosen).max().item()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("tokens", [SCREENED * PATCH + 1, 3000])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_screening_in_half_precision_misses_none_of_the_best(native, count, tokens, scale):
+    states, weight = scale * torch.randn(STATES_AT_A_TIME + 30, 24), torch.randn(tokens, 24)
+    bias = torch.randn(tokens)
+    bias[::5] = -torch.inf
+    assert apart(states, weight, bias, count) <= 1e-5 * scale
+    assert sum(native) < len(states)
+
+
+def test_what_half_precision_cannot_tell_apart_is_done_in_full(native):
+    """Rows of weights that differ by less than a rounding: the best is known to none of their products in bfloat16."""
+    states = torch.randn(STATES_AT_A_TIME, 24)
+    weight = torch.randn(24) + 1e-4 * torch.randn(3000, 24)
+    assert apart(states, weight, torch.zeros(3000), 1) <= 2e-5
+    assert sum(native) == len(states)
+
+
+@pytest.mark.parametrize("possible", [0, 1, 5])
+def test_screening_finds_the_few_that_are_possible(native, possible):
+    bias = torch.full((3000,), -torch.inf)
+    bias[1000 : 1000 + possible] = 0.0
+    values, tokens = most_probable(torch.randn(STATES_AT_A_TIME, 24), torch.randn(3000, 24), bias, 1, normalised=False)
+    assert values.isfinite().all() if possible else (values == -torch.inf).all()
+    assert possible == 0 or bias[tokens].isfinite().all()
+
+
+def test_greedy_tokens_are_those_of_full_precision_whether_screened_or_not(monkeypatch):
+    states, weight, bias = torch.randn(STATES_AT_A_TIME, 24), torch.randn(3000, 24), torch.randn(3000)
+    found = []
+    for native in (True, False):
+        monkeypatch.setattr(candidates, "multiplies_bfloat16", lambda native=native: native)
+        found.append(most_probable(states, weight, bias, 1, normalised=False)[1])
+    assert torch.equal(*found)

@@ -15,6 +15,7 @@ from latentia.data.loader import Loader
 from latentia.durable import require_whole
 from latentia.errors import NumericalError, RunError
 from latentia.models import TextModel
+from latentia.nn.precision import multiplies_bfloat16
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress
@@ -308,7 +309,7 @@ def wants_bfloat16(precision: str) -> bool:
         return precision == "bfloat16"
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
+    return multiplies_bfloat16()
 
 
 def _mix(seed: int, step: int) -> int:
