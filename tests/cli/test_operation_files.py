@@ -77,6 +77,17 @@ def test_neighbours_are_looked_for_in_a_file_or_in_the_training_texts(call, caps
     assert capsys.readouterr().out.split() == ["0.000", "c", "a", "a"]
 
 
+@pytest.mark.parametrize(("name", "words", "fits"), [("encode", "c.txt", True), ("score", "c.txt", False)])
+def test_files_of_vectors_are_offered_where_an_answer_holds_one(call, monkeypatch, name, words, fits):
+    """And refused elsewhere before a run is read."""
+    (option,) = (each for each in command_of(name).params if each.name == "out")
+    assert (".npy" in option.help) == fits
+    if not fits:
+        monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
+        with pytest.raises(InputError, match=r"can hold no such answers: end it in one of .*\.tsv$"):
+            call(name, words, "--out", "codes.npy")
+
+
 def test_a_file_that_is_there_stays(call):
     call("encode", "c.txt", "--out", "codes.npy")
     with pytest.raises(InputError, match="is there already"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 from typer.core import TyperCommand
@@ -26,8 +26,8 @@ from latentia.decoding import Strategy
 from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import InputError
 from latentia.operations.lines import Refused, Remarked
-from latentia.operations.operation import CODES, LABELLED, TEXTS, helps, is_plain, parameters
-from latentia.operations.sinks import SUFFIXES, require_writable
+from latentia.operations.operation import CODES, LABELLED, TEXTS, answers_of, helps, is_plain, parameters
+from latentia.operations.sinks import require_writable, suffixes_for
 from latentia.recipes.families import members
 from latentia.recipes.runs import load
 from latentia.recipes.strategies import CONTROLS, settings_of, strategy_of
@@ -50,10 +50,10 @@ def command_of(name: str) -> TyperCommand:
 
 def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]:
     """Return a function that typer can read and call."""
-    known = parameters(operation).values()
+    known, suffixes = parameters(operation).values(), suffixes_for(answers_of(operation))
 
     def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, refused: str = "", **given: object) -> None:
-        _require_files(as_json, out, refused, overwrite)
+        _require_files(as_json, out, refused, overwrite, suffixes)
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Bar(into_file=bool(out)) as bar:
             lines = Lines(run, columns, bar)
@@ -68,20 +68,14 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
     own = {shown.name: shown for each in known for shown in _typed(each, helps(operation))}
     common = [
         _option("as_json", bool, False, "Print a JSON object a line.", "--json"),
-        _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(SUFFIXES)}."),
-        *([REFUSED] if _may_refuse(operation) else []),
+        _option("out", str, "", f"Write a file instead, a row an answer: {', '.join(suffixes)}."),
+        *([REFUSED] if Refused in answers_of(operation) else []),
         _option("overwrite", bool, False, "Replace files that are there.", "--overwrite"),
     ]
     run_operation.__doc__ = (inspect.getdoc(operation) or "").partition("\n\n")[0]
     run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
-
-
-def _may_refuse(operation: Callable[..., object]) -> bool:
-    """Tell whether refusals are among the answers of an operation."""
-    (answers,) = get_args(inspect.signature(operation, eval_str=True).return_annotation)
-    return Refused in get_args(answers)
 
 
 def _expected(given: Mapping[str, Any]) -> int | None:
@@ -92,7 +86,7 @@ def _expected(given: Mapping[str, Any]) -> int | None:
     return len(texts) * int(each) if texts else None
 
 
-def _require_files(as_json: bool, out: str, refused: str, overwrite: bool) -> None:
+def _require_files(as_json: bool, out: str, refused: str, overwrite: bool, suffixes: Sequence[str]) -> None:
     """Refuse files that cannot be written, and options that would do nothing.
 
     Raises:
@@ -106,8 +100,10 @@ def _require_files(as_json: bool, out: str, refused: str, overwrite: bool) -> No
         raise InputError(f"{refused} is no .jsonl file", "name one")
     if refused and out and Path(refused).resolve() == Path(out).resolve():
         raise InputError(f"{out} is given for answers and for refusals", "name two files")
-    for file in filter(None, (out, refused)):
-        require_writable(Path(file), overwrite)
+    if out:
+        require_writable(Path(out), overwrite, suffixes)
+    if refused:
+        require_writable(Path(refused), overwrite)
 
 
 def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspect.Parameter]:

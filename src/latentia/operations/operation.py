@@ -69,6 +69,12 @@ def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return found
 
 
+def answers_of(function: Callable[..., Any]) -> tuple[type, ...]:
+    """Return the kinds of what an operation yields, refusals among them."""
+    (answer,) = get_args(inspect.signature(function, eval_str=True).return_annotation)
+    return get_args(answer) or (answer,)
+
+
 def helps(documented: Callable[..., object]) -> dict[str, str]:
     """Return what the docstring of a function or class says of each of its arguments."""
     section = (inspect.getdoc(documented) or "").partition("Args:\n")[2].partition("\n\n")[0]

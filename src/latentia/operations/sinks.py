@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -84,14 +84,33 @@ def write(answers: Iterable[object], path: str | Path, *, overwrite: bool = Fals
     return Written(path, rows, tuple(refused), tuple(asides))
 
 
-def require_writable(path: Path, overwrite: bool) -> None:
+def suffixes_for(kinds: Iterable[type]) -> tuple[str, ...]:
+    """Return the suffixes of files that can hold answers of one of these kinds: an array file holds one vector each."""
+    one_vector = any(_arrays(kind) == 1 for kind in kinds)
+    return tuple(suffix for suffix in _SINKS if one_vector or suffix != ".npy")
+
+
+def _arrays(kind: type) -> int:
+    hints = get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
+    return sum(get_origin(hint) is np.ndarray for hint in hints.values())
+
+
+def require_writable(path: Path, overwrite: bool, suffixes: Sequence[str] = ()) -> None:
     """Refuse a file that cannot be written, before anything is worked out.
 
+    Args:
+        path: The file.
+        overwrite: Whether a file that is there may be replaced.
+        suffixes: What its name may end in, if not all that can be written.
+
     Raises:
-        InputError: If the suffix is unknown, the file is there already, or its folder is not.
+        InputError: If the suffix is not among them, the file is there already, or its folder is not.
     """
-    if path.suffix not in _SINKS:
-        raise InputError(f"{path} has no known suffix", f"end it in one of {', '.join(_SINKS)}")
+    suffixes = suffixes or SUFFIXES
+    if path.suffix not in suffixes:
+        known = path.suffix in SUFFIXES
+        problem = f"{path} can hold no such answers" if known else f"{path} has no known suffix"
+        raise InputError(problem, f"end it in one of {', '.join(suffixes)}")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder", "make it, or name another")
     if path.exists() and not (overwrite and path.is_file()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from latentia.operations import Refused
+from latentia.operations.operation import answers_of
 from latentia.operations.sinks import plain
 from latentia.server.batching import End
 from latentia.server.problems import ProblemError, body_of
@@ -71,8 +71,7 @@ def as_json(value: object) -> bytes:
 
 def response_of(name: str, operation: Callable[..., Any]) -> type[BaseModel]:
     """Return the pydantic model of what an operation answers."""
-    (answer,) = get_args(inspect.signature(operation, eval_str=True).return_annotation)
-    kinds = [each for each in (get_args(answer) or (answer,)) if each is not Refused]
+    kinds = [each for each in answers_of(operation) if each is not Refused]
     rows: Any = Union[tuple(map(_row_model, kinds))]  # noqa: UP007 - of a tuple
     fields: dict[str, Any] = {
         "answers": (list[rows], Field(description="In their order.")),
