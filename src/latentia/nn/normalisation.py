@@ -96,7 +96,8 @@ class Decorrelation(nn.Module):
         """Return the inverse root of the averages, as if they had not begun at zero."""
         share = 1 - (1 - MEMORY) ** self.batches.double()
         variances, directions = torch.linalg.eigh(self.products.double() / share)
-        return (directions * variances.clamp(min=LEAST).rsqrt() @ directions.T).float()
+        inverse: Tensor = directions * variances.clamp(min=LEAST).rsqrt() @ directions.T
+        return inverse.float()
 
 
 def normalised_by_averages(
