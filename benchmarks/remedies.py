@@ -11,8 +11,9 @@ there. Of each row that is done the recipe, the evaluation and the records of tr
 all that the table needs: rows made on several machines meet there. A FILE of --table that has the lines
 <!-- rows --> and <!-- end --> is kept, but for what is between them.
 
-A row is a recipe, or one with a setting changed: `--rows density-gap:objective.aggregation_size=4`; `--rows ablation`
-stands for the density gap with groups of 1 to the whole batch.
+A row is a recipe, or one with a setting changed, its value as in JSON:
+`--rows density-gap:objective.aggregation_size=4`; `--rows ablation` stands for the density gap with groups of 1 to the
+whole batch.
 
 The cost of a step is a ratio to the recipe `vae` on the same batches, by turns, median over the turns.
 """
@@ -59,6 +60,7 @@ ROWS = (
     "default", "best",
 )
 # fmt: on
+JOINT = "moment-matched:model.encoder.posterior.joint=true"
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
 SAMPLES, EVERY, DECODED = 500, 20, 500
@@ -178,7 +180,7 @@ def _recipe(name: str) -> Recipe:
     """Return the recipe of a row, with the setting that its name may hold."""
     base, _, setting = name.partition(":")
     key, _, value = setting.partition("=")
-    return load_recipe(base).with_settings([(key, int(value))] if setting else [])
+    return load_recipe(base).with_settings([(key, json.loads(value))] if setting else [])
 
 
 def _finished(folder: Path) -> bool:
@@ -249,7 +251,7 @@ def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
     """Write the table of all rows that are evaluated, in the order of ``ROWS``, with steps and the cost of one."""
     done = {
         name: [path for seed in protocol.seeds if (path := protocol.result(name, seed) / "evaluation.json").exists()]
-        for name in dict.fromkeys((*ROWS, *ABLATION, *names))
+        for name in dict.fromkeys((*ROWS, JOINT, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
     header, *rows = compare_runs([folder for folders in done.values() for folder in folders])
