@@ -1,9 +1,10 @@
-"""A loss or a gradient that is not finite stops the run before the step, and its batch is kept."""
+"""A loss or a gradient that is not finite stops the run before the step, its batch kept; a validation after it."""
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,12 +20,12 @@ from latentia.training.loop import Trainer
 from tests.chaos.report import Tally
 from tests.chaos.training import start
 
-KINDS = ("loss is nan", "loss is inf", "gradient is nan", "gradient is inf")
+KINDS = ("loss is nan", "loss is inf", "gradient is nan", "gradient is inf", "validation is nan", "validation is inf")
 
 
 def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Poison a run at a random step, again and again."""
-    counts, generator = Tally("loss or gradient is not finite"), random.Random(seed)
+    counts, generator = Tally("loss, gradient or validation is not finite"), random.Random(seed)
     for number in range(count):
         counts.add(poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)]))
     yield counts
@@ -39,7 +40,9 @@ def poisoned(home: Path, step: int, kind: str = "loss is nan") -> str:
 
     def score(self: Objective, run: ModelRun, at: int) -> Terms:
         terms = scored(self, run, at)
-        bad = at == step and kind.startswith("loss")
+        # A validation has no gradients, and the number of the step before it.
+        trained = torch.is_grad_enabled()
+        bad = trained and at == step if kind.startswith("loss") else not trained and kind.startswith("validation")
         return replace(terms, loss=terms.loss * value) if bad else terms
 
     def take(self: Trainer, *arguments: object) -> None:
@@ -57,6 +60,8 @@ def poisoned(home: Path, step: int, kind: str = "loss is nan") -> str:
         try:
             start(home, "plain", folder)
         except NumericalError as error:
+            if kind.startswith("validation"):
+                return _wrong_with_validation(folder, str(error))
             return _wrong_with(folder, felt, step, str(error))
     return f"{kind} at step {step} stopped nothing"
 
@@ -68,3 +73,12 @@ def _wrong_with(folder: Path, felt: list[list[torch.Tensor]], step: int, said: s
         return "weights changed"
     kept = json.loads((folder / "diverged" / f"step-{step:08d}.json").read_text())
     return "" if kept["texts"] and len(kept["texts"]) == len(kept["rows"]) else "no batch was kept"
+
+
+def _wrong_with_validation(folder: Path, said: str) -> str:
+    """The steps before it are kept, and the checkpoint waits for it."""
+    found = re.search(r"the validation after step (\d+) has loss", said)
+    if found is None:
+        return f"it said {said}"
+    kept = folder / "checkpoints" / f"step-{int(found[1]):08d}-unvalidated"
+    return "" if kept.is_dir() else f"{kept.name} is not there"
