@@ -185,6 +185,18 @@ def test_a_jointly_matched_aggregate_has_no_covariances_though_features_have():
     assert (features.T.corrcoef() - torch.eye(D)).abs().max() > 0.2
 
 
+def test_moments_are_counted_in_full_precision_whatever_the_network_computes_in():
+    head = MomentMatchedHead(H, D, joint=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for _ in range(30):
+            head(torch.randn(100, H))
+        features = torch.randn(100, H)
+        mean = head.eval()(features).mean
+    assert mean.dtype == torch.float32
+    raw = head.normalise(head.mean_of(features.bfloat16().float()).bfloat16().float())
+    torch.testing.assert_close(mean, head.gamma * raw @ head.turn.root(), rtol=0, atol=0.02)
+
+
 def test_a_direction_that_hardly_varies_is_not_blown_up_without_end():
     head = MomentMatchedHead(H, D, rate=100.0, joint=True)
     head.mean_of.weight.data[1] = head.mean_of.weight.data[0]

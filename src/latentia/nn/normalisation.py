@@ -87,10 +87,11 @@ class Decorrelation(nn.Module):
 
     def forward(self, values: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """Return the turned features; those of a batch of one are not counted."""
-        if self.training and len(values) > 1:
-            self.products.lerp_(values.detach().T @ values.detach() / len(values), MEMORY)
-            self.batches += 1
-        return values @ self.root() if self.batches > 0 else values
+        with torch.autocast(values.device.type, enabled=False):  # half a precision is too little for moments
+            if self.training and len(values) > 1:
+                self.products.lerp_(values.detach().T @ values.detach() / len(values), MEMORY)
+                self.batches += 1
+            return values @ self.root() if self.batches > 0 else values
 
     def root(self) -> Float[Tensor, "D D"]:
         """Return the inverse root of the averages, as if they had not begun at zero."""
