@@ -60,7 +60,6 @@ ROWS = (
     "default", "best",
 )
 # fmt: on
-JOINT = "moment-matched:model.encoder.posterior.joint=true"
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
 SAMPLES, EVERY, DECODED = 500, 20, 500
@@ -251,7 +250,7 @@ def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
     """Write the table of all rows that are evaluated, in the order of ``ROWS``, with steps and the cost of one."""
     done = {
         name: [path for seed in protocol.seeds if (path := protocol.result(name, seed) / "evaluation.json").exists()]
-        for name in dict.fromkeys((*ROWS, JOINT, *ABLATION, *names))
+        for name in dict.fromkeys((*ROWS, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
     header, *rows = compare_runs([folder for folders in done.values() for folder in folders])

@@ -113,7 +113,6 @@ HEADS = {
     "CommittedRateHead": lambda: CommittedRateHead(H, D),
     "LinearNoiseHead": lambda: LinearNoiseHead(H, D),
     "MomentMatchedHead": lambda: MomentMatchedHead(H, D),
-    "MomentMatchedHead-joint": lambda: MomentMatchedHead(H, D, joint=True),
     "DirectionalHead": lambda: DirectionalHead(H, D),
     "DirectionalHead-learned": lambda: DirectionalHead(H, D, learned=True, family="power-spherical"),
 }

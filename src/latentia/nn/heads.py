@@ -15,7 +15,7 @@ from latentia.distributions import (
     SharedNoiseGaussian,
     VonMisesFisher,
 )
-from latentia.nn.normalisation import CorpusNormalisation, Decorrelation, normalised_by_averages
+from latentia.nn.normalisation import CorpusNormalisation, normalised_by_averages
 from latentia.shapes import PositiveFloat, PositiveInt
 
 LOG_VARIANCE_LIMIT = 14.0
@@ -221,25 +221,21 @@ class MomentMatchedHead(PosteriorHead):
         hidden_dim: Features, ``H``.
         latent_dim: Dimensions, ``D``.
         rate: KL from the standard normal on average over the corpus, in nats of the whole code.
-        joint: Match the covariances too, which are then 0: means that tell the same in two dimensions are turned apart.
 
     Source: Zhu et al., 2020, section 4 (means); the variance is what they leave of the prior's.
     """
 
-    def __init__(
-        self, hidden_dim: PositiveInt, latent_dim: PositiveInt, rate: PositiveFloat = 7.0, joint: bool = False
-    ) -> None:
-        """Take the sizes, the rate, and whether covariances are matched."""
+    def __init__(self, hidden_dim: PositiveInt, latent_dim: PositiveInt, rate: PositiveFloat = 7.0) -> None:
+        """Take the sizes and the rate."""
         super().__init__()
         self.log_variance = -2 * rate / latent_dim
         self.gamma = math.sqrt(-math.expm1(self.log_variance))
         self.mean_of = nn.Linear(hidden_dim, latent_dim)
         self.normalise = CorpusNormalisation(latent_dim)
-        self.turn = Decorrelation(latent_dim) if joint else nn.Identity()
 
     def forward(self, features: Float[Tensor, "B H"]) -> DiagonalGaussian:
         """Return the posterior of each example."""
-        mean = self.gamma * self.turn(self.normalise(self.mean_of(features).float()))
+        mean = self.gamma * self.normalise(self.mean_of(features).float())
         return DiagonalGaussian(mean, torch.full_like(mean, self.log_variance))
 
 

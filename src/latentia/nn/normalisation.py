@@ -16,12 +16,6 @@ move fast, and codes are then not where the averages say.
 EPSILON = 1e-8
 """Added to variances: features of a fresh network are within a few thousandths of each other."""
 
-MEMORY = 0.01
-"""The same of the averages of products, of which there are many for a batch to tell."""
-
-LEAST = 0.05
-"""Variance of a direction below which it is not blown up any further."""
-
 SCALES, SHIFTS = 3.0, 5.0
 """How far the averages may differ from a batch's statistics, as factor and in deviations, before they are held back."""
 
@@ -65,40 +59,6 @@ class CorpusNormalisation(nn.Module):
         self.first.lerp_(values.mean(dim=0), MOMENTUM)
         self.second.lerp_(values.square().mean(dim=0), MOMENTUM)
         self.batches += 1
-
-
-class Decorrelation(nn.Module):
-    r"""Normalised features turned so that no two are correlated over the corpus, each as near to what it was as can be.
-
-    .. math:: y = R^{-1/2} x
-
-    with ``R`` the average of :math:`x x^T` over past batches and the symmetric root (Kessy, Lewin and Strimmer, Optimal
-    Whitening and Decorrelation, 2018, ZCA-cor). No gradient flows through ``R``; in evaluation mode it does not move.
-    """
-
-    products: Tensor
-    batches: Tensor
-
-    def __init__(self, features: PositiveInt) -> None:
-        """Take the number of features."""
-        super().__init__()
-        self.register_buffer("products", torch.zeros(features, features))
-        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
-
-    def forward(self, values: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-        """Return the turned features; those of a batch of one are not counted."""
-        with torch.autocast(values.device.type, enabled=False):  # half a precision is too little for moments
-            if self.training and len(values) > 1:
-                self.products.lerp_(values.detach().T @ values.detach() / len(values), MEMORY)
-                self.batches += 1
-            return values @ self.root() if self.batches > 0 else values
-
-    def root(self) -> Float[Tensor, "D D"]:
-        """Return the inverse root of the averages, as if they had not begun at zero."""
-        share = 1 - (1 - MEMORY) ** self.batches.double()
-        variances, directions = torch.linalg.eigh(self.products.double() / share)
-        inverse: Tensor = directions * variances.clamp(min=LEAST).rsqrt() @ directions.T
-        return inverse.float()
 
 
 def normalised_by_averages(
