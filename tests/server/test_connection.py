@@ -27,6 +27,7 @@ from latentia.errors import InputError
 from latentia.operations.space import Record
 from latentia.recipes import load_recipe
 from latentia.server import Limits, create_app, listening, serve
+from latentia.server.connection import Connection
 from tests.laws.tables import TEXTS
 from tests.operations.labelled import labelled_space
 from tests.recipes.test_recipes import TINY
@@ -74,6 +75,20 @@ def said(port: int, request: bytes) -> tuple[bytes, dict[str, Any]]:
             head, _, body = stream.read().partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head
     return head.partition(b"\r\n")[0], json.loads(body)
+
+
+def test_answers_wait_for_no_acknowledgement_of_their_first_part(port, monkeypatch):
+    """Headers and body are two writes, and a client acknowledges the first after 40 ms unless there is more."""
+    made, seen = Connection.connection_made, []
+
+    def noted(self: Connection, transport: Any) -> None:
+        made(self, transport)
+        seen.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Connection, "connection_made", noted)
+    assert Client(f"http://127.0.0.1:{port}").models()
+    assert seen
+    assert all(seen)
 
 
 @pytest.mark.parametrize(
