@@ -470,6 +470,38 @@ def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(
     assert newest(tmp_path / "run").name == "step-00000003"
 
 
+def test_a_record_of_a_validation_is_on_the_disk_before_the_checkpoint_that_says_it_was_done(
+    sources, tmp_path, monkeypatch
+):
+    sync, save, events = os.fsync, Checkpoints.save, []
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    def saved(self: Checkpoints, *arguments: object) -> None:
+        events.append("checkpoint")
+        save(self, *arguments)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Checkpoints, "save", saved)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    last = len(events) - events[::-1].index("checkpoint") - 1
+    assert "metrics.jsonl" in events[:last]
+
+
+def test_what_was_left_out_of_a_corpus_is_told_wherever_the_corpus_is(sources, tmp_path, monkeypatch):
+    replace, moved = os.replace, []
+
+    def noted(source: str | Path, target: str | Path) -> None:
+        replace(source, target)
+        moved.append(Path(target))
+
+    monkeypatch.setattr(os, "replace", noted)
+    train(sources, tmp_path / "run", ("training.epochs", 1))
+    assert [path.suffix for path in moved if path.parent.name == "data"] == [".json", ".arrow"]
+
+
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_validation_that_is_not_finite_stops_and_loses_no_step(sources, tmp_path, monkeypatch, value):
     def poisoned(*arguments: object) -> dict[str, float]:

@@ -74,8 +74,13 @@ def write_new(path: Path, content: bytes) -> Entry:
     return Entry(len(content), digest.hexdigest())
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     """Append a line to a record; a crash may tear the last line of it, and no other.
+
+    Args:
+        path: The record.
+        line: What is appended.
+        durable: Whether it, and those before it, are to be there after a power cut.
 
     Raises:
         StorageError: If the disk does not take it.
@@ -84,6 +89,8 @@ def append_line(path: Path, line: str) -> None:
     with stored(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor:
         while content:
             content = content[os.write(descriptor, content) :]
+        if durable:
+            os.fsync(descriptor)
 
 
 def make_folder(path: Path) -> None:

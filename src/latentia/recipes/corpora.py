@@ -65,7 +65,7 @@ def corpora_of(
             return Corpus.open(path)
         with _built(folder, name) as unfinished:
             _, report = build_corpus(files, sources.columns, tokenizer, unfinished, data.max_tokens, minimum)
-        write_atomically(path.with_suffix(".json"), json.dumps(asdict(report), indent=1).encode())
+            write_atomically(unfinished.with_suffix(".json"), json.dumps(asdict(report), indent=1).encode())
         tell(f"{name}: {'; '.join(report.sentences())}")
         return Corpus.open(path)
 
@@ -86,7 +86,7 @@ def lacks_corpora(folder: Path, sources: Sources) -> bool:
 
 @contextmanager
 def _built(folder: Path, name: str) -> Iterator[Path]:
-    """Take a corpus that is written beside its place into it, if it is the one that the manifest knows.
+    """Take a corpus, written beside its place with its report, into it, if it is the one that the manifest knows.
 
     Raises:
         RunError: If it is another one; then the folder is as it was.
@@ -99,7 +99,8 @@ def _built(folder: Path, name: str) -> Iterator[Path]:
         _require_known(folder, name, beside / path.name)
         make_folder(path.parent)
         with stored(path):
-            os.replace(beside / path.name, path)
+            for suffix in (".json", path.suffix):  # the corpus last: where it is, so is what was left out of it
+                os.replace(beside / path.with_suffix(suffix).name, path.with_suffix(suffix))
         sync(path.parent)
     finally:
         with suppress(OSError):  # what cannot be removed now is there at the next start

@@ -30,7 +30,8 @@ class Metrics:
 
     def write(self, split: str, record: dict[str, float]) -> None:
         """Write a record of ``train`` or ``validation``."""
-        append_line(self.path, json.dumps({"split": split, **record}))
+        # The checkpoint that follows a validation says that it was done; then its record must be there too.
+        append_line(self.path, json.dumps({"split": split, **record}), durable=split == "validation")
         with stored(self.path.with_name("tensorboard")):
             for name, value in record.items():
                 if name not in ("step", "epoch"):
