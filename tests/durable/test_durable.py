@@ -51,6 +51,23 @@ def test_what_the_disk_refuses_is_a_typed_error_and_the_file_before_stays(tmp_pa
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
+def test_a_disk_that_cannot_give_back_what_is_to_be_replaced_fails(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"old")
+    vouch(tmp_path, ["a"])
+    opened = os.open
+
+    def fails(path: str | Path, *arguments: int) -> int:
+        if Path(path) == tmp_path / "a":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", fails)
+    with pytest.raises(StorageError, match="a cannot be read"):
+        replace_vouched(tmp_path, "a", b"new")
+    monkeypatch.undo()
+    assert vouched(tmp_path, "a") == b"old"
+
+
 def test_short_writes_are_continued(tmp_path, monkeypatch):
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, bytes(content)[:2]))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from latentia.durable.reading import SMALL, pieces, read_bounded
 from latentia.durable.writing import Entry, entry_of, write_atomically
-from latentia.errors import RunError
+from latentia.errors import RunError, StorageError
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -107,7 +107,7 @@ def replace_vouched(folder: Path, name: str, content: bytes) -> None:
     """
     manifest = read_manifest(folder)
     if manifest is not None:
-        known = {name: _entry_in(folder / name)} if (folder / name).is_file() else {}
+        known = {name: _standing(folder / name)} if (folder / name).is_file() else {}
         before = known if known and manifest.fits(name, known[name]) else {}
         write_manifest(folder, Manifest({**manifest.files, name: entry_of(content)}, before))
     write_atomically(folder / name, content)
@@ -168,6 +168,18 @@ def _entry_in(path: Path) -> Entry:
         digest.update(piece)
         size += len(piece)
     return Entry(size, digest.hexdigest())
+
+
+def _standing(path: Path) -> Entry:
+    """Describe a file that is to be replaced.
+
+    Raises:
+        StorageError: If it cannot be read: whoever replaces it has nothing to restore it from.
+    """
+    try:
+        return _entry_in(path)
+    except RunError as error:
+        raise StorageError(error.message, "check the disk; what was saved before is as it was") from None
 
 
 def _altered(folder: Path, name: str, manifest: Manifest | None, found: int) -> RunError:
