@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import torch
 
+from latentia.data.reading import READERS
 from latentia.durable import Entry, Manifest, entry_of, sync, writing
 from latentia.recipes.runs import resume_run
 from latentia.training import checkpoint
@@ -300,7 +301,22 @@ def _unverified(home: Path) -> str:
         return next((wrong for wrong in flips(home, 300, random.Random(1)) if wrong), "")
 
 
+def _dropping(kind: str, home: Path) -> str:
+    """A reader drops the second line of each file and counts it nowhere."""
+    from tests.chaos.corpora import stepped
+    from tests.chaos.files import files_of
+
+    read = READERS[kind]
+
+    def dropped(*arguments: Any) -> Iterator[Any]:
+        return (row for number, row in enumerate(read(*arguments)) if number != 1)
+
+    with patch.dict(READERS, {kind: dropped}):
+        return next(iter(stepped(home, 20, 1, files_of(kind)).failures), "")
+
+
 OTHERS: dict[str, Callable[[Path], str]] = {
+    **{f"a reader of {kind} that drops a line": partial(_dropping, kind) for kind in READERS if kind != "hub"},
     "a loader that skips the manifest": _unverified,
     "a run that does not heed signals": _deaf,
     "a folder without a lock": _unlocked,
