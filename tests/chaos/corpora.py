@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import latentia
 from latentia.data import (
     BPE,
     Byte,
@@ -28,16 +25,14 @@ from latentia.data import (
     read_texts,
 )
 from latentia.data.batches import EqualLength
-from latentia.errors import DataError, LatentiaError
+from latentia.errors import DataError
 from latentia.recipes import Recipe, load_recipe
-from latentia.recipes.corpora import Sources
-from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import start_run
 from latentia.training.loop import _mix
-from tests.chaos.files import CASES, SUFFIXES
+from tests.chaos.commands import commanded
+from tests.chaos.files import CASES
 from tests.chaos.ledger import ledger
 from tests.chaos.report import Tally
-from tests.chaos.training import QUIET, SMALL
+from tests.chaos.training import SMALL
 
 KINDS = (Word(size=50), Char(), Byte(), BPE(size=270))
 MOST = 40
@@ -45,7 +40,7 @@ MOST = 40
 
 
 def tally(home: Path, count: int, whole: int, seed: int) -> Iterator[Tally]:
-    """Read random files and take a step on each; take some through training, evaluation, sampling and export."""
+    """Read random files and take a step on each; take some through all commands."""
     yield stepped(home, count, seed)
     yield commanded(home, whole, seed)
 
@@ -118,38 +113,3 @@ def _lost(corpus: Corpus, tokenizer: Tokenizer, kind: TokenizerKind) -> str:
     """Say whether bytes do not become the text again."""
     whole = not isinstance(kind, Byte) or tokenizer.decode(corpus.tokens(0)) == corpus.text(0)
     return "" if whole else "the text did not come back"
-
-
-def commanded(home: Path, count: int, seed: int) -> Tally:
-    """Take random files through training, evaluation, sampling, export and opening again."""
-    counts, generator, done = Tally("random corpora, every command"), random.Random(seed), 0
-    for number in range(count):
-        lines = [
-            generator.choice([b"a b c", b"a b", b"c", "é ü".encode(), b"", b"\xff", b"x" * generator.randint(1, 99)])
-        ]
-        lines += [bytes(generator.choices(b'abc \n\r\t\0\xe2\xff{}",', k=generator.randint(0, 30))) for _ in range(12)]
-        content = b"\n".join([*lines, *(f"w{n} v".encode() for n in range(generator.randint(0, 6)))])
-        path = _written(home, content, generator.choice(SUFFIXES[:2]))
-        try:
-            done += _all_commands(home / f"commanded {number}", path)
-            counts.add("")
-        except LatentiaError:
-            counts.add("")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            counts.add(f"{content!r}: {type(error).__name__} {error}")
-    counts.note = f"{done} to the end, the others refused with a typed error"
-    return counts
-
-
-def _all_commands(folder: Path, path: Path) -> bool:
-    recipe = load_recipe("vae").with_settings([*SMALL, ("training.max_steps", 2)])
-    try:
-        start_run(Sources([str(path)], [], Columns()), recipe, folder / "run", 1, QUIET)
-        evaluate_run(folder / "run", Texts([str(path)]), 2, 0, QUIET)
-        space = latentia.load(folder / "run")
-        list(space.sample(2, seed=0))
-        space.save_pretrained(folder / "out")
-        latentia.load(folder / "out")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True

@@ -55,9 +55,9 @@ COLUMNS = {
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> bytes:
+def tables(draw: st.DrawFn, least: int = 0) -> bytes:
     """Return a Parquet file whose column of text is one most of the time, and whose labels are of any type."""
-    rows = draw(st.integers(0, 12))
+    rows = draw(st.integers(least, least + 12))
     text = draw(st.sampled_from([*STRINGS, *STRINGS, *STRINGS, *COLUMNS]))
     kinds = {"text": text, "label": draw(st.sampled_from([*STRINGS, *COLUMNS]))}
     columns = {name: draw(_columns(kind, rows)) for name, kind in kinds.items()}
@@ -103,18 +103,18 @@ OWN_LINES = {
 HEADERS = {"csv": [b"text,label"], "tsv": [b"text\tlabel"]}
 
 
-def _of_lines(kind: str) -> st.SearchStrategy[bytes]:
+def _of_lines(kind: str, least: int) -> st.SearchStrategy[bytes]:
     own = OWN_LINES[kind]
-    lines = st.lists(st.one_of(own, own, own, LINES), max_size=12)
+    lines = st.lists(st.one_of(own, own, own, LINES), min_size=least, max_size=least + 12)
     return lines.map(lambda lines: b"\n".join([*HEADERS.get(kind, []), *lines]))
 
 
 SUFFIXES = ("txt", "txt", "jsonl", "csv", "tsv", "parquet", "txt.gz", "jsonl.gz")
 
 
-def files_of(suffix: str) -> st.SearchStrategy[tuple[bytes, str]]:
-    """Files of one format in which most lines are rows of it."""
-    contents = tables() if suffix.startswith("parquet") else _of_lines(suffix.removesuffix(".gz"))
+def files_of(suffix: str, least: int = 0) -> st.SearchStrategy[tuple[bytes, str]]:
+    """Files of one format, of so many lines at least, in which most are rows of it."""
+    contents = tables(least) if suffix.startswith("parquet") else _of_lines(suffix.removesuffix(".gz"), least)
     return st.tuples(contents, st.just(suffix))
 
 
