@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, defects, duds, hostile, kills, numbers, saving, sharing
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -33,7 +33,12 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(40 * scale)), seed),
 }
-DEFECTS = {"a resume that ": defects.resuming, "a save: ": defects.saves, "": defects.others}
+DEFECTS = {
+    "a resume that ": defects.resuming,
+    "a save: ": defects.saves,
+    "": defects.others,
+    "faults that do not happen: ": duds.duds,
+}
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from latentia.cli import main
 from latentia.data import Tokenizer
 from latentia.shapes import UNK
+from tests.chaos.evidence import opened
 from tests.chaos.files import files_of
 from tests.chaos.ledger import Ledger, ledger
 from tests.chaos.report import Tally
@@ -64,23 +65,24 @@ def _of_format(home: Path, suffix: str, count: int, seed: int, counts: Tally, do
     def each(case: tuple[bytes, str], label: str) -> None:
         folder = home / "commanded"
         folder.mkdir()
-        try:
-            done[suffix] += _walk(folder, case[0], suffix, label if "txt" not in suffix else "")
-            counts.add("")
-        except WrongError as error:
-            counts.add(f"{error}: {suffix} {label} {case[0]!r}")
-        finally:
-            shutil.rmtree(folder)
+        content, wrong = gzip.compress(case[0]) if suffix.endswith("gz") else case[0], ""
+        path = folder / f"random.{suffix}"
+        path.write_bytes(content)
+        with opened() as met:
+            try:
+                done[suffix] += _walk(path, content, suffix, label if "txt" not in suffix else "")
+            except WrongError as error:
+                wrong = f"{error}: {suffix} {label} {case[0]!r}"
+        counts.add(wrong, fired=str(path) in met)
+        shutil.rmtree(folder)
 
     each._hypothesis_internal_use_seed = seed
     each()
 
 
-def _walk(folder: Path, content: bytes, suffix: str, label: str) -> bool:
+def _walk(path: Path, content: bytes, suffix: str, label: str) -> bool:
     """Train on a file, and do with the run what can be done; tell whether it was trained on."""
-    path, run = folder / f"random.{suffix}", folder / "run"
-    content = gzip.compress(content) if suffix.endswith("gz") else content
-    path.write_bytes(content)
+    folder, run = path.parent, path.parent / "run"
     expected = ledger(content, suffix, label)
     columns = ["--label", label] if label else []
     if _called("train", path, "--out", run, *SETS, *columns, codes=(0, REFUSED)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,8 +30,9 @@ from latentia.errors import DataError
 from latentia.recipes import Recipe, load_recipe
 from latentia.training.loop import _mix
 from tests.chaos.commands import commanded
+from tests.chaos.evidence import opened
 from tests.chaos.files import CASES
-from tests.chaos.ledger import ledger
+from tests.chaos.ledger import Ledger, ledger
 from tests.chaos.report import Tally
 from tests.chaos.training import SMALL
 
@@ -61,11 +63,10 @@ def stepped(home: Path, count: int, seed: int, cases: st.SearchStrategy[tuple[by
     def each(case: tuple[bytes, str], kind: object, label: str) -> None:
         content, suffix = case
         path = _written(home, content, suffix)
-        try:
-            wrong = _step(recipe, path, kind, home, label, used)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-            wrong = f"{type(error).__name__} {error}"
-        counts.add(wrong and f"{wrong}: {suffix} {label} {content!r}")
+        expected = ledger(path.read_bytes(), suffix, label)
+        with opened() as met:
+            wrong = _tried(recipe, path, kind, Columns(label=label), expected, used, met)
+        counts.add(wrong and f"{wrong}: {suffix} {label} {content!r}", fired=str(path) in met)
 
     each._hypothesis_internal_use_seed = seed
     each()
@@ -79,16 +80,32 @@ def _written(home: Path, content: bytes, suffix: str) -> Path:
     return path
 
 
-def _step(recipe: Recipe, path: Path, kind: TokenizerKind, home: Path, label: str, used: list[int]) -> str:
+def _tried(*arguments: Any) -> str:
+    try:
+        return _step(*arguments)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return f"{type(error).__name__} {error}"
+
+
+def _step(
+    recipe: Recipe,
+    path: Path,
+    kind: TokenizerKind,
+    columns: Columns,
+    expected: Ledger,
+    used: list[int],
+    met: set[str],
+) -> str:
     """Take one file as far as it goes; say where the account of its lines is wrong."""
-    columns, target = Columns(label=label), home / "random.arrow"
-    expected = ledger(path.read_bytes(), path.name.removeprefix("random."), label)
+    target = path.parent / "random.arrow"
     target.unlink(missing_ok=True)
     try:
         tokenizer = kind.train(read_texts([str(path)], columns))
         expected = expected.cut_to(tokenizer, MOST)
         corpus, report = build_corpus([str(path)], columns, tokenizer, target, max_tokens=MOST)
     except DataError as error:
+        if str(path) in str(error):
+            met.add(str(path))  # by name or by length alone
         return f"refused with {len(expected.texts)} usable texts: {error}" if expected.texts else ""
     if wrong := expected.difference(corpus, report):
         return wrong

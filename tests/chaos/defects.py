@@ -250,7 +250,7 @@ def saves(home: Path) -> Iterator[tuple[str, str]]:
         sources = [saving.template(place / "template"), saving.first_template(place / "first template")]
         with defect():
             swept = chain.from_iterable(saving.sweep(place, each, 1.0, kinds=saving.TELLING) for each in sources)
-            yield name, _short(next((wrong for _, wrong in swept if wrong), ""))
+            yield name, _short(next((wrong for _, wrong, _ in swept if wrong), ""))
 
 
 def _short(text: str) -> str:
@@ -282,7 +282,7 @@ def _unlocked(home: Path) -> str:
         yield
 
     with patch("latentia.recipes.folders.locked", no_lock):
-        return next((wrong for wrong in rounds(home, 6, random.Random(1)) if wrong), "")
+        return next((wrong for wrong, _ in rounds(home, 6, random.Random(1)) if wrong), "")
 
 
 def _unchecked_loss(home: Path) -> str:
@@ -290,7 +290,7 @@ def _unchecked_loss(home: Path) -> str:
     from tests.chaos.numbers import poisoned
 
     with patch.object(Guard, "before", _nothing):
-        return poisoned(home, step=4)
+        return poisoned(home, step=4)[0]
 
 
 def _unverified(home: Path) -> str:
@@ -298,7 +298,7 @@ def _unverified(home: Path) -> str:
     from tests.chaos.damage import flips
 
     with patch.object(Manifest, "fits", lambda *_: True):
-        return next((wrong for wrong in flips(home, 300, random.Random(1)) if wrong), "")
+        return next((wrong for wrong, _ in flips(home, 300, random.Random(1)) if wrong), "")
 
 
 def _dropping(kind: str, home: Path) -> str:
