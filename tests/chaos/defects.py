@@ -230,6 +230,9 @@ SAVING: dict[str, Patch] = {
     "a checkpoint without the rename": lambda: patch.object(Checkpoints, "save", _committed_first),
     "without syncing files": _everywhere("write_new", _new_unsynced),
     "syncing a file after its rename": _everywhere("write_atomically", _sync_after),
+    "a record of a validation without syncing it": lambda: patch(
+        "latentia.training.observers.append_line", lambda path, line, durable: writing.append_line(path, line)
+    ),
     "without syncing folders": _everywhere("sync", lambda _: None),
     "committing a folder without syncing it": _everywhere("commit_folder", _committed_unsynced),
     "making a folder without syncing the one above": _everywhere("make_folder", _made_unsynced),

@@ -133,8 +133,8 @@ class Disk:
         self.shared = shared
         self.names: list[str] = []
         self.files: dict[int, str] = {}
-        self.unsynced: dict[int, int] = {}
-        """Inode to a descriptor of its own, for files whose content is not on the disk yet."""
+        self.unsynced: dict[int, tuple[int, int]] = {}
+        """Inode to a descriptor of its own and the length on the disk, for files of which not all is there yet."""
         self.given: list[Given] = []
         """Names whose folder was not synced since, in their order."""
 
@@ -157,7 +157,7 @@ class Disk:
         finally:
             for name in CALLS:
                 setattr(os, name, REAL[name])
-            for descriptor in (*self.files, *self.unsynced.values()):
+            for descriptor in (*self.files, *(own for own, _ in self.unsynced.values())):
                 with suppress(OSError):
                     os.close(descriptor)
 
@@ -236,8 +236,8 @@ class Disk:
     def lose(self) -> None:
         """Take from the disk what a power cut takes."""
         if self.fault.kind == "power cut":
-            for descriptor in self.unsynced.values():
-                REAL["ftruncate"](descriptor, 0)
+            for descriptor, length in self.unsynced.values():
+                REAL["ftruncate"](descriptor, length)
         if self.fault.kind == "power cut, names lost":
             for each in reversed(self.given):
                 each.take_back()
@@ -256,9 +256,9 @@ class Disk:
         elif name == "close":
             self.files.pop(arguments[0], None)
         elif name == "write":
-            inode = REAL["fstat"](arguments[0]).st_ino
-            if inode not in self.unsynced:
-                self.unsynced[inode] = REAL["dup"](arguments[0])
+            found = REAL["fstat"](arguments[0])
+            if found.st_ino not in self.unsynced:
+                self.unsynced[found.st_ino] = REAL["dup"](arguments[0]), found.st_size - result
         elif name == "fsync":
             self._synced(arguments[0])
 
@@ -266,8 +266,8 @@ class Disk:
         found = REAL["fstat"](descriptor)
         if stat.S_ISDIR(found.st_mode):
             self._keep_names(self.files[descriptor])
-        elif (own := self.unsynced.pop(found.st_ino, -1)) >= 0:
-            REAL["close"](own)
+        elif found.st_ino in self.unsynced:
+            REAL["close"](self.unsynced.pop(found.st_ino)[0])
 
     def _keep_names(self, folder: str) -> None:
         """Take the names of a folder for kept; what is inside a renamed one is lost under its new name from now on."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import torch
 from torch import nn
@@ -15,10 +19,13 @@ from torch import nn
 from latentia.durable import vouch
 from latentia.errors import LatentiaError
 from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.observers import Metrics
 from latentia.training.weights import read_tensors, save_weights
 from tests.chaos.children import UNTYPED, Outcome
 from tests.chaos.faults import CUTS, DEATHS, FULL, KINDS, ROOM, Disk, Fault
 from tests.chaos.report import Tally
+
+RECORDS = "metrics.jsonl"
 
 TELLING = ("power cut, names lost", "power cut", "torn", "EIO")
 """Ways of disturbing a save that any defect shows in."""
@@ -40,6 +47,8 @@ def parts(step: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 def save(folder: Path, step: int) -> None:
     """Save as training does at a validation."""
     model, optimizer = parts(step)
+    watch = SimpleNamespace(path=folder / RECORDS, board=Mock())
+    Metrics.write(watch, "validation", {"step": step, "loss": 1.0})
     save_weights(model, folder)
     Checkpoints(folder).save(model, optimizer, Progress(step=step, memory={"step": float(step)}))
 
@@ -91,11 +100,23 @@ def _wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int) -> st
     expected = parts(found or 9)
     if not all(map(torch.equal, _numbers(model, optimizer), _numbers(*expected))):
         return f"{where}the checkpoint of step {found} holds other numbers"
+    if lost := _records_lost(folder, found):
+        return f"{where}{lost}"
     if step == 0 or step < found:
         return f"{where}weights of step {step} beside a checkpoint of step {found}"
     if outcome.code == 0 and not found == step == AFTER:
         return f"{where}called saved, and steps {step} and {found} are there"
     return ""
+
+
+def _records_lost(folder: Path, step: int) -> str:
+    """Say which records of validations are not there that the checkpoint of a step says were done."""
+    found = set()
+    for line in (folder / RECORDS).read_text().splitlines():
+        with suppress(ValueError):  # the last may be torn
+            found.add(json.loads(line)["step"])
+    missing = {1, BEFORE, step} - found - {0}
+    return f"no records of steps {sorted(missing)}" if missing else ""
 
 
 def _numbers(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

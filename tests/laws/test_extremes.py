@@ -157,7 +157,7 @@ def test_gradients_are_finite_at_the_ends_of_a_concentration(kind, dtype, concen
 
 def gradients_of(value, leaves):
     """Gradients to those that a value depends on."""
-    if not value.requires_grad:
+    if not value.requires_grad or not leaves:
         return []
     found = torch.autograd.grad(value.sum(), leaves, allow_unused=True, retain_graph=True)
     return [each for each in found if each is not None]
