@@ -251,6 +251,15 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp
     assert contents(tmp_path / "other") == before
 
 
+def test_what_writes_cut_short_have_left_is_removed_at_the_next_start(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    for place in (".", "data", "checkpoints", "diverged"):
+        (tmp_path / "run" / place).mkdir(exist_ok=True)
+        (tmp_path / "run" / place / ".state.json.0123abcd.tmp").write_text("{")
+    assert resume_run(tmp_path / "run", QUIET)
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
 def restated(checkpoint: Path, **changes: object) -> None:
     path = checkpoint / "state.json"
     state = json.loads(path.read_text())

@@ -14,6 +14,7 @@ from latentia.durable.reading import read_bounded
 from latentia.durable.writing import (
     Entry,
     append_line,
+    beside,
     commit_folder,
     entry_of,
     exchange_folder,
@@ -23,6 +24,7 @@ from latentia.durable.writing import (
     sync,
     write_atomically,
     write_new,
+    written_for,
 )
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Entry",
     "Manifest",
     "append_line",
+    "beside",
     "commit_folder",
     "entry_of",
     "exchange_folder",
@@ -46,4 +49,5 @@ __all__ = [
     "vouched",
     "write_atomically",
     "write_new",
+    "written_for",
 ]

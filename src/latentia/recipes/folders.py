@@ -103,7 +103,7 @@ def continued(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     with locked(folder):
-        for place in (folder, folder / "data"):
+        for place in (folder, folder / "data", folder / EVIDENCE):
             sweep(place)
         vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
         yield
