@@ -531,6 +531,57 @@ def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+LAGGING = ("training.plan", {"kind": "AggressiveInference", "most": 1})
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_plan_that_would_remember_what_is_not_finite_stops_and_loses_no_step(sources, tmp_path, monkeypatch, value):
+    settings = (LAGGING, ("model.share_embedding", False))
+    assert train(sources, tmp_path / "whole", *settings)
+    monkeypatch.setattr(
+        "latentia.training.loop.validate",
+        lambda *arguments: {**validate(*arguments), "mutual_information": float(value)},
+    )
+    with pytest.raises(NumericalError, match=rf"the validation after step 8 has information {value}"):
+        train(sources, tmp_path / "run", *settings)
+    assert newest(tmp_path / "run").name == "step-00000008-unvalidated"
+    monkeypatch.undo()
+    assert resume_run(tmp_path / "run", QUIET)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        whole, resumed = (load_file(newest(tmp_path / run) / name) for run in ("whole", "run"))
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize(
+    ("poison", "told"),
+    [
+        (lambda trainer: trainer.progress.memory.update(multiplier=float("nan")), "the plan's multiplier"),
+        (lambda trainer: trainer.plain_model.get_buffer("counts").fill_(float("inf")), "counts"),
+        (
+            lambda trainer: next(iter(trainer.optimizer.optimizer.state.values()))["exp_avg_sq"].fill_(float("inf")),
+            "exp_avg_sq of .*weight",
+        ),
+    ],
+)
+def test_nothing_that_is_not_finite_is_saved(sources, tmp_path, monkeypatch, poison, told):
+    original, begun = Trainer._step, Trainer.__init__
+
+    def begin(self: Trainer, model: torch.nn.Module, *arguments: object) -> None:
+        model.register_buffer("counts", torch.zeros(2))
+        begun(self, model, *arguments)
+
+    def step_and_poison(self: Trainer, *arguments: object) -> None:
+        original(self, *arguments)
+        if self.progress.step == 5:
+            poison(self)
+
+    monkeypatch.setattr(Trainer, "__init__", begin)
+    monkeypatch.setattr(Trainer, "_step", step_and_poison)
+    with pytest.raises(NumericalError, match=rf"{told}.* is not finite after step 6"):
+        train(sources, tmp_path / "run")
+    assert newest(tmp_path / "run").name == "step-00000003"
+
+
 def test_a_folder_that_was_there_stays_when_training_cannot_begin(sources, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(NumericalError):
