@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -19,10 +20,11 @@ from safetensors.torch import load_file, save_file
 
 from latentia.data import BPE, Columns, Word
 from latentia.durable import entry_of, locked
-from latentia.errors import BusyError, DataError, NumericalError, RunError
+from latentia.errors import BusyError, DataError, NumericalError, RunError, StorageError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
+from latentia.recipes.folders import is_vacant
 from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
 from latentia.training.checkpoint import Checkpoints
@@ -398,6 +400,75 @@ def test_a_folder_in_use_is_not_overwritten(sources, tmp_path):
     train(sources, tmp_path / "run", ("training.max_steps", 2))
     with pytest.raises(RunError, match="not empty"):
         train(sources, tmp_path / "run")
+
+
+@pytest.fixture
+def no_corpus(monkeypatch) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the corpus was read")
+
+    monkeypatch.setattr("latentia.recipes.runs.read_texts", read)
+
+
+@pytest.mark.parametrize("holds", [(), ("recipe.yaml", "manifest.json", "checkpoints")])
+def test_a_folder_that_another_process_trains_in_is_refused_before_the_corpus_is_read(
+    sources, tmp_path, no_corpus, holds
+):
+    (tmp_path / "run").mkdir()
+    for name in holds:
+        (tmp_path / "run" / name).write_text("")
+    with locked(tmp_path / "run"):
+        before = contents(tmp_path)
+        with pytest.raises(BusyError, match=r"in use by another process \d+.*: wait until it has ended"):
+            train(sources, tmp_path / "run")
+        assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("call", ["makedirs", "open"])
+def test_a_folder_that_may_not_be_written_is_refused_before_the_corpus_is_read(
+    sources, tmp_path, monkeypatch, no_corpus, call
+):
+    original = getattr(os, call)
+
+    def refused(path: str | Path, *arguments: object, **named: object) -> int:
+        if Path(path).is_relative_to(tmp_path / "runs"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return original(path, *arguments, **named)
+
+    if call == "open":
+        (tmp_path / "runs" / "run").mkdir(parents=True)
+    monkeypatch.setattr(os, call, refused)
+    with pytest.raises(StorageError, match=r"Read-only file system.*: name a folder that may be written"):
+        train(sources, tmp_path / "runs" / "run")
+
+
+def test_a_run_is_held_while_its_vocabulary_is_learnt(sources, tmp_path, monkeypatch):
+    learn, found = Word.train, []
+
+    def learnt(self: Word, texts: object) -> object:
+        found.append(is_vacant(tmp_path / "run"))
+        with pytest.raises(BusyError):
+            train(sources, tmp_path / "run")
+        return learn(self, texts)
+
+    monkeypatch.setattr(Word, "train", learnt)
+    assert train(sources, tmp_path / "run", ("training.max_steps", 2))
+    assert found == [False]
+
+
+def test_what_cannot_begin_leaves_no_folder(sources, tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        train(replace(sources, train=["nothing.txt"]), tmp_path / "runs" / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+
+
+def test_a_start_that_a_signal_ended_leaves_a_vacant_folder(tmp_path):
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "run.lock").write_text("1 elsewhere\n")
+    (tmp_path / "file").write_text("")
+    full = tmp_path / "full" / "mine"
+    full.mkdir(parents=True)
+    assert [is_vacant(tmp_path / name) for name in ("new", "left", "file", "full")] == [True, True, False, False]
 
 
 def test_damaged_weights_are_refused(sources, tmp_path):

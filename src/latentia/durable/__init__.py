@@ -1,6 +1,6 @@
 """Files that survive: written whole or not at all, vouched for by a manifest, in a folder that one process writes."""
 
-from latentia.durable.lock import locked
+from latentia.durable.lock import locked, require_unheld
 from latentia.durable.manifest import (
     MANIFEST,
     Manifest,
@@ -41,6 +41,7 @@ __all__ = [
     "read_bounded",
     "read_manifest",
     "replace_vouched",
+    "require_unheld",
     "require_whole",
     "stored",
     "sweep",

@@ -28,7 +28,7 @@ from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_free, require_run
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
@@ -49,13 +49,9 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
         StorageError: If it cannot be written.
         DataError: If the data cannot be used.
     """
-    require_free(folder)
     sources = sources.absolute()
-    kind = recipe.data().tokenizer
-    with ended_at_once() if kind.deaf else nullcontext():
-        tokenizer = kind.train(read_texts(sources.train, sources.columns))
     with begun(folder):
-        tokenizer.save(folder)
+        _learnt(sources, recipe).save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
         _write_json(folder / "run.json", {"format": 2, "seed": seed, "sources": asdict(sources)})
         _write_json(folder / "environment.json", environment())
@@ -196,6 +192,13 @@ class _Record:
     format: Literal[1, 2]
     seed: NonNegativeInt
     sources: Sources
+
+
+def _learnt(sources: Sources, recipe: Recipe) -> Tokenizer:
+    """Learn the vocabulary of a run."""
+    kind = recipe.data().tokenizer
+    with ended_at_once() if kind.deaf else nullcontext():
+        return kind.train(read_texts(sources.train, sources.columns))
 
 
 def _train(folder: Path, console: Console, resume: bool) -> bool:
