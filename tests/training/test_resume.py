@@ -715,7 +715,7 @@ def test_early_stopping_stops_and_keeps_the_best_weights(sources, tmp_path):
 def test_what_is_no_record_is_dropped_when_records_are_taken_up_again(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
-    Metrics(tmp_path, 1).close()
+    Metrics(tmp_path, 1)
     assert path.read_text() == '{"step": 1}\n'
 
 

@@ -13,6 +13,7 @@ from latentia.durable.manifest import (
 from latentia.durable.reading import read_bounded
 from latentia.durable.writing import (
     Entry,
+    append,
     append_line,
     beside,
     commit_folder,
@@ -31,6 +32,7 @@ __all__ = [
     "MANIFEST",
     "Entry",
     "Manifest",
+    "append",
     "append_line",
     "beside",
     "commit_folder",

@@ -102,7 +102,15 @@ def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     Raises:
         StorageError: If the disk does not take it.
     """
-    content = f"{line}\n".encode()
+    append(path, f"{line}\n".encode(), durable=durable)
+
+
+def append(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Append to a file; a crash may tear what is appended, and nothing before it.
+
+    Raises:
+        StorageError: If the disk does not take it.
+    """
     with stored(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor:
         while content:
             content = content[os.write(descriptor, content) :]

@@ -21,6 +21,7 @@ from latentia.durable import (
 )
 from latentia.durable.lock import LOCK
 from latentia.errors import BusyError, RunError
+from latentia.training.board import BOARD
 from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
@@ -28,7 +29,7 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 SETTLED = ("recipe.yaml", "run.json", "environment.json", *TOKENIZER)
 """Files that are written before training begins, and never again."""
 
-WRITTEN_IN = ("data", "checkpoints", "tensorboard", EVIDENCE)
+WRITTEN_IN = ("data", "checkpoints", BOARD, EVIDENCE)
 """Folders that training makes in a run, and removes files from."""
 
 CORPORA = ("data/train.arrow", "data/valid.arrow")
