@@ -24,6 +24,7 @@ from latentia.errors import BusyError, DataError, NumericalError, RunError, Stor
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
+from latentia.recipes.environment import differences
 from latentia.recipes.folders import is_vacant
 from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
@@ -204,6 +205,48 @@ def test_an_altered_checkpoint_is_set_aside_and_the_one_before_used(sources, tmp
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.lock"}
+
+
+def recorded_as(folder: Path, **changes: object) -> None:
+    path = folder / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    revouch(folder)
+
+
+def resumed(folder: Path) -> str:
+    said = Console(file=io.StringIO(), width=1000)
+    assert resume_run(folder, said)
+    return said.file.getvalue()
+
+
+def test_a_resume_elsewhere_names_what_has_changed(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    assert "changed" not in resumed(tmp_path / "run")
+    now = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert now["processor"]
+    packages = {**now["packages"], "torch": "2.8.0", "forgotten": "1"}
+    recorded_as(tmp_path / "run", packages=packages, python="3.9.1", threads=64, platform="another kernel")
+    told = f"python 3.9.1 -> {now['python']}; threads 64 -> 1; torch 2.8.0 -> {now['packages']['torch']}; it goes on"
+    assert resumed(tmp_path / "run").count(f"changed since the run was begun: {told}") == 1
+    recorded_as(tmp_path / "run", packages=now["packages"], python=now["python"], threads=1, processor="another")
+    assert f"begun: processor another -> {now['processor']}; it goes" in resumed(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"packages": []}', "[" * 100_000, "{}"])
+def test_a_record_of_surroundings_that_says_nothing_is_none(tmp_path, content):
+    (tmp_path / "environment.json").write_text(content)
+    assert not differences(tmp_path)
+
+
+def test_a_run_of_a_version_that_recorded_less_is_told_of_what_it_recorded(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    path = tmp_path / "run" / "environment.json"
+    known = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({name: value for name, value in known.items() if name not in ("processor", "instructions")})
+    )
+    revouch(tmp_path / "run")
+    assert "changed" not in resumed(tmp_path / "run")
 
 
 def validation_too(sources: Sources, tmp_path: Path) -> Sources:
