@@ -23,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         BusyError: If another process holds it.
-        StorageError: If the folder cannot be written.
+        StorageError: If the folder cannot be written, or its file system knows no locks.
     """
     path = folder / LOCK
     descriptor = _held(path)

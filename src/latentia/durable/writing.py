@@ -21,6 +21,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HERE, _EXCHANGE = -100, 2
 """``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
@@ -211,6 +212,8 @@ def _remedy(number: int | None, path: Path, wanted: int) -> str:
         return f"make room{needed} ({_free(path)}); what was saved before is whole"
     if number in _REFUSED:
         return "name a folder that may be written; what was saved before is whole"
+    if number in _LOCKLESS:
+        return "name a folder on a file system that has locks and syncs folders; what was saved before is whole"
     return "check the path and the disk; what was saved before is whole"
 
 
