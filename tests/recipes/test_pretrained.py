@@ -359,6 +359,20 @@ def test_weights_that_do_not_fit_are_refused(exported):
         latentia.load(exported)
 
 
+@pytest.mark.parametrize("opened", ["run", "exported"])
+def test_weights_longer_than_the_recipe_can_have_are_not_read(run, exported, tmp_path, monkeypatch, opened):
+    folder = exported if opened == "exported" else shutil.copytree(run, tmp_path / "copy")
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(2**28)
+    (folder / "manifest.json").unlink()
+    if opened == "run":
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**record, "format": 1}))
+    monkeypatch.setattr("latentia.training.weights.load", None)
+    with pytest.warns(UserWarning, match="has no"), pytest.raises(RunError, match=r"268,435,456 bytes, and at most"):
+        latentia.load(folder)
+
+
 def test_a_folder_of_a_version_without_manifests_is_opened_with_a_remark(exported):
     (exported / "manifest.json").unlink()
     with pytest.warns(UserWarning, match=r"has no manifest.json: damage of its files would not be seen"):

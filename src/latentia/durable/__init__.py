@@ -2,6 +2,7 @@
 
 from latentia.durable.lock import locked, require_unheld
 from latentia.durable.manifest import (
+    LONGEST,
     MANIFEST,
     Manifest,
     read_manifest,
@@ -29,6 +30,7 @@ from latentia.durable.writing import (
 )
 
 __all__ = [
+    "LONGEST",
     "MANIFEST",
     "Entry",
     "Manifest",

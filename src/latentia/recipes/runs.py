@@ -86,7 +86,8 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
     path = folder / WEIGHTS
     if not path.exists():
         raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
-    model = recipe.trained_model(tokenizer.vocabulary_size, read_tensors(path), path)
+    tensors = read_tensors(path, recipe.longest_weights(tokenizer.vocabulary_size))
+    model = recipe.trained_model(tokenizer.vocabulary_size, tensors, path)
     return model.eval(), tokenizer, recipe
 
 
