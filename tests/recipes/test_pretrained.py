@@ -244,6 +244,31 @@ def test_a_model_is_replaced_where_names_cannot_be_exchanged(run, exported, monk
     assert [path.name for path in exported.parent.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("at", ["manifest.json", "model.safetensors"])
+def test_what_a_killed_export_has_left_is_in_no_later_one(run, tmp_path, monkeypatch, at):
+    module = sys.modules["latentia.operations.pretrained"]
+
+    def killed(path: Path, content: bytes) -> None:
+        path.with_name(f".{path.name}.0123abcd.tmp").write_bytes(content[:9])
+        raise KeyboardInterrupt
+
+    original = module.write_atomically
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_atomically", lambda *file: (killed if file[0].name == at else original)(*file))
+        with pytest.raises(KeyboardInterrupt):
+            bare(run).save_pretrained(tmp_path / "model")
+    assert list((tmp_path / "model").glob(".*"))
+    (tmp_path / "model" / "notes" / ".of-another.0123abcd.tmp").mkdir(parents=True)
+    for mine in (".mine.tmp", ".a.01234567.tmp.txt", "notes/mine.txt"):
+        (tmp_path / "model" / mine).write_text("mine")
+    bare(run).save_pretrained(tmp_path / "model", overwrite=True)
+    if at == "model.safetensors":  # the manifest was there, and the folder replaced
+        assert not list((tmp_path / "model" / "notes").glob(".*"))
+    assert {path.name for path in (tmp_path / "model").glob(".*")} == {".mine.tmp", ".a.01234567.tmp.txt"}
+    assert (tmp_path / "model" / "notes" / "mine.txt").read_text() == "mine"
+    latentia.load(tmp_path / "model")
+
+
 def test_what_cannot_be_described_leaves_nothing_behind(run, tmp_path):
     with pytest.raises(RunError, match="holds no 'nll_iw'"):
         bare(run, elbo=-1.0).save_pretrained(tmp_path / "model")
@@ -332,6 +357,20 @@ def test_weights_that_do_not_fit_are_refused(exported):
     revouch(exported)
     with pytest.raises(RunError, match=f"does not fit its recipe at {name}"):
         latentia.load(exported)
+
+
+@pytest.mark.parametrize("opened", ["run", "exported"])
+def test_weights_longer_than_the_recipe_can_have_are_not_read(run, exported, tmp_path, monkeypatch, opened):
+    folder = exported if opened == "exported" else shutil.copytree(run, tmp_path / "copy")
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(2**28)
+    (folder / "manifest.json").unlink()
+    if opened == "run":
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**record, "format": 1}))
+    monkeypatch.setattr("latentia.training.weights.load", None)
+    with pytest.warns(UserWarning, match="has no"), pytest.raises(RunError, match=r"268,435,456 bytes, and at most"):
+        latentia.load(folder)
 
 
 def test_a_folder_of_a_version_without_manifests_is_opened_with_a_remark(exported):

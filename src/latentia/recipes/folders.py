@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
+from latentia.durable import (
+    MANIFEST,
+    locked,
+    make_folder,
+    read_manifest,
+    require_unheld,
+    require_whole,
+    stored,
+    sweep,
+    vouch,
+)
 from latentia.durable.lock import LOCK
-from latentia.errors import RunError
+from latentia.errors import BusyError, RunError
+from latentia.training.board import BOARD
 from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
@@ -18,7 +29,7 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 SETTLED = ("recipe.yaml", "run.json", "environment.json", *TOKENIZER)
 """Files that are written before training begins, and never again."""
 
-WRITTEN_IN = ("data", "checkpoints", "tensorboard", EVIDENCE)
+WRITTEN_IN = ("data", "checkpoints", BOARD, EVIDENCE)
 """Folders that training makes in a run, and removes files from."""
 
 CORPORA = ("data/train.arrow", "data/valid.arrow")
@@ -29,12 +40,25 @@ def require_free(folder: Path) -> None:
 
     Raises:
         RunError: If it is a file, or a folder that is not empty.
+        BusyError: If another process trains there.
+        StorageError: If it cannot be looked into.
     """
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise RunError(f"{place} is a file (Not a directory)", "name a folder with --out")
-    if folder.exists() and not _is_free(folder):
-        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+    with stored(folder):
+        for place in (folder, *folder.parents):
+            if place.exists() and not place.is_dir():
+                raise RunError(f"{place} is a file (Not a directory)", "name a folder with --out")
+        if folder.exists() and not _is_free(folder):
+            require_unheld(folder)
+            raise _not_empty(folder)
+
+
+def is_vacant(folder: Path) -> bool:
+    """Tell whether a run can be begun in a folder of this name: it is not there, or what is there is nobody's."""
+    try:
+        require_unheld(folder)
+    except BusyError:
+        return False
+    return not folder.exists() or (folder.is_dir() and _is_free(folder))
 
 
 def require_run(folder: Path) -> None:
@@ -81,16 +105,17 @@ def begun(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     require_free(folder)
-    existed = folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     with locked(folder):
-        require_free(folder)
+        if not _is_free(folder):
+            raise _not_empty(folder)
         _empty(folder)
         try:
             yield
         except BaseException as error:
             if not _is_worth_keeping(folder, error):
-                _take_away(folder, existed)
+                _take_away(folder, made)
             raise
 
 
@@ -103,7 +128,7 @@ def continued(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     with locked(folder):
-        for place in (folder, folder / "data"):
+        for place in (folder, folder / "data", folder / EVIDENCE):
             sweep(place)
         vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
         yield
@@ -116,19 +141,23 @@ def _is_free(folder: Path) -> bool:
     return not names or (LOCK in names and names <= {LOCK, *SETTLED, *unfinished})
 
 
+def _not_empty(folder: Path) -> RunError:
+    return RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+
+
 def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
     """Tell whether there is something to continue, or to look at."""
     interrupted = isinstance(error, KeyboardInterrupt) and (folder / MANIFEST).exists()
     return interrupted or any((folder / "checkpoints").glob("step-*")) or (folder / EVIDENCE).exists()
 
 
-def _take_away(folder: Path, existed: bool) -> None:
-    """Leave the folder as it was found."""
+def _take_away(folder: Path, made: Iterable[Path]) -> None:
+    """Leave the folder as it was found, and none that was made for it."""
     _empty(folder)
     (folder / LOCK).unlink(missing_ok=True)
-    if not existed:
-        with suppress(OSError):  # another process may have begun a run here by now
-            folder.rmdir()
+    with suppress(OSError):  # another process may have begun a run here by now
+        for place in made:
+            place.rmdir()
 
 
 def _empty(folder: Path) -> None:
