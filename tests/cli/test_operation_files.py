@@ -74,7 +74,7 @@ def test_neighbours_are_looked_for_in_a_file_or_in_the_training_texts(call, caps
     call("neighbours", "c c a", "--data", "b.tsv", "-n", "1")
     assert capsys.readouterr().out.split() == ["0.000", "c", "c", "a"]
     call("neighbours", "c a a", "-n", "1")
-    assert capsys.readouterr().out.split() == ["0.000", "c", "a", "a"]
+    assert capsys.readouterr().out.split() == ["0.000", "c", "a", "a", "(4", "times)"]
 
 
 @pytest.mark.parametrize(("name", "words", "fits"), [("encode", "c.txt", True), ("score", "c.txt", False)])

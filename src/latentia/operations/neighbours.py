@@ -20,13 +20,13 @@ def neighbours(
 ) -> Iterator[Neighbour | Refused]:
     """Find the texts whose codes are nearest to that of a text.
 
-    Distances are Euclidean between the centres of posteriors, on a sphere angles in radians. For many queries make an
-    :class:`Index` once.
+    A text that is there more than once is one answer, with a count. Distances are Euclidean between the centres of
+    posteriors, on a sphere angles in radians. For many queries make an :class:`Index` once.
 
     Args:
         space: Where the texts are encoded.
         text: Whose neighbours are wanted.
-        n: Number of texts.
+        n: Number of different texts.
         data: Where they are looked for; without it, among up to 10,000 of the training texts.
 
     Raises:
