@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 
@@ -86,6 +87,39 @@ def test_files_of_vectors_are_offered_where_an_answer_holds_one(call, monkeypatc
         monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
         with pytest.raises(InputError, match=r"can hold no such answers: end it in one of .*\.tsv$"):
             call(name, words, "--out", "codes.npy")
+
+
+SLIPS = {
+    "no-data": (["nope.tsv"], "nope.tsv does not exist"),
+    "data-is-a-folder": (["folder"], "folder is a folder"),
+    "no-column": (["b.tsv", "--text", "nope"], "has no column 'nope'"),
+    "no-folder": (["b.tsv", "--out", "nope/x.jsonl"], "nope is no folder"),
+    "folder-for-a-file": (["b.tsv", "--out", "folder.jsonl", "--overwrite"], "folder.jsonl is a folder"),
+    "file-there": (["b.tsv", "--out", "there.jsonl"], "is there already"),
+    "may-not-write": (["b.tsv", "--out", "closed/x.jsonl"], "nothing may be written in closed"),
+    "refusals-there": (["b.tsv", "--refused", "there.jsonl"], "is there already"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), SLIPS.values(), ids=SLIPS)
+@pytest.mark.parametrize("name", ["encode", "score", "outliers", "cluster", "augment", "neighbours", "reconstruct"])
+def test_a_slip_in_a_name_is_told_before_the_run_is_read(call, monkeypatch, tmp_path, name, words, told):
+    monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
+    for folder in ("folder", "folder.jsonl", "closed"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "there.jsonl").touch()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed" and access(path, mode))
+    of_texts = {"neighbours": ["a b", "--data"], "reconstruct": ["--data"]}.get(name, [])
+    labelled = ["--label", "id"] if name == "augment" else []
+    with pytest.raises((DataError, InputError, StorageError), match=told):
+        call(name, *of_texts, *words, *labelled)
+
+
+def test_a_slip_in_the_name_of_codes_is_told_before_the_run_is_read(call, monkeypatch):
+    monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
+    with pytest.raises(DataError, match=r"nope.npy does not exist"):
+        call("decode", "nope.npy")
 
 
 def test_a_file_that_is_there_stays(call):

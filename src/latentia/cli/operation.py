@@ -57,7 +57,9 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Bar(into_file=bool(out)) as bar:
             lines = Lines(run, columns, bar)
-            answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
+            # Files before the model: a slip in a name is told at once.
+            values = {each.name: _value(each, given, lines) for each in known}
+            answers = operation(load(run), **values)
             shown = Remarked.of(answers, bar.counted(answers, "answers", _expected(given)))
             if out:
                 save_answers(shown, Path(out), overwrite, Refusals(refused))

@@ -43,6 +43,22 @@ def require_run(folder: Path) -> None:
     Raises:
         RunError: If a file is missing, cut short or altered, or a folder in it is a link to another place.
     """
+    require_files(folder)
+    if read_manifest(folder) is None:
+        warnings.warn(
+            f"{folder} has no {MANIFEST}: damage of its files would not be seen; `latentia train --resume` writes one",
+            stacklevel=4,
+        )
+    else:
+        require_whole(folder, SETTLED)
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder that is no run, by the names in it alone.
+
+    Raises:
+        RunError: If a file is missing, or a folder in it is a link to another place.
+    """
     if not folder.exists():
         raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
     for place in (folder / name for name in WRITTEN_IN):
@@ -51,13 +67,6 @@ def require_run(folder: Path) -> None:
     for name in ("recipe.yaml", "run.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
-    if read_manifest(folder) is None:
-        warnings.warn(
-            f"{folder} has no {MANIFEST}: damage of its files would not be seen; `latentia train --resume` writes one",
-            stacklevel=4,
-        )
-    else:
-        require_whole(folder, SETTLED)
 
 
 def require_corpus(folder: Path, name: str) -> None:

@@ -28,7 +28,7 @@ from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_free, require_run
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_files, require_free, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
@@ -111,8 +111,15 @@ def load(folder: str | Path) -> TextSpace:
 
 
 def columns_of(folder: Path) -> Columns:
-    """Return the columns that a run was trained on; of a folder without that record those of everyone."""
-    return Columns() if is_pretrained(folder) else sources_of(folder).columns
+    """Return the columns that a run was trained on; of a folder without that record those of everyone.
+
+    Raises:
+        RunError: If the folder is neither, or the run's record is damaged.
+    """
+    if is_pretrained(folder):
+        return Columns()
+    require_files(folder)
+    return sources_of(folder).columns
 
 
 def sources_of(folder: Path) -> Sources:
