@@ -27,6 +27,8 @@ from latentia.shapes import PositiveInt
 
 EXACT_UP_TO = 1_000_000
 QUERIES_OF_RECALL, NEIGHBOURS_OF_RECALL = 200, 10
+AGAIN = "write it again, with Index.save or `latentia encode`"
+
 CHECKED, TOLERANCE = 16, 1e-3
 """Texts of a file that are encoded again, and how far from their codes they may come."""
 
@@ -165,12 +167,10 @@ class Index:
             numbers = table["code"].combine_chunks().flatten().to_numpy()
             codes = torch.from_numpy(numbers.reshape(len(texts), space.model.latent_dim).astype(np.float32))
         except FileNotFoundError:
-            raise DataError(f"{path} does not exist", "name a file that Index.save or encode --out wrote") from None
+            raise DataError(f"{path} does not exist", "name one of Index.save or `latentia encode`") from None
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(
-                f"{path} is no index of this space ({reason})", "write it again with encode --out"
-            ) from None
+            raise DataError(f"{path} is no index of this space ({reason})", AGAIN) from None
         _require_own(space, texts, codes, path)
         return cls(space, texts, codes, lines, exact_up_to=exact_up_to)
 
@@ -230,4 +230,4 @@ def _require_own(space: Space, texts: Sequence[str], codes: Float[Tensor, "N D"]
     """
     again = space.encode(texts[:CHECKED]) if texts else codes
     if not torch.allclose(again, codes[:CHECKED], rtol=TOLERANCE, atol=TOLERANCE):
-        raise DataError(f"the codes of {path} are not those of this space", "write it again with encode --out")
+        raise DataError(f"the codes of {path} are not those of this space", AGAIN)

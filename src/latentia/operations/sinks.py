@@ -27,6 +27,8 @@ from latentia.operations.lines import Refused
 
 ANSWERS_AT_A_TIME = 8192
 
+REPLACE = "replace it (--overwrite, in Python overwrite=True)"
+
 Column = list[Any] | NDArray[Any]
 Table = Mapping[str, Column]
 """Columns by name: arrays ``[rows, ...]`` where the answers hold arrays, lists otherwise."""
@@ -123,7 +125,7 @@ def require_writable(path: Path, overwrite: bool, suffixes: Sequence[str] = ()) 
 
 
 def _is_there(path: Path) -> InputError:
-    return InputError(f"{path} is there already", "name another file, or replace it with --overwrite")
+    return InputError(f"{path} is there already", f"name another file, or {REPLACE}")
 
 
 def set_aside(answers: Iterable[Any], others: list[Any], kind: type = Refused) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
 from latentia.durable.lock import LOCK
 from latentia.errors import RunError
+from latentia.operations.pretrained import CONFIG
 from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
@@ -61,6 +62,8 @@ def require_files(folder: Path) -> None:
     """
     if not folder.exists():
         raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
+    if (folder / CONFIG).is_file() and not (folder / "run.json").exists():
+        raise RunError(f"{folder} was exported, and holds no training", "name the run that it came from")
     for place in (folder / name for name in WRITTEN_IN):
         if place.is_symlink():
             raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
