@@ -369,7 +369,10 @@ def test_what_is_not_on_this_machine_is_named_when_offline(tmp_path):
 
 def test_columns_of_a_folder_without_data_are_those_of_everyone(run, exported):
     assert columns_of(exported) == columns_of(run) == Columns("text", "")
-    for folder, told in ((exported / "nope", "does not exist"), (exported.parent, "is no run, it has no recipe.yaml")):
+    for folder, told in (
+        (exported / "nope", r"does not exist: name .* or `latentia export` wrote"),
+        (exported.parent, "is no run, it has no recipe.yaml"),
+    ):
         with pytest.raises(RunError, match=told):
             columns_of(folder)
 

@@ -102,6 +102,7 @@ def load(folder: str | Path) -> TextSpace:
     >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
     """
     folder = Path(folder)
+    _require_there(folder)
     if is_pretrained(folder):
         return open_pretrained(folder)
     model, tokenizer, recipe = open_run(folder)
@@ -116,10 +117,20 @@ def columns_of(folder: Path) -> Columns:
     Raises:
         RunError: If the folder is neither, or the run's record is damaged.
     """
+    _require_there(folder)
     if is_pretrained(folder):
         return Columns()
     require_files(folder)
     return sources_of(folder).columns
+
+
+def _require_there(folder: Path) -> None:
+    """Refuse a folder that is not there to a user who may have meant a model of the Hub."""
+    if not folder.exists():
+        remedy = (
+            "name a folder that `latentia train` or `latentia export` wrote; `hf download` fetches one from the Hub"
+        )
+        raise RunError(f"{folder} does not exist", remedy)
 
 
 def sources_of(folder: Path) -> Sources:
