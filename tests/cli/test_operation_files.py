@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 from rich.console import Console
 
 from latentia import cli
@@ -130,10 +131,12 @@ def test_a_file_that_is_there_stays(call):
     assert np.load("codes.npy").shape[0] == 2
 
 
-def test_answers_of_other_operations_go_to_files_too(call):
+def test_answers_of_other_operations_go_to_files_too(call, capsys):
     call("sample", "-n", "3", "--out", "new.jsonl")
     with open("new.jsonl") as stream:
         assert len([json.loads(line)["text"] for line in stream]) == 3
+    call("sample", "-n", "1", "--out", "one.jsonl")
+    assert "1 row in one.jsonl" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -185,6 +188,23 @@ def test_options_that_would_do_nothing_or_harm_are_refused(call, tmp_path, optio
     (tmp_path / "there.jsonl").touch()
     with pytest.raises(InputError, match=message):
         call("encode", "b.tsv", *options)
+
+
+def test_a_column_of_plain_text_is_refused(call):
+    with pytest.raises(InputError, match="--text said is given for plain text, which has no columns: leave it out"):
+        call("score", "a.txt", "c.txt", "--text", "said")
+    call("score", "c.txt", "b.tsv", "--text", "said")
+
+
+def test_help_names_the_strategies_in_words_that_a_narrow_terminal_does_not_cut():
+    (option,) = (each for each in command_of("sample").params if each.name == "strategy")
+    assert option.metavar == "NAME"
+    assert "One of AllocatedBeam, Ancestral, Beam," in option.help
+
+
+def test_a_wrong_choice_is_told_without_the_name_of_an_exception(capsys):
+    cli._explain(typer.BadParameter("Value error, 'x' is not one of 'y'"))
+    assert capsys.readouterr().err == "error: Invalid value: 'x' is not one of 'y': see `latentia --help`\n"
 
 
 def test_refusals_that_the_disk_does_not_take_are_a_typed_error(call, tmp_path):

@@ -253,6 +253,8 @@ def test_clusters_part_what_is_apart(space, monkeypatch):
     assert set(clusters[1].central) <= {"a", "b", "c c"}
     (often,) = space.cluster(["a", "a", "a", "b"], k=1, central=3)
     assert (often.size, sorted(often.central)) == (4, ["a", "b"])
+    assert str(often).startswith("4 texts (100.0%): ")
+    assert str(next(iter(space.cluster(["a"], k=1)))).startswith("1 text (100.0%): ")
     again = list(space.cluster(texts, k=2, central=2))
     assert [(each.name, each.central) for each in again] == [(each.name, each.central) for each in clusters]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from latentia.cli.progress import Bar
 from latentia.data import Columns
 from latentia.data.reading import Record, read_lines
+from latentia.data.sources import identify
 from latentia.errors import InputError
 from latentia.operations.lines import Located
 from latentia.recipes.runs import columns_of
@@ -33,7 +34,12 @@ class Lines:
         Raises:
             RunError: If there is no such run, which is asked for its column.
             DataError: If a file is missing or of an unknown format, or the first has no such column.
+            InputError: If a column is named and no file has any.
         """
+        if self._columns.text and all(identify(name).format == "txt" for name in files):
+            raise InputError(
+                f"--text {self._columns.text} is given for plain text, which has no columns", "leave it out"
+            )
         column = self._columns.text or columns_of(self._run).text
         return map(_located, self._records(files, Columns(column)))
 

@@ -49,9 +49,8 @@ class Cluster:
 
     def __str__(self) -> str:
         """Write the name above the central texts."""
-        return "\n".join(
-            [f"{self.size:,} texts ({self.share:.1%}): {self.name}", *(f"    {each}" for each in self.central)]
-        )
+        texts = "1 text" if self.size == 1 else f"{self.size:,} texts"
+        return "\n".join([f"{texts} ({self.share:.1%}): {self.name}", *(f"    {each}" for each in self.central)])
 
 
 @operation
