@@ -245,7 +245,7 @@ BAD_FILES = {
     "missing key": ("a.jsonl", b'{"body": "x"}\n', "", r"no column 'text' \(it has 'body'\).*--text COLUMN"),
     "missing label": ("a.tsv", b"text\nx\n", "kind", r"no column 'kind' \(it has 'text'\).*--label COLUMN"),
     "double column": ("a.csv", b"text,text\nx,y\n", "", "more than one column 'text'"),
-    "label in text": ("a.txt", b"x\n", "kind", r"no column 'kind': do without labels"),
+    "label in text": ("a.txt", b"x\n", "kind", r"no column 'kind': give labels in a .tsv"),
     "missing in parquet": ("a.parquet", as_parquet(ROWS), "kind", r"no column 'kind' \(it has 'text', 'label'\)"),
     "not parquet": ("a.parquet", b"text\nx\n", "", "not a readable Parquet file"),
     "not gzip": ("a.txt.gz", b"plain\n", "", "damaged gzip"),

@@ -28,9 +28,10 @@ from latentia.errors import InputError, RecipeError, RunError, StorageError
 from latentia.operations import TextSpace
 from latentia.operations.pretrained import config_of
 from latentia.recipes import load_recipe
+from latentia.recipes.compare import compare_runs
 from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import columns_of, start_run
+from latentia.recipes.runs import columns_of, open_run, start_run
 from tests.chaos.faults import FULL, Disk, Fault
 from tests.laws.tables import model
 from tests.vouching import revouch
@@ -407,6 +408,19 @@ def test_what_is_not_on_this_machine_is_named_when_offline(tmp_path):
 
 def test_columns_of_a_folder_without_data_are_those_of_everyone(run, exported):
     assert columns_of(exported) == columns_of(run) == Columns("text", "")
+    for folder, told in (
+        (exported / "nope", r"does not exist: name .* or `latentia export` wrote"),
+        (exported.parent, "is no run, it has no recipe.yaml"),
+    ):
+        with pytest.raises(RunError, match=told):
+            columns_of(folder)
+
+
+def test_what_needs_a_run_says_so_of_what_was_exported(exported):
+    with pytest.raises(RunError, match="was exported, and holds no training: name the run that it came from"):
+        open_run(exported)
+    with pytest.raises(RunError, match=r"is no run, it has no recipe.yaml: name a folder that `latentia train` wrote"):
+        compare_runs([exported])
 
 
 @pytest.mark.filterwarnings("ignore")

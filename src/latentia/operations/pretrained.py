@@ -28,6 +28,7 @@ from latentia.durable import (
 )
 from latentia.errors import InputError, RunError
 from latentia.operations.card import model_card
+from latentia.operations.sinks import REPLACE
 from latentia.operations.space import Space
 from latentia.training.weights import tensors_of
 
@@ -170,7 +171,7 @@ def _require_free(folder: Path, overwrite: bool) -> None:
         raise RunError(f"{folder} is a run", "name another folder, so that the run stays as it is")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not overwrite:
-        raise RunError(f"{folder} holds {there[0]} already", "name another folder, or replace it with --overwrite")
+        raise RunError(f"{folder} holds {there[0]} already", f"name another folder, or {REPLACE}")
 
 
 def _portable(evaluation: Mapping[str, Any]) -> dict[str, Any]:

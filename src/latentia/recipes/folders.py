@@ -21,6 +21,7 @@ from latentia.durable import (
 )
 from latentia.durable.lock import LOCK
 from latentia.errors import BusyError, RunError
+from latentia.operations.pretrained import CONFIG
 from latentia.training.board import BOARD
 from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
@@ -67,14 +68,7 @@ def require_run(folder: Path) -> None:
     Raises:
         RunError: If a file is missing, cut short or altered, or a folder in it is a link to another place.
     """
-    if not folder.exists():
-        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
-    for place in (folder / name for name in WRITTEN_IN):
-        if place.is_symlink():
-            raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
-    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
+    require_files(folder)
     if read_manifest(folder) is None:
         warnings.warn(
             f"{folder} has no {MANIFEST}: damage of its files would not be seen; `latentia train --resume` writes one",
@@ -82,6 +76,24 @@ def require_run(folder: Path) -> None:
         )
     else:
         require_whole(folder, SETTLED)
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder that is no run, by the names in it alone.
+
+    Raises:
+        RunError: If a file is missing, or a folder in it is a link to another place.
+    """
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
+    if (folder / CONFIG).is_file() and not (folder / "run.json").exists():
+        raise RunError(f"{folder} was exported, and holds no training", "name the run that it came from")
+    for place in (folder / name for name in WRITTEN_IN):
+        if place.is_symlink():
+            raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
+    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
 
 
 def require_corpus(folder: Path, name: str) -> None:

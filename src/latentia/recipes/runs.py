@@ -26,7 +26,7 @@ from latentia.operations import TextSpace
 from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
 from latentia.recipes.environment import ENVIRONMENT, differences, environment
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_run
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_files, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
@@ -99,6 +99,7 @@ def load(folder: str | Path) -> TextSpace:
     >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
     """
     folder = Path(folder)
+    _require_there(folder)
     if is_pretrained(folder):
         return open_pretrained(folder)
     model, tokenizer, recipe = open_run(folder)
@@ -108,8 +109,25 @@ def load(folder: str | Path) -> TextSpace:
 
 
 def columns_of(folder: Path) -> Columns:
-    """Return the columns that a run was trained on; of a folder without that record those of everyone."""
-    return Columns() if is_pretrained(folder) else sources_of(folder).columns
+    """Return the columns that a run was trained on; of a folder without that record those of everyone.
+
+    Raises:
+        RunError: If the folder is neither, or the run's record is damaged.
+    """
+    _require_there(folder)
+    if is_pretrained(folder):
+        return Columns()
+    require_files(folder)
+    return sources_of(folder).columns
+
+
+def _require_there(folder: Path) -> None:
+    """Refuse a folder that is not there to a user who may have meant a model of the Hub."""
+    if not folder.exists():
+        remedy = (
+            "name a folder that `latentia train` or `latentia export` wrote; `hf download` fetches one from the Hub"
+        )
+        raise RunError(f"{folder} does not exist", remedy)
 
 
 def sources_of(folder: Path) -> Sources:
