@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, defects, duds, hostile, kills, numbers, saving, sharing
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -29,11 +29,16 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
     "corpora": lambda home, scale, seed: corpora.tally(
-        home, max(2000, round(10_000 * scale)), max(2, round(100 * scale)), seed
+        home, max(2000, round(10_000 * scale)), max(10, round(300 * scale)), seed
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(40 * scale)), seed),
 }
-DEFECTS = {"a resume that ": defects.resuming, "a save: ": defects.saves, "": defects.others}
+DEFECTS = {
+    "a resume that ": defects.resuming,
+    "a save: ": defects.saves,
+    "": defects.others,
+    "faults that do not happen: ": duds.duds,
+}
 
 
 def main() -> int:

@@ -20,16 +20,16 @@ OF_CHECKPOINT = ("model.safetensors", "optimizer.safetensors", "state.json", "ma
 def tally(home: Path, count: int, every: int, seed: int) -> Iterator[Tally]:
     """Flip single bits of any file, and cut each file short at every so many bytes."""
     flipped, cut = Tally("single bits flipped"), Tally("file cut short")
-    for wrong in flips(home, count, random.Random(seed)):
-        flipped.add(wrong)
-    for wrong in cuts(home, every):
-        cut.add(wrong)
+    for wrong, fired in flips(home, count, random.Random(seed)):
+        flipped.add(wrong, fired=fired)
+    for wrong, fired in cuts(home, every):
+        cut.add(wrong, fired=fired)
     yield flipped
     yield cut
 
 
-def flips(home: Path, count: int, generator: random.Random) -> Iterator[str]:
-    """Flip one bit at a time; each file is as likely as another; say what was not seen."""
+def flips(home: Path, count: int, generator: random.Random) -> Iterator[tuple[str, bool]]:
+    """Flip one bit at a time; each file is as likely as another; say what was not seen, and if the file was another."""
     targets = _targets(home)
     for _ in range(count):
         path, check = generator.choice(targets)
@@ -40,25 +40,27 @@ def flips(home: Path, count: int, generator: random.Random) -> Iterator[str]:
         yield _seen(path, bytes(altered), content, check, f"bit {bit} of {path.name}")
 
 
-def cuts(home: Path, every: int) -> Iterator[str]:
-    """Cut each file short; say what was not seen."""
+def cuts(home: Path, every: int) -> Iterator[tuple[str, bool]]:
+    """Cut each file short; say what was not seen, and whether the file was another."""
     for path, check in _targets(home):
         content = path.read_bytes()
         for length in range(0, len(content), every):
             yield _seen(path, content[:length], content, check, f"{length} bytes of {path.name}")
 
 
-def _seen(path: Path, altered: bytes, content: bytes, check: Callable[[], object], what: str) -> str:
+def _seen(path: Path, altered: bytes, content: bytes, check: Callable[[], object], what: str) -> tuple[str, bool]:
+    """Say what is wrong with how a file is taken, and whether it differed when it was."""
     path.write_bytes(altered)
     try:
         check()
+        wrong = f"{what} was not seen"
     except LatentiaError:
-        return ""
+        wrong = ""
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        return f"{what}: {type(error).__name__} {error}"
-    finally:
-        path.write_bytes(content)
-    return f"{what} was not seen"
+        wrong = f"{what}: {type(error).__name__} {error}"
+    differed = path.read_bytes() != content
+    path.write_bytes(content)
+    return wrong, differed
 
 
 def _targets(home: Path) -> list[tuple[Path, Callable[[], object]]]:

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import torch
 
+from latentia.data.reading import READERS
 from latentia.durable import Entry, Manifest, entry_of, sync, writing
 from latentia.recipes.runs import resume_run
 from latentia.training import checkpoint
@@ -249,7 +250,7 @@ def saves(home: Path) -> Iterator[tuple[str, str]]:
         sources = [saving.template(place / "template"), saving.first_template(place / "first template")]
         with defect():
             swept = chain.from_iterable(saving.sweep(place, each, 1.0, kinds=saving.TELLING) for each in sources)
-            yield name, _short(next((wrong for _, wrong in swept if wrong), ""))
+            yield name, _short(next((wrong for _, wrong, _ in swept if wrong), ""))
 
 
 def _short(text: str) -> str:
@@ -281,7 +282,7 @@ def _unlocked(home: Path) -> str:
         yield
 
     with patch("latentia.recipes.folders.locked", no_lock):
-        return next((wrong for wrong in rounds(home, 6, random.Random(1)) if wrong), "")
+        return next((wrong for wrong, _ in rounds(home, 6, random.Random(1)) if wrong), "")
 
 
 def _unchecked_loss(home: Path) -> str:
@@ -289,7 +290,7 @@ def _unchecked_loss(home: Path) -> str:
     from tests.chaos.numbers import poisoned
 
     with patch.object(Guard, "before", _nothing):
-        return poisoned(home, step=4)
+        return poisoned(home, step=4)[0]
 
 
 def _unverified(home: Path) -> str:
@@ -297,10 +298,25 @@ def _unverified(home: Path) -> str:
     from tests.chaos.damage import flips
 
     with patch.object(Manifest, "fits", lambda *_: True):
-        return next((wrong for wrong in flips(home, 300, random.Random(1)) if wrong), "")
+        return next((wrong for wrong, _ in flips(home, 300, random.Random(1)) if wrong), "")
+
+
+def _dropping(kind: str, home: Path) -> str:
+    """A reader drops the second line of each file and counts it nowhere."""
+    from tests.chaos.corpora import stepped
+    from tests.chaos.files import files_of
+
+    read = READERS[kind]
+
+    def dropped(*arguments: Any) -> Iterator[Any]:
+        return (row for number, row in enumerate(read(*arguments)) if number != 1)
+
+    with patch.dict(READERS, {kind: dropped}):
+        return next(iter(stepped(home, 20, 1, files_of(kind)).failures), "")
 
 
 OTHERS: dict[str, Callable[[Path], str]] = {
+    **{f"a reader of {kind} that drops a line": partial(_dropping, kind) for kind in READERS if kind != "hub"},
     "a loader that skips the manifest": _unverified,
     "a run that does not heed signals": _deaf,
     "a folder without a lock": _unlocked,

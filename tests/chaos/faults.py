@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlin
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
 FULL = "full from here"
+ROOM = ("open", "write", "mkdir", "fsync")
+"""Calls that a full disk refuses."""
+
 CUTS = ("power cut", "power cut, names lost")
 DEATHS = ("killed before", "killed after", "torn", *CUTS)
 KINDS = (*ERRORS, FULL, *DEATHS)
@@ -31,8 +35,28 @@ class Fault:
     kind: str = "none"
     at: int = 0
 
+    def happened(self, fired: str, died: bool) -> bool:
+        """Tell by what it left whether it did: the error that was raised, or the death that was to be."""
+        told = fired.strip().removesuffix(SAVING)
+        if self.kind in DEATHS:
+            return bool(told) and (died or told == AT_THE_END)
+        return told.endswith(f", {'ENOSPC' if self.kind == FULL else self.kind}")
+
 
 SAVING = " while saving"
+AT_THE_END = "after the last call"
+CALLED, STEPPED, CELLS = 0, 8, 16
+"""Places of the counts that a child shares, and their length."""
+
+
+def set_count(shared: mmap, place: int, count: int) -> None:
+    """Tell a count to the parent."""
+    shared[place : place + 8] = count.to_bytes(8, "little")
+
+
+def count_at(shared: mmap, place: int) -> int:
+    """Return a count that the child told."""
+    return int.from_bytes(shared[place : place + 8], "little")
 
 
 def _is_saving() -> bool:
@@ -98,14 +122,16 @@ class Disk:
     names of files and folders that were made or renamed (``power cut, names lost``).
     """
 
-    def __init__(self, folder: Path, fault: Fault, marker: int = -1) -> None:
-        """Take the folder, the fault, and a descriptor on which it is told when it fires.
+    def __init__(self, folder: Path, fault: Fault, marker: int = -1, shared: mmap | None = None) -> None:
+        """Take the folder, the fault, a descriptor on which it is told when it fires, and where calls are counted.
 
         Without one a death is played: ``DeadError`` is raised there and at every later call, so that nothing more is
         done, as by a process that is no more.
         """
         self.folder, self.fault, self.marker = str(folder), fault, marker
         self.count, self.fired, self.dead = 0, "", False
+        self.shared = shared
+        self.names: list[str] = []
         self.files: dict[int, str] = {}
         self.unsynced: dict[int, int] = {}
         """Inode to a descriptor of its own, for files whose content is not on the disk yet."""
@@ -123,8 +149,8 @@ class Disk:
         self.install()
         try:
             yield
-            if not self.fired and self.fault.kind in CUTS:
-                self.fired = "after the last call"
+            if self.fault.kind in CUTS and self.fault.at > self.count:
+                self.fired = AT_THE_END
                 self.lose()
         except DeadError:
             pass
@@ -135,6 +161,12 @@ class Disk:
                 with suppress(OSError):
                     os.close(descriptor)
 
+    def _tell(self, what: str) -> None:
+        """Leave evidence that the fault happened."""
+        self.fired = f"{self.count} {what}{SAVING if _is_saving() else ''}\n"
+        if self.marker >= 0:
+            REAL["write"](self.marker, self.fired.encode())
+
     def _guarded(self, name: str) -> Callable[..., Any]:
         real = REAL[name]
 
@@ -144,8 +176,15 @@ class Disk:
             if self.dead:
                 raise DeadError
             self.count += 1
+            self.names.append(name)
+            if self.shared is not None:
+                set_count(self.shared, CALLED, self.count)
             if self.count == self.fault.at or (self.fault.kind == FULL and 0 < self.fault.at < self.count):
-                self._fire(name, real, arguments, options)
+                try:
+                    self._fire(name, real, arguments, options)
+                except OSError as error:
+                    self._tell(f"{name}, {errno.errorcode[error.errno or 0]}")
+                    raise
             self._note_name(name, arguments)
             result = real(*arguments, **options)
             self._follow(name, arguments, result)
@@ -179,16 +218,14 @@ class Disk:
 
     def _fire(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         kind = self.fault.kind
-        if kind == FULL and name not in ("open", "write", "mkdir", "fsync"):
+        if kind == FULL and name not in ROOM:
             return
-        self.fired = f"{self.count} {name}{SAVING if _is_saving() else ''}\n"
-        if self.marker >= 0:
-            REAL["write"](self.marker, self.fired.encode())
         if kind in ERRORS or kind == FULL:
             number = ERRORS.get(kind, errno.ENOSPC)
             if name == "close":
                 real(*arguments, **options)
             raise OSError(number, os.strerror(number))
+        self._tell(f"{name}, {kind}")
         if kind == "torn" and name == "write":
             real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         elif kind not in ("killed before", "torn"):

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ from latentia.cli import main
 from latentia.durable import vouch
 from latentia.recipes.runs import load
 from tests.chaos import shapes
-from tests.chaos.children import UNTYPED, Child
+from tests.chaos.children import Child, Outcome
 from tests.chaos.damage import copied
+from tests.chaos.endings import ending_of
 from tests.chaos.faults import Fault
 from tests.chaos.report import Tally
 from tests.chaos.training import start
@@ -39,6 +41,9 @@ FORBIDDEN = {
     "shutil.unpack_archive",
     "ctypes.dlopen",
 }
+MEETING, MET = ("open", "os.remove", "os.rename"), "MET "
+"""What is done to a path when it is met, and how that is told."""
+
 ADDRESS_SPACE = 16 * 2**30
 LONGEST = 60.0
 PASSED_ON = ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json", "evaluation.json")
@@ -285,13 +290,14 @@ def _cut_short(folder: Path, _: Path) -> None:
 
 
 def tally(home: Path, every: int = 1) -> Iterator[Tally]:
-    """Open each hostile artefact; nothing may run, hang, be written elsewhere, or end without a type."""
+    """Open each hostile artefact: it ends as is documented, and nothing runs, hangs, or is written elsewhere."""
     counts = Tally("hostile artefacts opened")
     victims = _victims(home)
     canary = home / "canary"
     for number, (name, kind, attack) in enumerate(attacks(canary)):
         if number % every == 0:
-            counts.add(_opened(home, name, victims[kind], _deceiving(attack) if kind != "sealed" else attack, canary))
+            wrong, fired = opened(home, (name, kind, attack), victims[kind], canary)
+            counts.add(wrong, fired=fired)
     counts.note = "nothing executed" if counts.good else ""
     yield counts
 
@@ -308,35 +314,52 @@ def _victims(home: Path) -> dict[str, Path]:
     return {"run": run, "folder": folder, "sealed": folder, "corpus": corpus}
 
 
-def _opened(home: Path, name: str, source: Path, attack: Attack, canary: Path) -> str:
+def opened(home: Path, attack: tuple[str, str, Attack], source: Path, canary: Path) -> tuple[str, bool]:
+    """Attack a copy of a folder and use it; say what is wrong, and whether the artefact was met.
+
+    It was if it is there, and if it was opened, moved or removed, or refused: what is not attacked is not refused.
+    """
+    name, kind, change = attack
     folder = copied(source, home / "opened")
     shutil.rmtree(home / "elsewhere", ignore_errors=True)
-    attack(folder, canary)
-    child = Child(lambda: _use(folder), folder, Fault(), home, ADDRESS_SPACE)
-    outcome = child.wait(LONGEST)
+    before = _states(folder)
+    change(folder, canary)
+    touched = {path for path, _ in before ^ _states(folder)}
+    if kind != "sealed":
+        _deceive(folder)
+    outcome = Child(lambda: _use(folder), folder, Fault(), home, ADDRESS_SPACE).wait(LONGEST)
+    told = outcome.said.splitlines()
+    met = {line.removeprefix(MET) for line in told if line.startswith(MET)}
+    said = "\n".join(line for line in told if not line.startswith(MET))
+    wrong = _executed(home, canary, outcome, said)
+    if touched and not wrong:
+        wrong = ending_of(name, kind, touched).missed_by(outcome, said, touched)
+    return wrong and f"{name}: {wrong}", bool(touched) and (bool(touched & met) or outcome.code != 0)
+
+
+def _states(folder: Path) -> set[tuple[str, tuple[int, ...]]]:
+    """What is there, and of which kind, length and time; times of folders tell nothing."""
+    states = {str(path): path.lstat() for path in folder.rglob("*")}
+    return {
+        (path, (each.st_mode, each.st_ino, *(() if stat.S_ISDIR(each.st_mode) else (each.st_size, each.st_mtime_ns))))
+        for path, each in states.items()
+    }
+
+
+def _executed(home: Path, canary: Path, outcome: Outcome, said: str) -> str:
     if canary.exists() or (home / "secret").read_text() != SECRET:
         canary.unlink(missing_ok=True)
         (home / "secret").write_text(SECRET)
-        return f"{name}: executed, or wrote elsewhere"
+        return "executed, or wrote elsewhere"
     if outcome.code == -signal.SIGKILL:
-        return f"{name}: hung"
-    if outcome.code == UNTYPED or outcome.code < 0 or "FORBIDDEN" in outcome.said:
-        return f"{name}: exit code {outcome.code}, {outcome.said[-400:]}"
-    return ""
-
-
-def _deceiving(attack: Attack) -> Attack:
-    """Let all manifests agree with what is there afterwards, so that what is behind them is met."""
-
-    def deceives(folder: Path, canary: Path) -> None:
-        attack(folder, canary)
-        if (folder / "manifest.json").is_file() and not (folder / "manifest.json").is_symlink():
-            _deceive(folder)
-
-    return deceives
+        return "hung"
+    return f"exit code {outcome.code}, {said[-400:]}" if "FORBIDDEN" in said else ""
 
 
 def _deceive(folder: Path) -> None:
+    """Let all manifests agree with what is there, so that what is behind them is met."""
+    if not (folder / "manifest.json").is_file() or (folder / "manifest.json").is_symlink():
+        return
     for path in folder.rglob("manifest.json"):
         try:
             revouch(path.parent)
@@ -367,3 +390,6 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
     imported = event == "import" and str(arguments[0]).startswith("hostile")
     if event in FORBIDDEN or imported:
         sys.stderr.write(f"FORBIDDEN {event} {arguments!r:.200}\n")
+    if event in MEETING:
+        paths = (each for each in arguments[:2] if isinstance(each, str | os.PathLike))
+        sys.stderr.writelines(f"{MET}{os.fspath(each)}\n" for each in paths)

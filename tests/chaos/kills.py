@@ -8,19 +8,27 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from math import ceil
+from mmap import mmap
 from pathlib import Path
 
 from latentia.cli import main
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.loop import Trainer
 from tests.chaos.children import Child, Outcome, run
-from tests.chaos.faults import ERRORS, SAVING, Fault
+from tests.chaos.faults import CELLS, ERRORS, SAVING, STEPPED, Fault, count_at, set_count
 from tests.chaos.report import Tally
-from tests.chaos.training import PLANS, difference, start_or_resume, uninterrupted
+from tests.chaos.training import PLANS, difference, start, start_or_resume, uninterrupted
 
 RESTARTS = 12
 LONGEST_EXIT = 10.0
+TIMED, INSIDE = 0.3, 0.2
+"""Shares of the kills that have to be at random times, and inside a save."""
+
+FEWEST = 20
+"""Calls that a run must have before it for a fault to be put among them."""
 TRIES = 4
 """Runs that are asked to stop for each that has to: a signal may come when one has ended."""
 
@@ -28,48 +36,94 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 def kill_at_random(home: Path, count: int, seed: int) -> Iterator[Tally]:
-    """Kill runs one to three times each, half of the kills at a random time, half at a random call of a save."""
-    timed, inside = Tally("SIGKILL at a random time"), Tally("SIGKILL inside a save")
-    beside = Tally("SIGKILL inside another write")
-    errors = Tally("disk fails while training")
+    """Kill runs one to three times each: at random times, at random calls of a save, and of other writing.
+
+    So many runs are killed as give the least of each kind; runs meet errors of the disk among the kills.
+    """
+    felt = {
+        "timed": Tally("SIGKILL at a random time", least=ceil(TIMED * count)),
+        "inside": Tally("SIGKILL inside a save", least=ceil(INSIDE * count)),
+        "beside": Tally("SIGKILL inside another write"),
+        "error": Tally("disk fails while training", least=1),
+    }
     generator = random.Random(seed)
-    plans = {plan: uninterrupted(home, plan) for plan in PLANS}
+    plans = {plan: _Whole.of(home, plan) for plan in PLANS}
     number = 0
     while number < 20 + 3 * count and (
-        inside.fired + timed.fired + beside.fired < count or not (inside.fired and timed.fired and errors.fired)
+        _kills(felt) < count or any(each.injected < each.least for each in felt.values())
     ):
         plan = list(plans)[number % len(plans)]
         number += 1
         folder = home / "killed"
         shutil.rmtree(folder, ignore_errors=True)
-        fired = list(_disturbances(home, plan, folder, generator))
-        wrong = _finish(home, plan, folder) or difference(folder, plans[plan])
-        for kind in fired:
-            tally = {"timed": timed, "inside": inside, "beside": beside}.get(kind, errors)
-            tally.add(f"{plan}, {fired}: {wrong}" if wrong else "")
-    timed.note = f"{number} runs of {len(plans)} plans, every tensor compared with no tolerance"
-    yield from (timed, inside, beside, errors)
+        done = list(_disturbances(home, plan, folder, plans[plan], generator))
+        wrong = next((each.wrong for each in done if each.wrong), "")
+        wrong = wrong or _finish(home, plan, folder) or difference(folder, plans[plan].result)
+        for each in done:
+            felt[each.kind].add(wrong and f"{plan}, {[each.kind for each in done]}: {wrong}", fired=each.fired)
+    felt["timed"].note = f"{number} runs of {len(plans)} plans, every tensor compared with no tolerance"
+    yield from felt.values()
 
 
-def _disturbances(home: Path, plan: str, folder: Path, generator: random.Random) -> Iterator[str]:
-    """Disturb a run one to three times; yield the kind of each that was felt."""
+def _kills(felt: dict[str, Tally]) -> int:
+    return sum(felt[kind].fired for kind in ("timed", "inside", "beside"))
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A run that nobody stopped: what it leaves, how long it takes and how many calls it makes."""
+
+    result: dict[str, object]
+    seconds: float
+    calls: int
+
+    @classmethod
+    def of(cls, home: Path, plan: str) -> _Whole:
+        expected = uninterrupted(home, plan)  # in this process, so that its children have what it imports
+        folder = home / f"counted {plan}"
+        outcome = run(partial(start, home, plan, folder), folder, home)
+        shutil.rmtree(folder)
+        return cls(expected, outcome.seconds, outcome.calls)
+
+
+@dataclass(frozen=True)
+class _Felt:
+    """A disturbance: whether there is evidence of it, and what was wrong at once."""
+
+    kind: str
+    fired: bool
+    wrong: str = ""
+
+
+def _disturbances(home: Path, plan: str, folder: Path, whole: _Whole, generator: random.Random) -> Iterator[_Felt]:
+    """Disturb a run one to three times, as long as it has calls to make; a time that comes after its end is none."""
+    left = whole.calls
     for _ in range(generator.randint(1, 3)):
-        kind = generator.choice(["timed", "inside", "inside", "error"])
+        if left < FEWEST:
+            return
+        kind = generator.choice(["timed", "timed", "timed", "inside", "inside", "error"])
         fault = Fault()
-        if kind == "inside":
-            fault = Fault(generator.choice(["killed before", "killed after", "torn"]), generator.randint(1, 300))
-        elif kind == "error":
-            fault = Fault(generator.choice(list(ERRORS)), generator.randint(60, 300))
+        if kind != "timed":
+            kinds = list(ERRORS) if kind == "error" else ["killed before", "killed after", "torn"]
+            first = min(60, left) if kind == "error" else 1
+            fault = Fault(generator.choice(kinds), generator.randint(first, left))
         child = Child(partial(start_or_resume, home, plan, folder), folder, fault, home)
-        if kind == "timed":
-            time.sleep(generator.uniform(0.0, 1.5))
-            if not child.ended():
-                child.send()
+        sent = kind == "timed" and _killed_after(child, generator.uniform(0.0, whole.seconds))
         outcome = child.wait()
-        if outcome.code == -9 or (kind == "error" and outcome.fired):
-            yield "beside" if kind == "inside" and SAVING not in outcome.fired else kind
-        if outcome.code not in (-9, 0, 2, 74):
-            yield f"{kind}, then exit code {outcome.code}: {outcome.said[-300:]}"
+        left -= outcome.calls
+        wrong = "" if outcome.code in (-9, 0, 2, 74) else f"exit code {outcome.code}: {outcome.said[-300:]}"
+        if kind == "timed" and not sent:
+            continue
+        fired = outcome.code == -signal.SIGKILL if sent else outcome.felt(fault)
+        yield _Felt("beside" if kind == "inside" and SAVING not in outcome.fired else kind, fired, wrong)
+
+
+def _killed_after(child: Child, seconds: float) -> bool:
+    """Kill a child after some time; tell whether it was alive then."""
+    time.sleep(seconds)
+    alive = child.halt()
+    child.send()
+    return alive
 
 
 def _finish(home: Path, plan: str, folder: Path) -> str:
@@ -83,31 +137,54 @@ def _finish(home: Path, plan: str, folder: Path) -> str:
 
 def signals(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Ask runs to stop: they save, exit in time with the code that is documented, and end as if nobody had."""
-    once, twice = Tally("signal asks to stop"), Tally("two signals ask to stop")
+    least = count // 4
+    once, twice = Tally("signal asks to stop", least=count - least), Tally("two signals ask to stop", least=least)
     generator = random.Random(seed)
     whole = uninterrupted(home, "plain")
     slowest = 0.0
-    for number in range(TRIES * count):
-        if once.injected + twice.injected == count:
+    for _ in range(TRIES * count):
+        tally = once if once.injected < once.least else twice
+        if tally.injected == tally.least:
             break
-        tally = twice if number % 4 == 3 else once
         sent = generator.choice(list(CODES))
         folder = home / "asked"
         shutil.rmtree(folder, ignore_errors=True)
-        outcome, seconds = _asked(home, folder, sent, generator, twice=tally is twice)
-        if outcome.code == 0:
-            continue  # it may have ended of itself
-        slowest = max(slowest, seconds)
-        expected = outcome.code in (CODES[sent], -sent) if tally is twice else outcome.code == CODES[sent]
-        wrong = "" if expected else f"{sent!r}: exit code {outcome.code}: {outcome.said[-300:]}"
-        wrong = wrong or (f"{seconds:.1f} s" if seconds > LONGEST_EXIT else "")
-        wrong = wrong or _unsaved(outcome, folder, tally is twice)
-        tally.add(wrong or _finish(home, "plain", folder) or difference(folder, whole))
-    # A program that heeds no signal ends of itself every time.
-    if (stopped := once.injected + twice.injected) < count:
-        once.failures.append(f"{stopped} of {TRIES * count} runs that were asked to stop did, {count} were wanted")
+        asked = _asked(home, folder, sent, generator.uniform(0.0, 0.6), 1 + (tally is twice))
+        if asked is None:
+            continue  # it had ended before
+        slowest = max(slowest, asked.seconds)
+        wrong = _wrong_with(asked, folder) or _finish(home, "plain", folder) or difference(folder, whole)
+        tally.add(wrong, fired=asked.heard)
     once.note = f"slowest exit {slowest:.1f} s"
     yield from (once, twice)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How a run ended that was alive when it was asked to stop."""
+
+    outcome: Outcome
+    sent: int
+    times: int
+    seconds: float
+    steps: int
+    """Steps that it began after it was asked."""
+
+    @property
+    def heard(self) -> bool:
+        """A handler of the process was called as often, or the signal ended it."""
+        return self.outcome.heard.count(self.sent) >= self.times or self.outcome.code == -self.sent
+
+
+def _wrong_with(asked: _Asked, folder: Path) -> str:
+    """Say what is wrong with the end of a run that was asked to stop."""
+    outcome, sent = asked.outcome, asked.sent
+    if outcome.code == 0 and asked.times == 1 and asked.steps <= 1:
+        return ""  # the step under way was its last
+    expected = outcome.code == CODES[sent] or (asked.times > 1 and outcome.code == -sent)
+    if not expected:
+        return f"{sent!r}: exit code {outcome.code} after {asked.steps} more steps: {outcome.said[-300:]}"
+    return f"{asked.seconds:.1f} s" if asked.seconds > LONGEST_EXIT else _unsaved(outcome, folder, asked.times > 1)
 
 
 def _unsaved(outcome: Outcome, folder: Path, twice: bool) -> str:
@@ -118,26 +195,32 @@ def _unsaved(outcome: Outcome, folder: Path, twice: bool) -> str:
     return "" if told or twice or "interrupted at once" in outcome.said else f"it said {outcome.said[-200:]}"
 
 
-def _asked(home: Path, folder: Path, sent: int, generator: random.Random, twice: bool) -> tuple[Outcome, float]:
-    """Start the command in a child, and send it a signal at a random time, or two."""
-    child = Child(partial(_command, home, folder), folder, Fault(), home)
+def _asked(home: Path, folder: Path, sent: int, after: float, times: int) -> _Asked | None:
+    """Start the command in a child, and send it a signal or two while it stands still; nothing if it had ended."""
+    shared = mmap(-1, CELLS)
+    child = Child(partial(_command, home, folder, shared), folder, Fault(), home, shared=shared)
     while not (folder / "run.lock").exists() and not child.ended():
         time.sleep(0.005)
-    time.sleep(generator.uniform(0.0, 1.2))
+    time.sleep(after)
     begin = time.monotonic()
-    for _ in range(1 + twice):
-        if not child.ended():
-            child.send(sent)
-        time.sleep(0.02)
+    for _ in range(times):
+        if not child.halt():
+            child.wait()
+            return None
+        steps = child.count(STEPPED)
+        child.send(sent)
+        child.send(signal.SIGCONT)
+        time.sleep(0.02 if times > 1 else 0)
     outcome = child.wait()
-    return outcome, time.monotonic() - begin
+    return _Asked(outcome, sent, times, time.monotonic() - begin, child.count(STEPPED) - steps)
 
 
-def _command(home: Path, folder: Path) -> None:
+def _command(home: Path, folder: Path, shared: mmap) -> None:
     """Be ``latentia train``, with steps slow enough to be met by a signal."""
     original = Trainer._step
 
     def slow(self: Trainer, *arguments: object) -> None:
+        set_count(shared, STEPPED, count_at(shared, STEPPED) + 1)
         time.sleep(0.02)
         original(self, *arguments)
 

@@ -27,13 +27,23 @@ def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Poison a run at a random step, again and again."""
     counts, generator = Tally("loss, gradient or validation is not finite"), random.Random(seed)
     for number in range(count):
-        counts.add(poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)]))
+        wrong, fired = poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)])
+        counts.add(wrong, fired=fired)
     yield counts
 
 
-def poisoned(home: Path, step: int, kind: str = "loss is nan") -> str:
-    """Say what is wrong after a step was poisoned; nothing if the run stopped before it, with its batch kept."""
-    folder, felt = home / "poisoned", list[list[torch.Tensor]]()
+def poisoned(home: Path, step: int, kind: str = "loss is nan") -> tuple[str, bool]:
+    """Poison a step; say what is wrong, and whether a number was met that is not finite.
+
+    Nothing is wrong if the run stopped before the step, with its batch kept.
+    """
+    met: list[bool] = []
+    wrong = _poisoned(home / "poisoned", home, step, kind, met)
+    return wrong, any(met)
+
+
+def _poisoned(folder: Path, home: Path, step: int, kind: str, met: list[bool]) -> str:
+    felt = list[list[torch.Tensor]]()
     shutil.rmtree(folder, ignore_errors=True)
     value = float(kind.split()[-1])
     scored, stepped = Objective.__call__, Trainer._step
@@ -43,13 +53,18 @@ def poisoned(home: Path, step: int, kind: str = "loss is nan") -> str:
         # A validation has no gradients, and the number of the step before it.
         trained = torch.is_grad_enabled()
         bad = trained and at == step if kind.startswith("loss") else not trained and kind.startswith("validation")
-        return replace(terms, loss=terms.loss * value) if bad else terms
+        return replace(terms, loss=spoilt(terms.loss)) if bad else terms
+
+    def spoilt(numbers: torch.Tensor) -> torch.Tensor:
+        worse = numbers * value
+        met.append(not bool(worse.isfinite().all()))
+        return worse
 
     def take(self: Trainer, *arguments: object) -> None:
         if self.step == step:
             felt.append([weight.detach().clone() for weight in self.plain_model.parameters()])
             if kind.startswith("gradient"):
-                next(self.plain_model.parameters()).register_hook(lambda gradient: gradient * value)
+                next(self.plain_model.parameters()).register_hook(spoilt)
         try:
             stepped(self, *arguments)
         finally:

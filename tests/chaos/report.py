@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """Faults of a class: put in, fired, survived; and the first few that were not survived."""
+    """Faults of a class: put in, fired, survived; and what was not survived.
+
+    A fault fired where there is evidence that it happened, which its class says: it is never taken for granted.
+
+    Attributes:
+        least: How many have to fire.
+    """
 
     name: str
     injected: int = 0
@@ -15,9 +21,10 @@ class Tally:
     survived: int = 0
     note: str = ""
     failures: list[str] = field(default_factory=list)
+    least: int = 0
 
-    def add(self, wrong: str, fired: bool = True) -> None:
-        """Count a fault; nothing wrong means that it was survived."""
+    def add(self, wrong: str, *, fired: bool) -> None:
+        """Count a fault that was put in; nothing wrong means that it was survived."""
         self.injected += 1
         self.fired += fired
         self.survived += fired and not wrong
@@ -26,11 +33,12 @@ class Tally:
 
     @property
     def good(self) -> bool:
-        """Tell whether faults fired and all that did were survived; where none was put in, nothing was claimed."""
-        return (self.fired > 0 or self.injected == 0) and self.survived == self.fired and not self.failures
+        """Tell whether all faults fired, enough of them, and all were survived."""
+        return self.least <= self.injected == self.fired == self.survived and not self.failures
 
     def line(self) -> str:
         """Return a row of the table."""
         verdict = "" if self.good else "  FAILED"
         counts = f"{self.injected:>9,} {self.fired:>9,} {self.survived:>9,}"
-        return f"{self.name:<34}{counts}  {self.note}{verdict}"
+        wanted = f", {self.least:,} wanted" if self.injected < self.least else ""
+        return f"{self.name:<34}{counts}  {self.note}{wanted}{verdict}"

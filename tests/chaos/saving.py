@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from latentia.errors import LatentiaError
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.weights import read_tensors, save_weights
 from tests.chaos.children import UNTYPED, Outcome
-from tests.chaos.faults import CUTS, DEATHS, FULL, KINDS, Disk, Fault
+from tests.chaos.faults import CUTS, DEATHS, FULL, KINDS, ROOM, Disk, Fault
 from tests.chaos.report import Tally
 
 TELLING = ("power cut, names lost", "power cut", "torn", "EIO")
@@ -111,7 +112,7 @@ def disturbed(home: Path, source: Path, fault: Fault) -> tuple[Path, Outcome]:
     for left in home.glob("run*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     shutil.copytree(source, folder)
-    disk, code, said = Disk(folder, fault), -9, ""
+    disk, code, said = Disk(folder, fault), UNTYPED, ""
     try:
         with disk.installed():
             save(folder, AFTER)
@@ -120,40 +121,44 @@ def disturbed(home: Path, source: Path, fault: Fault) -> tuple[Path, Outcome]:
         code, said = error.exit_code, str(error)
     except Exception:  # noqa: BLE001 - whatever it is, it is told
         code, said = UNTYPED, traceback.format_exc()
-    return folder, Outcome(code, disk.fired, said, 0.0)
+    return folder, Outcome(-signal.SIGKILL if disk.dead else code, disk.fired, said, 0.0)
 
 
 def sweep(
     home: Path, source: Path, share: float, seed: int = 0, kinds: Sequence[str] = KINDS
-) -> Iterator[tuple[Fault, str]]:
-    """Disturb a save at each call (or a share of them) in each way; say what is wrong with what is left."""
+) -> Iterator[tuple[Fault, str, bool]]:
+    """Disturb a save at each call (or a share of them) in each way.
+
+    Say what is wrong with what is left, and whether there is evidence of the fault.
+    """
     generator = random.Random(seed)
-    calls = calls_of_a_save(home, source)
+    names = calls_of_a_save(home, source)
+    calls, last = len(names), max(place for place, name in enumerate(names, start=1) if name in ROOM)
     before = Checkpoints(source).newest().step
     for fault in (Fault(kind, at) for kind in kinds for at in range(1, calls + 1 + (kind in CUTS))):
         if generator.random() < share:
             folder, outcome = disturbed(home, source, fault)
-            if not outcome.fired and fault.kind == FULL:
+            if not outcome.fired and fault.kind == FULL and fault.at > last:
                 continue  # behind the last call that asks for room
-            yield fault, wrong_with(folder, outcome, fault, before) if outcome.fired else f"{fault} never fired"
+            yield fault, wrong_with(folder, outcome, fault, before), outcome.felt(fault)
 
 
-def calls_of_a_save(home: Path, source: Path) -> int:
-    """Count the calls of a save that nothing disturbs."""
+def calls_of_a_save(home: Path, source: Path) -> list[str]:
+    """Name the calls of a save that nothing disturbs."""
     folder = home / "run"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source, folder)
     disk = Disk(folder, Fault())
     with disk.installed():
         save(folder, AFTER)
-    return disk.count
+    return disk.names
 
 
 def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
     """Count what is survived, by errors and by deaths."""
     errors, deaths = Tally("system call of a save fails"), Tally("process or power dies in a save")
     for source in (template(home / "template"), first_template(home / "first template")):
-        for fault, wrong in sweep(home, source, share, seed):
-            (deaths if fault.kind in DEATHS else errors).add(wrong, not wrong.endswith("never fired"))
+        for fault, wrong, fired in sweep(home, source, share, seed):
+            (deaths if fault.kind in DEATHS else errors).add(wrong, fired=fired)
     yield errors
     yield deaths

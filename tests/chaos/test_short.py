@@ -6,14 +6,43 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.chaos.faults import CUTS, KINDS, Disk, Fault
+from tests.chaos.report import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
 PARTS = {"runs": "saving,kills,numbers,signals,hostile", "files": "damage,sharing,corpora,defects"}
+
+
+def test_a_fault_that_does_not_fire_fails_its_class():
+    counts = Tally("faults")
+    counts.add("", fired=True)
+    assert counts.good
+    counts.add("", fired=False)
+    assert (counts.injected, counts.fired, counts.survived) == (2, 1, 1)
+    assert not counts.good
+
+
+def test_too_few_faults_fail_their_class():
+    counts = Tally("faults", least=2)
+    counts.add("", fired=True)
+    assert not counts.good
+
+
+@pytest.mark.parametrize("fault", [Fault(kind, at) for kind in KINDS for at in (1, 10**6)], ids=str)
+def test_a_fault_is_told_only_where_it_happened(tmp_path, fault):
+    disk, folder = Disk(tmp_path, fault), tmp_path / "made"
+    with disk.installed(), suppress(OSError):
+        os.mkdir(folder)
+    happened = fault.happened(disk.fired, disk.dead)
+    assert happened == (fault.at == 1 or fault.kind in CUTS)
+    assert folder.exists() != happened or fault.kind in ("killed after", "power cut")
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -6,10 +6,12 @@ What lies beyond (a log-variance above 88 has no variance in float32) is stopped
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
-from torch.distributions import kl_divergence
+from torch.distributions import Distribution, kl_divergence
+from torch.nn.functional import normalize
 
 from latentia.distributions import (
     AutoregressiveGaussian,
@@ -62,34 +64,61 @@ ENDS = [-80.0, -14.0, 0.0, 14.0, 40.0]
 """Log-variances; of directions, half of them is the logarithm of the concentration."""
 
 
+class Case(NamedTuple):
+    """A distribution at an end, another to diverge from, and the parameters that gradients go to."""
+
+    found: Distribution
+    prior: Distribution | None
+    parameters: tuple[torch.Tensor, ...]
+
+
 def directional(kind, end, dtype):
-    direction = torch.nn.functional.normalize(torch.randn(2, 32), dim=-1).to(dtype)
-    concentration = torch.full((2,), end / 2, dtype=torch.float32).exp().clamp(max=1e6).to(dtype)
-    return kind(direction, concentration), HypersphericalUniform(direction)
+    direction = normalize(torch.randn(2, 32), dim=-1).to(dtype).requires_grad_()
+    concentration = torch.full((2,), end / 2).exp().clamp(max=1e6).to(dtype).requires_grad_()
+    return Case(kind(direction, concentration), HypersphericalUniform(direction), (direction, concentration))
 
 
 def gaussian(end, dtype, *shape):
-    return DiagonalGaussian(torch.full(shape, 1e3, dtype=dtype), torch.full(shape, end, dtype=dtype))
+    centre, spread = torch.full(shape, 1e3, dtype=dtype), torch.full(shape, end, dtype=dtype)
+    return DiagonalGaussian(centre.requires_grad_(), spread.requires_grad_())
+
+
+def diagonal(end, dtype):
+    found = gaussian(end, dtype, 2, 4)
+    return Case(found, gaussian(0.0, dtype, 4), found.parameters)
+
+
+def mixed(end, dtype):
+    each = gaussian(end, dtype, 3, 4)
+    return Case(GaussianMixture(each), None, each.parameters)
+
+
+def shared(end, dtype):
+    mean = torch.full((2, 4), 1e3, dtype=dtype).requires_grad_()
+    noise_map = (math.exp(end / 2) * torch.eye(4)).to(dtype).requires_grad_()
+    return Case(SharedNoiseGaussian(mean, noise_map), gaussian(0.0, dtype, 4), (mean, noise_map))
 
 
 def stepwise(end, dtype):
     each = gaussian(end, dtype, 2, 3, 4)
-    return StepwiseGaussian(*each.parameters, MASK), AutoregressiveGaussian(0.7, MASK, 4)
+    return Case(StepwiseGaussian(*each.parameters, MASK), AutoregressiveGaussian(0.7, MASK, 4), each.parameters)
 
 
 AT_THE_END = {
-    "AutoregressiveGaussian": lambda end, _: (AutoregressiveGaussian((1 - 1e-6) * math.tanh(end), MASK, 4), None),
-    "DiagonalGaussian": lambda end, dtype: (gaussian(end, dtype, 2, 4), gaussian(0.0, dtype, 4)),
-    "GaussianMixture": lambda end, dtype: (GaussianMixture(gaussian(end, dtype, 3, 4)), None),
-    "HypersphericalUniform": lambda _, dtype: (HypersphericalUniform(torch.zeros(2, 32, dtype=dtype)), None),
-    "PowerSpherical": lambda end, dtype: directional(PowerSpherical, end, dtype),
-    "SharedNoiseGaussian": lambda end, dtype: (
-        SharedNoiseGaussian(torch.full((2, 4), 1e3), math.exp(end / 2) * torch.eye(4)),
-        gaussian(0.0, torch.float32, 4),
+    "AutoregressiveGaussian": lambda end, _: Case(
+        AutoregressiveGaussian((1 - 1e-6) * math.tanh(end), MASK, 4), None, ()
     ),
+    "DiagonalGaussian": diagonal,
+    "GaussianMixture": mixed,
+    "HypersphericalUniform": lambda _, dtype: Case(HypersphericalUniform(torch.zeros(2, 32, dtype=dtype)), None, ()),
+    "PowerSpherical": lambda end, dtype: directional(PowerSpherical, end, dtype),
+    "SharedNoiseGaussian": shared,
     "StepwiseGaussian": stepwise,
     "VonMisesFisher": lambda end, dtype: directional(VonMisesFisher, end, dtype),
 }
+
+DRAWN_IN_FULL = {"AutoregressiveGaussian"}
+"""Its one parameter is a number and no tensor: it draws in float32, whatever the codes are that it measures."""
 
 
 def test_every_distribution_is_taken_to_its_ends():
@@ -99,9 +128,36 @@ def test_every_distribution_is_taken_to_its_ends():
 @pytest.mark.parametrize("name", AT_THE_END)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("end", ENDS)
-def test_draws_densities_and_divergences_are_finite(name, dtype, end):
-    found, prior = AT_THE_END[name](end, dtype)
-    draws = found.sample((3,))
-    divergence = kl_divergence(found, prior) if prior is not None else torch.zeros(())
-    for value in (draws, found.log_prob(draws), divergence):
+def test_draws_densities_divergences_and_their_gradients_are_finite(name, dtype, end):
+    found, prior, parameters = AT_THE_END[name](end, dtype)
+    draws = found.rsample((3,)) if found.has_rsample else found.sample((3,))
+    assert draws.dtype == (torch.float32 if name in DRAWN_IN_FULL else dtype)
+    codes = draws.detach().to(dtype).requires_grad_()
+    outcomes = [draws, found.log_prob(codes), *([kl_divergence(found, prior)] if prior else [])]
+    assert {each.dtype for each in outcomes[1:]} == {dtype}
+    assert len(gradients_of(outcomes[1], parameters)) == len(parameters)
+    for value in outcomes:
         assert value.isfinite().all()
+        for gradient in gradients_of(value, [*parameters, codes]):
+            assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [PowerSpherical, VonMisesFisher])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("concentration", [0.0, 1e6])
+def test_gradients_are_finite_at_the_ends_of_a_concentration(kind, dtype, concentration):
+    direction = normalize(torch.randn(2, 32), dim=-1).to(dtype).requires_grad_()
+    narrow = torch.full((2,), concentration, dtype=dtype).requires_grad_()
+    found = kind(direction, narrow)
+    draws = found.rsample((3,))
+    for value in (draws, found.log_prob(draws.detach()), kl_divergence(found, HypersphericalUniform(direction))):
+        assert value.isfinite().all()
+        assert all(gradient.isfinite().all() for gradient in gradients_of(value, [direction, narrow]))
+
+
+def gradients_of(value, leaves):
+    """Gradients to those that a value depends on."""
+    if not value.requires_grad:
+        return []
+    found = torch.autograd.grad(value.sum(), leaves, allow_unused=True, retain_graph=True)
+    return [each for each in found if each is not None]

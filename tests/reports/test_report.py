@@ -18,8 +18,12 @@ import plotly.graph_objects as go
 import pytest
 
 from latentia.cli.report import plot
+from latentia.data import Columns
 from latentia.errors import InputError, RunError
 from latentia.evaluation.diagnosis import Verdict
+from latentia.recipes import load_recipe
+from latentia.recipes.corpora import Sources
+from latentia.recipes.runs import start_run
 from latentia.reports import FIGURES, write_figure, write_report
 from latentia.reports.chart import Band, Bars, Chart, Contours, Line, Panel, Points
 from latentia.reports.figures import figure_of
@@ -30,6 +34,7 @@ from latentia.reports.markup import EMPTY
 from latentia.reports.page import figures
 from latentia.reports.static import rendered
 from latentia.reports.tables import numbers
+from tests.evaluation.test_decoded import SMALL
 from tests.reports.conftest import CALIBRATION, NASTY, QUIET, edited
 
 MISSING = {
@@ -277,6 +282,15 @@ def test_a_file_that_cannot_be_written_is_refused(evaluated, tmp_path, name, tol
 def test_numbers_that_are_missing_are_an_error_of_plot(sphere, tmp_path):
     with pytest.raises(InputError, match="--measure Calibration"):
         write_figure(sphere, "calibration", tmp_path / "a.png")
+
+
+def test_one_validation_sequence_has_no_variance(tmp_path):
+    for name, texts in (("train", "a b\nb c\nc d\n"), ("valid", "a c\n")):
+        (tmp_path / f"{name}.txt").write_text(texts)
+    sources = Sources([str(tmp_path / "train.txt")], [str(tmp_path / "valid.txt")], Columns())
+    start_run(sources, load_recipe("default").with_settings(SMALL), tmp_path / "run", 1, QUIET)
+    with pytest.raises(NotMeasuredError, match="no variance of one"):
+        FIGURES["dimensions"].draw(views_of([tmp_path / "run"]))
 
 
 def test_a_run_twice_is_refused(sphere):

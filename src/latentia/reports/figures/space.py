@@ -24,6 +24,9 @@ def dimensions(runs: Sequence[RunView]) -> Chart:
     """KL, variance of means, mean variance and gap of each dimension."""
     (run,) = runs
     posteriors, prior = run.encoded.posteriors, run.prior
+    if len(posteriors.centre) < 2:
+        problem = f"{run.name} has one posterior of validation data, and no variance of one"
+        raise NotMeasuredError(problem, "train it with at least two validation sequences, as with --valid")
     variances = posteriors.centre.double().var(dim=0)
     order = variances.argsort(descending=True)
     places = list(range(1, len(order) + 1))

@@ -1,0 +1,118 @@
+"""Faults that do not happen: each class must notice, and fail."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from latentia.errors import DataError
+from tests.chaos import corpora, damage, faults, hostile, kills, numbers, saving, sharing
+from tests.chaos.children import Child
+from tests.chaos.report import Tally
+
+NEVER = 10**6
+"""A call and a step that no run has."""
+
+
+def _one(wrong: str, fired: bool) -> Tally:
+    counts = Tally("one")
+    counts.add(wrong, fired=fired)
+    return counts
+
+
+def _calls(home: Path) -> Iterator[Tally]:
+    """Calls that nothing is done to."""
+    with patch.object(faults.Disk, "_fire", lambda *_: None):
+        yield from saving.tally(home, 0.02)
+
+
+def _killing(home: Path) -> Iterator[Tally]:
+    """Kills at calls and at times, none of which comes."""
+    whole, counts, generator = kills._Whole.of(home, "plain"), Tally("kills"), random.Random(1)
+    fire = patch.object(faults.Disk, "_fire", lambda *_: None)
+    with fire, patch.multiple(Child, send=lambda *_: None, halt=lambda _: True):
+        for number in range(2):
+            for each in kills._disturbances(home, "plain", home / f"killed {number}", whole, generator):
+                counts.add(each.wrong, fired=each.fired)
+    yield counts
+
+
+def _asking(home: Path) -> Iterator[Tally]:
+    """Signals that are none."""
+    send = Child.send
+
+    def nothing(child: Child, number: int) -> None:
+        send(child, number if number in (signal.SIGSTOP, signal.SIGCONT) else 0)
+
+    with patch.object(Child, "send", nothing):
+        yield from kills.signals(home, 1, 1)
+
+
+def _altering(home: Path) -> Iterator[Tally]:
+    """Bits that are not flipped, and ends that are not cut."""
+    altered = damage._seen
+
+    def same(path: Path, _: bytes, content: bytes, *others: Any) -> tuple[str, bool]:
+        return altered(path, content, content, *others)
+
+    with patch.object(damage, "_seen", same):
+        yield from damage.tally(home, 4, 4000, 1)
+
+
+def _attacking(home: Path) -> Iterator[Tally]:
+    """An artefact that is not put there."""
+    victims = hostile._victims(home)
+    yield _one(*hostile.opened(home, ("nothing", "folder", lambda *_: None), victims["folder"], home / "canary"))
+
+
+def _meeting(home: Path) -> Iterator[Tally]:
+    """Processes each of which is alone; a writer that does not write."""
+    rounds = sharing._round
+    with patch.object(sharing, "_round", lambda *arguments: rounds(*arguments[:-1], 1)):
+        yield _one(*next(sharing.rounds(home, 1, random.Random(1))))
+    with patch.object(sharing, "_write_on", lambda _: time.sleep(60)), patch.object(sharing, "PATIENCE", 0.2):
+        yield sharing.reading(home, 3)
+
+
+def _reading(home: Path) -> Iterator[Tally]:
+    """Files that nobody opens."""
+
+    def refuse(*_: object) -> None:
+        raise DataError("no", "none")
+
+    with patch.object(corpora, "read_texts", refuse):
+        yield corpora.stepped(home, 5, 1)
+
+
+def _poisoning(home: Path) -> Iterator[Tally]:
+    """A step that does not come."""
+    yield _one(*numbers.poisoned(home, NEVER))
+
+
+DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
+    "calls that do not fail": _calls,
+    "kills that do not come": _killing,
+    "signals that are none": _asking,
+    "damage that alters nothing": _altering,
+    "an artefact that is not there": _attacking,
+    "processes that do not meet": _meeting,
+    "files that nobody opens": _reading,
+    "a step that is not poisoned": _poisoning,
+}
+"""What does not happen, and the class that must fail for it."""
+
+
+def duds(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield each, and by what it was seen: fewer fired than were put in, or than are wanted; nothing if it was not."""
+    for number, (name, tallies) in enumerate(DUDS.items()):
+        place = home / f"duds {number}"
+        place.mkdir()
+        found = [each for each in tallies(place) if each.injected or each.least]
+        seen = found and all(not each.good and each.fired < max(each.injected, each.least) for each in found)
+        put_in, fired = sum(each.injected for each in found), sum(each.fired for each in found)
+        yield name, f"{fired} of {put_in} fired" if seen else ""
