@@ -85,6 +85,7 @@ def _values(model: str) -> list[Shape]:
         "a dimension that is not there": ("traverse", b'{"text": "a", "dimension": 999}'),
         "a code of infinity": ("decode", b'{"codes": [[1e999]]}'),
         "letters for 200,000 numbers": ("decode", json.dumps({"codes": [["x"] * 200] * 1000}).encode()),
+        "340,000 codes of no dimensions": ("decode", json.dumps({"codes": [[]] * 340_000}).encode()),
         "a code of no dimensions": ("decode", b'{"codes": [[]]}'),
         "more than it may cost": ("score", json.dumps({"data": ["a " * 2000] * 50, "samples": 1000}).encode()),
     }

@@ -193,7 +193,7 @@ def stop(bench: Bench) -> dict[str, Any]:
 
 
 def hostile(bench: Bench) -> dict[str, Any]:
-    """Time each hostile request, the best and the worst of several."""
+    """Time each hostile request, the median of five."""
     with served(bench) as (port, process):
         before = _memory(process.pid)
         found = {shape.name: [_asked(port, shape) for _ in range(5)] for shape in shapes(bench.name)}

@@ -153,7 +153,9 @@ def test_called_bare_it_shows_its_help(home):
 
 
 def test_recipes_are_listed_and_printed(home):
-    assert "density-gap" in latentia("recipes", folder=home).stdout
+    listed = latentia("recipes", folder=home).stdout
+    assert "density-gap" in listed
+    assert "Bowman et al. 2016" in listed
     assert "kind: DensityGap" in latentia("recipes", "density-gap", folder=home).stdout
 
 

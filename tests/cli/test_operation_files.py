@@ -6,12 +6,14 @@ import errno
 import io
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 from rich.console import Console
 
 from latentia import cli
@@ -74,7 +76,7 @@ def test_neighbours_are_looked_for_in_a_file_or_in_the_training_texts(call, caps
     call("neighbours", "c c a", "--data", "b.tsv", "-n", "1")
     assert capsys.readouterr().out.split() == ["0.000", "c", "c", "a"]
     call("neighbours", "c a a", "-n", "1")
-    assert capsys.readouterr().out.split() == ["0.000", "c", "a", "a"]
+    assert capsys.readouterr().out.split() == ["0.000", "c", "a", "a", "(4", "times)"]
 
 
 @pytest.mark.parametrize(("name", "words", "fits"), [("encode", "c.txt", True), ("score", "c.txt", False)])
@@ -88,6 +90,39 @@ def test_files_of_vectors_are_offered_where_an_answer_holds_one(call, monkeypatc
             call(name, words, "--out", "codes.npy")
 
 
+SLIPS = {
+    "no-data": (["nope.tsv"], "nope.tsv does not exist"),
+    "data-is-a-folder": (["folder"], "folder is a folder"),
+    "no-column": (["b.tsv", "--text", "nope"], "has no column 'nope'"),
+    "no-folder": (["b.tsv", "--out", "nope/x.jsonl"], "nope is no folder"),
+    "folder-for-a-file": (["b.tsv", "--out", "folder.jsonl", "--overwrite"], "folder.jsonl is a folder"),
+    "file-there": (["b.tsv", "--out", "there.jsonl"], "is there already"),
+    "may-not-write": (["b.tsv", "--out", "closed/x.jsonl"], "nothing may be written in closed"),
+    "refusals-there": (["b.tsv", "--refused", "there.jsonl"], "is there already"),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), SLIPS.values(), ids=SLIPS)
+@pytest.mark.parametrize("name", ["encode", "score", "outliers", "cluster", "augment", "neighbours", "reconstruct"])
+def test_a_slip_in_a_name_is_told_before_the_run_is_read(call, monkeypatch, tmp_path, name, words, told):
+    monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
+    for folder in ("folder", "folder.jsonl", "closed"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "there.jsonl").touch()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed" and access(path, mode))
+    of_texts = {"neighbours": ["a b", "--data"], "reconstruct": ["--data"]}.get(name, [])
+    labelled = ["--label", "id"] if name == "augment" else []
+    with pytest.raises((DataError, InputError, StorageError), match=told):
+        call(name, *of_texts, *words, *labelled)
+
+
+def test_a_slip_in_the_name_of_codes_is_told_before_the_run_is_read(call, monkeypatch):
+    monkeypatch.setattr(operation, "load", lambda run: pytest.fail("the run was read"))
+    with pytest.raises(DataError, match=r"nope.npy does not exist"):
+        call("decode", "nope.npy")
+
+
 def test_a_file_that_is_there_stays(call):
     call("encode", "c.txt", "--out", "codes.npy")
     with pytest.raises(InputError, match="is there already"):
@@ -96,10 +131,12 @@ def test_a_file_that_is_there_stays(call):
     assert np.load("codes.npy").shape[0] == 2
 
 
-def test_answers_of_other_operations_go_to_files_too(call):
+def test_answers_of_other_operations_go_to_files_too(call, capsys):
     call("sample", "-n", "3", "--out", "new.jsonl")
     with open("new.jsonl") as stream:
         assert len([json.loads(line)["text"] for line in stream]) == 3
+    call("sample", "-n", "1", "--out", "one.jsonl")
+    assert "1 row in one.jsonl" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -151,6 +188,23 @@ def test_options_that_would_do_nothing_or_harm_are_refused(call, tmp_path, optio
     (tmp_path / "there.jsonl").touch()
     with pytest.raises(InputError, match=message):
         call("encode", "b.tsv", *options)
+
+
+def test_a_column_of_plain_text_is_refused(call):
+    with pytest.raises(InputError, match="--text said is given for plain text, which has no columns: leave it out"):
+        call("score", "a.txt", "c.txt", "--text", "said")
+    call("score", "c.txt", "b.tsv", "--text", "said")
+
+
+def test_help_names_the_strategies_in_words_that_a_narrow_terminal_does_not_cut():
+    (option,) = (each for each in command_of("sample").params if each.name == "strategy")
+    assert option.metavar == "NAME"
+    assert "One of AllocatedBeam, Ancestral, Beam," in option.help
+
+
+def test_a_wrong_choice_is_told_without_the_name_of_an_exception(capsys):
+    cli._explain(typer.BadParameter("Value error, 'x' is not one of 'y'"))
+    assert capsys.readouterr().err == "error: Invalid value: 'x' is not one of 'y': see `latentia --help`\n"
 
 
 def test_refusals_that_the_disk_does_not_take_are_a_typed_error(call, tmp_path):

@@ -245,7 +245,7 @@ BAD_FILES = {
     "missing key": ("a.jsonl", b'{"body": "x"}\n', "", r"no column 'text' \(it has 'body'\).*--text COLUMN"),
     "missing label": ("a.tsv", b"text\nx\n", "kind", r"no column 'kind' \(it has 'text'\).*--label COLUMN"),
     "double column": ("a.csv", b"text,text\nx,y\n", "", "more than one column 'text'"),
-    "label in text": ("a.txt", b"x\n", "kind", r"no column 'kind': do without labels"),
+    "label in text": ("a.txt", b"x\n", "kind", r"no column 'kind': give labels in a .tsv"),
     "missing in parquet": ("a.parquet", as_parquet(ROWS), "kind", r"no column 'kind' \(it has 'text', 'label'\)"),
     "not parquet": ("a.parquet", b"text\nx\n", "", "not a readable Parquet file"),
     "not gzip": ("a.txt.gz", b"plain\n", "", "damaged gzip"),
@@ -407,6 +407,17 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
     (tmp_path / "bomb.txt.gz").write_bytes(bomb)
     with pytest.raises(DataError, match="expands to more than 200 times"):
         read(tmp_path / "bomb.txt.gz")
+
+
+def test_what_expands_to_a_few_megabytes_is_read_however_small_it_was(tmp_path):
+    lines = (b"a" * (2**20 - 1) + b"\n") * 8
+    packed = gzip.compress(lines)
+    assert len(lines) == sources_module.EXPANSION_FREE > 2 * sources_module.EXPANSION_RATIO * len(packed)
+    (tmp_path / "a.txt.gz").write_bytes(packed)
+    assert len(read(tmp_path / "a.txt.gz")[0]) == 8
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(lines + b"b\n"))
+    with pytest.raises(DataError, match="expands to more than 200 times"):
+        read(tmp_path / "a.txt.gz")
 
 
 def test_all_members_of_a_gzip_file_are_read(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from scripts.expected import measured, with_expected
 
 from latentia.recipes import load_recipe, recipe_names
 from latentia.recipes.library import parse_yaml, recipe_text
@@ -87,3 +88,10 @@ def test_measurements_quoted_are_those_of_a_recipe_of_the_page(page):
     quoted = re.findall(r"^> (.+)$", page.read_text(), re.MULTILINE)
     known = [row.recipe for row in rows(page) if row.recipe in recipe_names()]
     assert set(quoted) <= {load_recipe(name).settings["about"]["expected"] for name in known}
+
+
+@pytest.mark.parametrize(("path", "expected"), [pytest.param(*each, id=each[0].stem) for each in measured()])
+def test_a_recipe_says_what_its_row_says(path, expected):
+    text = path.read_text(encoding="utf-8")
+    assert with_expected(text, expected) == text
+    assert load_recipe(path.stem).settings["about"]["expected"]

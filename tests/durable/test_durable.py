@@ -19,6 +19,7 @@ from latentia.durable import (
     read_bounded,
     read_manifest,
     replace_vouched,
+    require_unheld,
     require_whole,
     sweep,
     vouch,
@@ -209,6 +210,31 @@ def test_a_folder_is_held_by_one_and_free_again(tmp_path):
 
 def test_a_lock_of_a_process_that_is_gone_holds_nothing(tmp_path):
     (tmp_path / "run.lock").write_text("1 elsewhere\n")
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused_and_told(tmp_path, monkeypatch, number):
+    import fcntl
+
+    def lacking(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", lacking)
+    entered = []
+    with pytest.raises(StorageError, match="name a folder on a file system that has locks") as raised, locked(tmp_path):
+        entered.append(tmp_path)
+    assert (raised.value.exit_code, entered) == (74, [])
+    require_unheld(tmp_path)
+
+
+def test_a_lock_is_looked_at_without_a_trace(tmp_path):
+    require_unheld(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with locked(tmp_path), pytest.raises(BusyError, match=f"in use by another process {os.getpid()} on "):
+        require_unheld(tmp_path)
+    require_unheld(tmp_path)
     with locked(tmp_path):
         pass
 

@@ -111,7 +111,7 @@ def test_texts_that_come_back_as_they_were_are_told(space):
     answers = space.edit(DOGS, attribute="cat", strength=0.0, rewrite="words")
     same = sum(each.text == each.edited for each in list(answers))
     told = [each for each in answers.remarks() if "unchanged" in each]
-    assert told == [f"{same} texts: unchanged; try more --strength or --candidates"]
+    assert told == [f"{same} texts: unchanged; try more strength or candidates"]
 
 
 def test_no_strength_is_a_reconstruction(space):

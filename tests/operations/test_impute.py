@@ -13,7 +13,7 @@ from latentia.data import BPE, Char, Word
 from latentia.decoding import Template, draw_blanks, search_blanks
 from latentia.errors import InputError
 from latentia.functional.chains import effective_draws
-from latentia.operations import Refused, TextSpace, completion
+from latentia.operations import ImputedMode, Refused, TextSpace, completion
 from latentia.operations.blanks import blanked
 from latentia.operations.completion import Completion
 from latentia.operations.impute import _frequent
@@ -166,6 +166,15 @@ def test_alternating_inference_settles(space):
         assert again == fills
     answers = list(space.impute(["a ___ c ___"], method="modes"))
     assert answers == list(space.impute(["a ___ c ___"], method="modes"))
+
+
+def test_alternating_inference_counts_starts_and_claims_no_probability(space):
+    answers = list(space.impute(["a ___ c ___"], 99, method="modes"))
+    assert [type(each) for each in answers] == [ImputedMode] * len(answers)
+    assert not any(hasattr(each, "probability") for each in answers)
+    assert sum(each.settled for each in answers) == answers[0].starts == 8
+    assert [each.settled for each in answers] == sorted((each.settled for each in answers), reverse=True)
+    assert str(answers[0]) == f"{answers[0].settled} of 8 starts  {answers[0].text}"
 
 
 @pytest.mark.usefixtures("_many_chains")

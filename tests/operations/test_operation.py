@@ -196,8 +196,13 @@ def vars_of(answer):
 
 
 def test_a_space_of_its_own_does_not_know_its_training_texts(space):
-    with pytest.raises(InputError, match="does not hold its training texts"):
+    """What to do is the same from Python, a command and a request, and is told in words of all three."""
+    itself = "take the run itself, a folder that `latentia train` wrote"
+    with pytest.raises(InputError, match=f"does not hold its training texts: {itself}"):
         _ = space.atlas
+    with pytest.raises(InputError, match=f"training texts: give data to look in, or {itself}"):
+        space.neighbours("a")
+    assert next(iter(space.neighbours("a b", 1, data=["a b"]))).text == "a b"
 
 
 def test_unknown_words_among_known_ones_are_told(space):
@@ -221,7 +226,7 @@ def test_numbers_that_hang_on_few_draws_are_told(space, monkeypatch):
     monkeypatch.setattr(sys.modules["latentia.operations.score"], "UNCERTAIN", 0.0)
     answers = space.score(["a b", "c"], samples=2)
     list(answers)
-    assert answers.remarks() == ["2 texts: a standard error above 0.0 nats; score with more --samples"]
+    assert answers.remarks() == ["2 texts: a standard error above 0.0 nats; score with more samples"]
 
 
 def test_the_name_of_a_strategy_is_no_strategy(space):

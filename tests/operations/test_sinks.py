@@ -103,7 +103,7 @@ def test_a_tab_is_no_new_cell(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("there.csv", "is there already: name another file, or replace it with --overwrite"),
+        ("there.csv", r"is there already: name another file, or replace it \(--overwrite, in Python overwrite=True\)"),
         ("a.xlsx", r"has no known suffix: end it in one of \.parquet, \.jsonl, \.csv, \.tsv, \.npy"),
         ("nowhere/a.csv", "is no folder"),
     ],

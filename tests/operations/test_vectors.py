@@ -203,6 +203,34 @@ def test_neighbours_are_looked_for_in_files_or_in_the_training_texts(space):
         space.neighbours("")
 
 
+def test_a_text_that_is_there_often_is_found_once(space):
+    """With its count, so that it does not fill the answer; and it names the first line that holds it."""
+    often = ["a b", "c", "c", "", "a b", "b c", "c"]
+    found = [each for each in space.neighbours("c", 3, data=often) if not isinstance(each, Refused)]
+    assert {each.text: (each.line, each.count) for each in found} == {"a b": (1, 2), "c": (2, 3), "b c": (6, 1)}
+    assert found[0].text == "c"
+    assert str(found[0]).endswith("  c  (3 times)")
+    assert "times" not in next(str(each) for each in found if each.text == "b c")
+
+
+def test_an_index_with_repetitions_is_the_same_from_its_file(space, tmp_path):
+    index = Index.of(space, [*TEXTS, *TEXTS, "a b"])
+    index.save(tmp_path / "often.parquet")
+    again = Index.load(space, tmp_path / "often.parquet")
+    assert again.search(["a b"], 9) == index.search(["a b"], 9)
+    assert [each.text for each in index.search(["a b"], 9)[0]] == [
+        each.text for each in Index.of(space, TEXTS).search(["a b"], 9)[0]
+    ]
+
+
+def test_a_graph_holds_each_text_once(space):
+    pytest.importorskip("faiss")
+    texts = [" ".join("abc"[int(digit)] for digit in np.base_repr(number, 3)) for number in range(200)]
+    index = Index.of(space, texts * 2, exact_up_to=100)
+    found = index.search(["a b c"], 10)[0]
+    assert (index.method, len({each.text for each in found}), {each.count for each in found}) == ("HNSW", 10, {2})
+
+
 def test_neighbours_are_looked_for_in_arrays_of_other_libraries(space):
     pandas = pytest.importorskip("pandas")
     for data in (np.array(["c", "b c"]), pandas.Series(["c", "b c"]), iter(["c", "b c"])):
@@ -223,6 +251,10 @@ def test_clusters_part_what_is_apart(space, monkeypatch):
     np.testing.assert_allclose(clusters[0].code, expected.numpy(), atol=1e-5)
     assert len(clusters[0].central) == 2
     assert set(clusters[1].central) <= {"a", "b", "c c"}
+    (often,) = space.cluster(["a", "a", "a", "b"], k=1, central=3)
+    assert (often.size, sorted(often.central)) == (4, ["a", "b"])
+    assert str(often).startswith("4 texts (100.0%): ")
+    assert str(next(iter(space.cluster(["a"], k=1)))).startswith("1 text (100.0%): ")
     again = list(space.cluster(texts, k=2, central=2))
     assert [(each.name, each.central) for each in again] == [(each.name, each.central) for each in clusters]
 

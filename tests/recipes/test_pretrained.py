@@ -28,9 +28,10 @@ from latentia.errors import InputError, RecipeError, RunError, StorageError
 from latentia.operations import TextSpace
 from latentia.operations.pretrained import config_of
 from latentia.recipes import load_recipe
+from latentia.recipes.compare import compare_runs
 from latentia.recipes.corpora import Sources
 from latentia.recipes.measure import Texts, evaluate_run
-from latentia.recipes.runs import columns_of, start_run
+from latentia.recipes.runs import columns_of, open_run, start_run
 from tests.chaos.faults import FULL, Disk, Fault
 from tests.laws.tables import model
 from tests.vouching import revouch
@@ -244,6 +245,31 @@ def test_a_model_is_replaced_where_names_cannot_be_exchanged(run, exported, monk
     assert [path.name for path in exported.parent.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("at", ["manifest.json", "model.safetensors"])
+def test_what_a_killed_export_has_left_is_in_no_later_one(run, tmp_path, monkeypatch, at):
+    module = sys.modules["latentia.operations.pretrained"]
+
+    def killed(path: Path, content: bytes) -> None:
+        path.with_name(f".{path.name}.0123abcd.tmp").write_bytes(content[:9])
+        raise KeyboardInterrupt
+
+    original = module.write_atomically
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_atomically", lambda *file: (killed if file[0].name == at else original)(*file))
+        with pytest.raises(KeyboardInterrupt):
+            bare(run).save_pretrained(tmp_path / "model")
+    assert list((tmp_path / "model").glob(".*"))
+    (tmp_path / "model" / "notes" / ".of-another.0123abcd.tmp").mkdir(parents=True)
+    for mine in (".mine.tmp", ".a.01234567.tmp.txt", "notes/mine.txt"):
+        (tmp_path / "model" / mine).write_text("mine")
+    bare(run).save_pretrained(tmp_path / "model", overwrite=True)
+    if at == "model.safetensors":  # the manifest was there, and the folder replaced
+        assert not list((tmp_path / "model" / "notes").glob(".*"))
+    assert {path.name for path in (tmp_path / "model").glob(".*")} == {".mine.tmp", ".a.01234567.tmp.txt"}
+    assert (tmp_path / "model" / "notes" / "mine.txt").read_text() == "mine"
+    latentia.load(tmp_path / "model")
+
+
 def test_what_cannot_be_described_leaves_nothing_behind(run, tmp_path):
     with pytest.raises(RunError, match="holds no 'nll_iw'"):
         bare(run, elbo=-1.0).save_pretrained(tmp_path / "model")
@@ -334,6 +360,20 @@ def test_weights_that_do_not_fit_are_refused(exported):
         latentia.load(exported)
 
 
+@pytest.mark.parametrize("opened", ["run", "exported"])
+def test_weights_longer_than_the_recipe_can_have_are_not_read(run, exported, tmp_path, monkeypatch, opened):
+    folder = exported if opened == "exported" else shutil.copytree(run, tmp_path / "copy")
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(2**28)
+    (folder / "manifest.json").unlink()
+    if opened == "run":
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**record, "format": 1}))
+    monkeypatch.setattr("latentia.training.weights.load", None)
+    with pytest.warns(UserWarning, match="has no"), pytest.raises(RunError, match=r"268,435,456 bytes, and at most"):
+        latentia.load(folder)
+
+
 def test_a_folder_of_a_version_without_manifests_is_opened_with_a_remark(exported):
     (exported / "manifest.json").unlink()
     with pytest.warns(UserWarning, match=r"has no manifest.json: damage of its files would not be seen"):
@@ -368,6 +408,19 @@ def test_what_is_not_on_this_machine_is_named_when_offline(tmp_path):
 
 def test_columns_of_a_folder_without_data_are_those_of_everyone(run, exported):
     assert columns_of(exported) == columns_of(run) == Columns("text", "")
+    for folder, told in (
+        (exported / "nope", r"does not exist: name .* or `latentia export` wrote"),
+        (exported.parent, "is no run, it has no recipe.yaml"),
+    ):
+        with pytest.raises(RunError, match=told):
+            columns_of(folder)
+
+
+def test_what_needs_a_run_says_so_of_what_was_exported(exported):
+    with pytest.raises(RunError, match="was exported, and holds no training: name the run that it came from"):
+        open_run(exported)
+    with pytest.raises(RunError, match=r"is no run, it has no recipe.yaml: name a folder that `latentia train` wrote"):
+        compare_runs([exported])
 
 
 @pytest.mark.filterwarnings("ignore")

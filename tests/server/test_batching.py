@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from latentia.server import Limits, create_app
+from latentia.server.batching import Ticket, Worker
 from latentia.server.calls import TOGETHER
+from latentia.server.map.routes import Work
 from tests.laws.tables import TEXTS
 from tests.server.conftest import PATIENT, REQUESTS, asker, gathered
 
@@ -155,3 +158,22 @@ def test_what_costs_too_much_is_refused_before_it_is_read(space, held):
 
     first, other = gathered(application, [lambda client: client.post("/v1/models/tiny/sample", json={"n": 9}), second])
     assert (first.status_code, other.status_code) == (200, 429)
+
+
+def test_work_that_is_patient_waits_until_nothing_else_does(space):
+    order, working = list[str](), threading.Event()
+
+    def told(name: str, worker: Worker, *, patient: bool = False) -> Ticket:
+        return worker.submit(Work(lambda: order.append(name), patient))
+
+    async def all_of_them() -> None:
+        worker = Worker(space, PATIENT)
+        first = worker.submit(Work(lambda: working.wait(60)))
+        tickets = [first, told("patient", worker, patient=True), told("a request", worker), told("another", worker)]
+        working.set()
+        for ticket in tickets:
+            _ = [event async for event in ticket.events()]
+        worker.close()
+
+    asyncio.run(all_of_them())
+    assert order == ["a request", "another", "patient"]

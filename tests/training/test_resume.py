@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -19,10 +20,12 @@ from safetensors.torch import load_file, save_file
 
 from latentia.data import BPE, Columns, Word
 from latentia.durable import entry_of, locked
-from latentia.errors import BusyError, DataError, NumericalError, RunError
+from latentia.errors import BusyError, DataError, NumericalError, RunError, StorageError
 from latentia.objectives import Objective
 from latentia.recipes import load_recipe
 from latentia.recipes.corpora import Sources
+from latentia.recipes.environment import differences
+from latentia.recipes.folders import is_vacant
 from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
 from latentia.records import ModelRun, Terms
 from latentia.training.checkpoint import Checkpoints
@@ -204,6 +207,48 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.lock"}
 
 
+def recorded_as(folder: Path, **changes: object) -> None:
+    path = folder / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    revouch(folder)
+
+
+def resumed(folder: Path) -> str:
+    said = Console(file=io.StringIO(), width=1000)
+    assert resume_run(folder, said)
+    return said.file.getvalue()
+
+
+def test_a_resume_elsewhere_names_what_has_changed(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    assert "changed" not in resumed(tmp_path / "run")
+    now = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert now["processor"]
+    packages = {**now["packages"], "torch": "2.8.0", "forgotten": "1"}
+    recorded_as(tmp_path / "run", packages=packages, python="3.9.1", threads=64, platform="another kernel")
+    told = f"python 3.9.1 -> {now['python']}; threads 64 -> 1; torch 2.8.0 -> {now['packages']['torch']}; it goes on"
+    assert resumed(tmp_path / "run").count(f"changed since the run was begun: {told}") == 1
+    recorded_as(tmp_path / "run", packages=now["packages"], python=now["python"], threads=1, processor="another")
+    assert f"begun: processor another -> {now['processor']}; it goes" in resumed(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"packages": []}', "[" * 100_000, "{}"])
+def test_a_record_of_surroundings_that_says_nothing_is_none(tmp_path, content):
+    (tmp_path / "environment.json").write_text(content)
+    assert not differences(tmp_path)
+
+
+def test_a_run_of_a_version_that_recorded_less_is_told_of_what_it_recorded(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    path = tmp_path / "run" / "environment.json"
+    known = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({name: value for name, value in known.items() if name not in ("processor", "instructions")})
+    )
+    revouch(tmp_path / "run")
+    assert "changed" not in resumed(tmp_path / "run")
+
+
 def validation_too(sources: Sources, tmp_path: Path) -> Sources:
     held_out = tmp_path / "held out.txt"
     held_out.write_text("a b d1\na c e2\n")
@@ -249,6 +294,15 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(sources, tmp
         with pytest.raises(RunError, match=rf"{name} is a link: nothing is written through it"):
             opened(tmp_path / "run")
     assert contents(tmp_path / "other") == before
+
+
+def test_what_writes_cut_short_have_left_is_removed_at_the_next_start(sources, tmp_path):
+    train(sources, tmp_path / "run", ("training.max_steps", 2))
+    for place in (".", "data", "checkpoints", "diverged"):
+        (tmp_path / "run" / place).mkdir(exist_ok=True)
+        (tmp_path / "run" / place / ".state.json.0123abcd.tmp").write_text("{")
+    assert resume_run(tmp_path / "run", QUIET)
+    assert not list((tmp_path / "run").rglob(".*"))
 
 
 def restated(checkpoint: Path, **changes: object) -> None:
@@ -391,6 +445,75 @@ def test_a_folder_in_use_is_not_overwritten(sources, tmp_path):
         train(sources, tmp_path / "run")
 
 
+@pytest.fixture
+def no_corpus(monkeypatch) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the corpus was read")
+
+    monkeypatch.setattr("latentia.recipes.runs.read_texts", read)
+
+
+@pytest.mark.parametrize("holds", [(), ("recipe.yaml", "manifest.json", "checkpoints")])
+def test_a_folder_that_another_process_trains_in_is_refused_before_the_corpus_is_read(
+    sources, tmp_path, no_corpus, holds
+):
+    (tmp_path / "run").mkdir()
+    for name in holds:
+        (tmp_path / "run" / name).write_text("")
+    with locked(tmp_path / "run"):
+        before = contents(tmp_path)
+        with pytest.raises(BusyError, match=r"in use by another process \d+.*: wait until it has ended"):
+            train(sources, tmp_path / "run")
+        assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("call", ["makedirs", "open"])
+def test_a_folder_that_may_not_be_written_is_refused_before_the_corpus_is_read(
+    sources, tmp_path, monkeypatch, no_corpus, call
+):
+    original = getattr(os, call)
+
+    def refused(path: str | Path, *arguments: object, **named: object) -> int:
+        if Path(path).is_relative_to(tmp_path / "runs"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return original(path, *arguments, **named)
+
+    if call == "open":
+        (tmp_path / "runs" / "run").mkdir(parents=True)
+    monkeypatch.setattr(os, call, refused)
+    with pytest.raises(StorageError, match=r"Read-only file system.*: name a folder that may be written"):
+        train(sources, tmp_path / "runs" / "run")
+
+
+def test_a_run_is_held_while_its_vocabulary_is_learnt(sources, tmp_path, monkeypatch):
+    learn, found = Word.train, []
+
+    def learnt(self: Word, texts: object) -> object:
+        found.append(is_vacant(tmp_path / "run"))
+        with pytest.raises(BusyError):
+            train(sources, tmp_path / "run")
+        return learn(self, texts)
+
+    monkeypatch.setattr(Word, "train", learnt)
+    assert train(sources, tmp_path / "run", ("training.max_steps", 2))
+    assert found == [False]
+
+
+def test_what_cannot_begin_leaves_no_folder(sources, tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        train(replace(sources, train=["nothing.txt"]), tmp_path / "runs" / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+
+
+def test_a_start_that_a_signal_ended_leaves_a_vacant_folder(tmp_path):
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "run.lock").write_text("1 elsewhere\n")
+    (tmp_path / "file").write_text("")
+    full = tmp_path / "full" / "mine"
+    full.mkdir(parents=True)
+    assert [is_vacant(tmp_path / name) for name in ("new", "left", "file", "full")] == [True, True, False, False]
+
+
 def test_damaged_weights_are_refused(sources, tmp_path):
     train(sources, tmp_path / "run", ("training.max_steps", 2))
     path = tmp_path / "run" / "model.safetensors"
@@ -522,6 +645,57 @@ def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+LAGGING = ("training.plan", {"kind": "AggressiveInference", "most": 1})
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_plan_that_would_remember_what_is_not_finite_stops_and_loses_no_step(sources, tmp_path, monkeypatch, value):
+    settings = (LAGGING, ("model.share_embedding", False))
+    assert train(sources, tmp_path / "whole", *settings)
+    monkeypatch.setattr(
+        "latentia.training.loop.validate",
+        lambda *arguments: {**validate(*arguments), "mutual_information": float(value)},
+    )
+    with pytest.raises(NumericalError, match=rf"the validation after step 8 has information {value}"):
+        train(sources, tmp_path / "run", *settings)
+    assert newest(tmp_path / "run").name == "step-00000008-unvalidated"
+    monkeypatch.undo()
+    assert resume_run(tmp_path / "run", QUIET)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        whole, resumed = (load_file(newest(tmp_path / run) / name) for run in ("whole", "run"))
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize(
+    ("poison", "told"),
+    [
+        (lambda trainer: trainer.progress.memory.update(multiplier=float("nan")), "the plan's multiplier"),
+        (lambda trainer: trainer.plain_model.get_buffer("counts").fill_(float("inf")), "counts"),
+        (
+            lambda trainer: next(iter(trainer.optimizer.optimizer.state.values()))["exp_avg_sq"].fill_(float("inf")),
+            "exp_avg_sq of .*weight",
+        ),
+    ],
+)
+def test_nothing_that_is_not_finite_is_saved(sources, tmp_path, monkeypatch, poison, told):
+    original, begun = Trainer._step, Trainer.__init__
+
+    def begin(self: Trainer, model: torch.nn.Module, *arguments: object) -> None:
+        model.register_buffer("counts", torch.zeros(2))
+        begun(self, model, *arguments)
+
+    def step_and_poison(self: Trainer, *arguments: object) -> None:
+        original(self, *arguments)
+        if self.progress.step == 5:
+            poison(self)
+
+    monkeypatch.setattr(Trainer, "__init__", begin)
+    monkeypatch.setattr(Trainer, "_step", step_and_poison)
+    with pytest.raises(NumericalError, match=rf"{told}.* is not finite after step 6"):
+        train(sources, tmp_path / "run")
+    assert newest(tmp_path / "run").name == "step-00000003"
+
+
 def test_a_folder_that_was_there_stays_when_training_cannot_begin(sources, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(NumericalError):
@@ -584,7 +758,7 @@ def test_early_stopping_stops_and_keeps_the_best_weights(sources, tmp_path):
 def test_what_is_no_record_is_dropped_when_records_are_taken_up_again(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
-    Metrics(tmp_path, 1).close()
+    Metrics(tmp_path, 1)
     assert path.read_text() == '{"step": 1}\n'
 
 

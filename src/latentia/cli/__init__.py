@@ -51,7 +51,7 @@ def _remark(message: Warning | str, *_: object, **__: object) -> None:
 
 def _explain(error: typer.BadParameter) -> None:
     """Say what was wrong with the command; called bare, it has shown its help and there is nothing to add."""
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx else "latentia"
     if message:
         sys.stderr.write(f"error: {message}: see `{command} --help`\n")

@@ -97,7 +97,8 @@ def save_answers(answers: Iterator[object], path: Path, overwrite: bool, refusal
     written = write(refusals.apart(answers), path, overwrite=overwrite)
     for aside in written.asides:
         remarks.print(aside.remark(), markup=False)
-    remarks.print(f"{written.rows:,} rows in {path}", markup=False)
+    rows = "1 row" if written.rows == 1 else f"{written.rows:,} rows"
+    remarks.print(f"{rows} in {path}", markup=False)
     _remark(answers)
     refusals.require_none()
 

@@ -18,7 +18,6 @@ from typer.core import TyperCommand
 from latentia import operations
 from latentia.cli.answers import Refusals, print_answers, save_answers
 from latentia.cli.lines import Lines
-from latentia.cli.options import Run
 from latentia.cli.progress import Bar
 from latentia.cli.vectors import vectors
 from latentia.data import Columns
@@ -57,7 +56,9 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Bar(into_file=bool(out)) as bar:
             lines = Lines(run, columns, bar)
-            answers = operation(load(run), **{each.name: _value(each, given, lines) for each in known})
+            # Files before the model: a slip in a name is told at once.
+            values = {each.name: _value(each, given, lines) for each in known}
+            answers = operation(load(run), **values)
             shown = Remarked.of(answers, bar.counted(answers, "answers", _expected(given)))
             if out:
                 save_answers(shown, Path(out), overwrite, Refusals(refused))
@@ -73,7 +74,7 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
         _option("overwrite", bool, False, "Replace files that are there.", "--overwrite"),
     ]
     run_operation.__doc__ = (inspect.getdoc(operation) or "").partition("\n\n")[0]
-    run_operation.__signature__ = inspect.Signature([_parameter("run", Run), *own.values(), *common])  # type: ignore[attr-defined]
+    run_operation.__signature__ = inspect.Signature([_parameter("run", RUN), *own.values(), *common])  # type: ignore[attr-defined]
     run_operation.__annotations__ = {}
     return run_operation
 
@@ -111,7 +112,9 @@ def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspe
     name, annotation, text = parameter.name, parameter.annotation, helps[parameter.name]
     if annotation is Strategy:
         names: Any = Literal[tuple(members(Strategy))]
-        return [_option(name, names, type(parameter.default).__name__, text), *_of_strategies()]
+        text = f"{text} One of {', '.join(members(Strategy))}."
+        chosen = _option(name, names, type(parameter.default).__name__, text, metavar="NAME")
+        return [chosen, *_of_strategies()]
     if annotation == TEXTS and parameter.kind is parameter.KEYWORD_ONLY:
         return [_option(name, list[str], [], f"{text} A file of them; may be repeated."), COLUMN]
     if annotation == TEXTS:
@@ -190,7 +193,9 @@ def _texts(given: list[str], files: list[str], lines: Lines) -> Iterable[str]:
     return given or lines.texts(files)
 
 
-def _option(name: str, kind: object, default: object, text: str, *spellings: str) -> inspect.Parameter:
+def _option(
+    name: str, kind: object, default: object, text: str, *spellings: str, metavar: str | None = None
+) -> inspect.Parameter:
     """Describe an option to typer; one of a single letter has a single dash.
 
     A name that is a word of the language ends with an underscore, which the option leaves out.
@@ -198,7 +203,9 @@ def _option(name: str, kind: object, default: object, text: str, *spellings: str
     spelled = spellings or (f"-{name}" if len(name) == 1 else f"--{name.rstrip('_').replace('_', '-')}",)
     shown = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
     panel = "Strategy" if default is NOT_GIVEN else None
-    option = typer.Option(*spelled, help=text.replace("``", ""), show_default=shown, rich_help_panel=panel)
+    option = typer.Option(
+        *spelled, help=text.replace("``", ""), show_default=shown, rich_help_panel=panel, metavar=metavar
+    )
     return _parameter(name, Annotated[kind, option], default=default)
 
 
@@ -215,6 +222,7 @@ def _spelled(annotation: Any) -> object:  # noqa: ANN401 - any plain annotation
     return annotation if isinstance(annotation, type) or get_origin(annotation) is Literal else str
 
 
+RUN = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or one that `latentia export` wrote.")]
 VECTORS = "A .npy file, or a .parquet file with a column `code`, as `latentia encode` writes them."
 FILES = "Files of any format that training reads, or hf:NAME."
 COLUMN = _option("text_column", str, "", "Column of the files that holds the text; the run's own without it.", "--text")

@@ -17,6 +17,7 @@ def recipes(
 ) -> None:
     """List the recipes, or print one."""
     from rich.table import Table
+    from rich.text import Text
 
     from latentia.recipes import load_recipe, recipe_names
     from latentia.recipes.library import recipe_text
@@ -25,8 +26,9 @@ def recipes(
         results.print(recipe_text(name), markup=False, end="")
         return
     table = Table(box=None, header_style="")
-    for column in ("recipe", "what it is"):
+    for column in ("recipe", "what it is, and its source"):
         table.add_column(column, no_wrap=column == "recipe")
     for known in recipe_names():
-        table.add_row(known, load_recipe(known).settings["about"]["summary"])
+        about = load_recipe(known).settings["about"]
+        table.add_row(known, Text.assemble(about["summary"], "\n", (about["source"], "dim")))
     results.print(table)

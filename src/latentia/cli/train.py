@@ -87,10 +87,12 @@ def _require_alone(context: typer.Context) -> None:
 
 
 def _next_folder(recipe: str) -> Path:
-    """Name the first folder that is free."""
+    """Name the first folder in which a run can be begun."""
+    from latentia.recipes.folders import is_vacant
+
     name = Path(recipe).stem
     for number in range(1, 100_000):
         folder = Path("runs") / f"{name}-{number}"
-        if not folder.exists():
+        if is_vacant(folder):
             return folder
     raise RunError("runs/ is full", "name a folder with --out")

@@ -21,14 +21,14 @@ def vectors(path: Path) -> Iterator[Any]:
         DataError: If it holds no such table.
     """
     if path.suffix not in {".npy", ".parquet"}:
-        raise InputError(f"{path} is no .npy or .parquet file", "write one with encode --out")
+        raise InputError(f"{path} is no .npy or .parquet file", "write one with `latentia encode --out`")
     try:
         return iter(_of_parquet(pq.ParquetFile(path)) if path.suffix == ".parquet" else _of_array(path))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist", "name a file that encode --out wrote") from None
+        raise DataError(f"{path} does not exist", "name a file that `latentia encode --out` wrote") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} holds no codes ({reason})", "write it again with encode --out") from None
+        raise DataError(f"{path} holds no codes ({reason})", "write it again with `latentia encode --out`") from None
 
 
 def _of_array(path: Path) -> Any:  # noqa: ANN401 - an array, row by row

@@ -41,7 +41,7 @@ def read_txt(source: Source, columns: Columns, max_bytes: int) -> Iterator[Row]:
     if columns.label:
         raise DataError(
             f"{source.name} is plain text and has no column {columns.label!r}",
-            "do without labels, or give them in a .tsv, .csv, .jsonl or .parquet file",
+            "give labels in a .tsv, .csv, .jsonl or .parquet file, or do without",
         )
     with opened(source) as stream:
         for number, line in bounded_lines(stream, max_bytes):

@@ -1,7 +1,8 @@
 """Files that survive: written whole or not at all, vouched for by a manifest, in a folder that one process writes."""
 
-from latentia.durable.lock import locked
+from latentia.durable.lock import locked, require_unheld
 from latentia.durable.manifest import (
+    LONGEST,
     MANIFEST,
     Manifest,
     read_manifest,
@@ -13,7 +14,9 @@ from latentia.durable.manifest import (
 from latentia.durable.reading import read_bounded
 from latentia.durable.writing import (
     Entry,
+    append,
     append_line,
+    beside,
     commit_folder,
     entry_of,
     exchange_folder,
@@ -23,13 +26,17 @@ from latentia.durable.writing import (
     sync,
     write_atomically,
     write_new,
+    written_for,
 )
 
 __all__ = [
+    "LONGEST",
     "MANIFEST",
     "Entry",
     "Manifest",
+    "append",
     "append_line",
+    "beside",
     "commit_folder",
     "entry_of",
     "exchange_folder",
@@ -38,6 +45,7 @@ __all__ = [
     "read_bounded",
     "read_manifest",
     "replace_vouched",
+    "require_unheld",
     "require_whole",
     "stored",
     "sweep",
@@ -46,4 +54,5 @@ __all__ = [
     "vouched",
     "write_atomically",
     "write_new",
+    "written_for",
 ]

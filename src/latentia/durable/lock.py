@@ -13,6 +13,8 @@ from latentia.durable.writing import stored
 from latentia.errors import BusyError
 
 LOCK = "run.lock"
+_HOLDER = 200
+"""Bytes of a lock in which its holder is named."""
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         BusyError: If another process holds it.
-        StorageError: If the folder cannot be written.
+        StorageError: If the folder cannot be written, or its file system knows no locks.
     """
     path = folder / LOCK
     descriptor = _held(path)
@@ -34,6 +36,27 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def require_unheld(folder: Path) -> None:
+    """Refuse a folder that a process holds, without leaving anything in it.
+
+    Raises:
+        BusyError: If one holds it.
+    """
+    path = folder / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _busy(path, os.read(descriptor, _HOLDER).decode(errors="replace").split()) from None
+    except OSError:
+        return  # whoever would write here learns why there are no locks
+    finally:
+        os.close(descriptor)
+
+
 def _held(path: Path) -> int:
     """Open and lock the file; one that was removed meanwhile locks nothing, and another is opened."""
     while True:
@@ -42,7 +65,7 @@ def _held(path: Path) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace").split()
+            holder = os.read(descriptor, _HOLDER).decode(errors="replace").split()
             os.close(descriptor)
             if not isinstance(error, BlockingIOError):
                 with stored(path):

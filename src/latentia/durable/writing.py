@@ -6,6 +6,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HERE, _EXCHANGE = -100, 2
 """``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,28 @@ def entry_of(content: bytes | memoryview) -> Entry:
     return Entry(len(content), hashlib.sha256(content).hexdigest())
 
 
+def beside(path: Path) -> Path:
+    """Name a place beside another, where it is written until it is whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def written_for(name: str) -> str:
+    """Return what a temporary name was made for; empty where it is no temporary name.
+
+    >>> written_for(".config.json.0a1b2c3d.tmp"), written_for(".mine.tmp")
+    ('config.json', '')
+    """
+    match = _TEMPORARY.fullmatch(name)
+    return match[1] if match else ""
+
+
 def write_atomically(path: Path, content: bytes) -> Entry:
     """Write a file so that a reader sees the old content or the new, also after a power cut.
 
     Raises:
         StorageError: If the disk does not take it; what was there before is there still.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = beside(path)
     try:
         entry = write_new(temporary, content)
         with stored(path):
@@ -85,7 +103,15 @@ def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     Raises:
         StorageError: If the disk does not take it.
     """
-    content = f"{line}\n".encode()
+    append(path, f"{line}\n".encode(), durable=durable)
+
+
+def append(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Append to a file; a crash may tear what is appended, and nothing before it.
+
+    Raises:
+        StorageError: If the disk does not take it.
+    """
     with stored(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor:
         while content:
             content = content[os.write(descriptor, content) :]
@@ -142,7 +168,7 @@ def _exchanged_at_once(one: Path, other: Path) -> bool:
 
 
 def _exchange_by_renames(temporary: Path, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    aside = beside(target)
     os.rename(target, aside)
     try:
         os.rename(temporary, target)
@@ -186,6 +212,8 @@ def _remedy(number: int | None, path: Path, wanted: int) -> str:
         return f"make room{needed} ({_free(path)}); what was saved before is whole"
     if number in _REFUSED:
         return "name a folder that may be written; what was saved before is whole"
+    if number in _LOCKLESS:
+        return "name a folder on a file system that has locks and syncs folders; what was saved before is whole"
     return "check the path and the disk; what was saved before is whole"
 
 

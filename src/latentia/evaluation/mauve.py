@@ -20,6 +20,8 @@ from latentia.functional.frontier import SCALE, frontier_area
 from latentia.functional.resampling import bootstrap_error
 from latentia.shapes import AtLeastTwo, NonNegativeInt, PositiveInt
 
+SAVED = "name a folder that save_pretrained of the library transformers wrote, model and tokenizer"
+
 VARIANCE, BATCH = 0.9, 16
 """Share of the features' variance that is kept; texts read at once."""
 
@@ -106,14 +108,14 @@ class _Reader:
         except ImportError:
             raise InputError("features need transformers", "install it with: pip install 'latentia[hf]'") from None
         if not Path(folder).is_dir():
-            raise InputError(f"{folder} is no folder", "name a folder with a model that transformers saved")
+            raise InputError(f"{folder} is no folder", SAVED)
         safe = {"local_files_only": True, "trust_remote_code": False}
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
             self.model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe).eval()
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{folder} holds no language model: {reason}", "save one with save_pretrained") from None
+            raise InputError(f"{folder} holds no language model ({reason})", SAVED) from None
         self.length = length
 
     def __call__(self, texts: Sequence[str], advance: Advance) -> Float[Tensor, "N F"]:

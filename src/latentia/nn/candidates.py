@@ -13,8 +13,9 @@ STATES_AT_A_TIME, TOKENS_OF_A_TILE, PATCH = 256, 2048, 128
 """Logits of so many states are held at once, 10 MB with 10,000 tokens; a tile of them is made while a cache holds it,
 and of each patch of tokens the largest is kept."""
 
-SCREENED, ROUNDING = 8, 2.0**-8
-"""Tokens that half precision leaves to be compared in full, and its largest relative error of one rounding."""
+SCREENED, ROUNDING = 8, 1 / (2.0**8 - 1)
+"""Tokens that half precision leaves to be compared in full, and its largest error of one rounding, relative to what
+came of it."""
 
 
 @torch.no_grad()
@@ -30,8 +31,8 @@ def most_probable(
 
     The ``k`` largest of all logits lie in the ``k`` patches of the largest maxima: to find these takes one pass that
     processors make eight or sixteen numbers at a time, to sort all logits many that they do not. Who asks for the order
-    alone is spared the normaliser too, and gets logits. A processor that multiplies bfloat16 natively, four times as
-    fast as float32, then names a few tokens beyond which the best cannot lie, and these alone are compared in full.
+    alone is spared the normaliser too, and gets logits. A processor that multiplies bfloat16 natively, several times
+    as fast as float32, then names a few tokens beyond which the best cannot lie, and these alone are compared in full.
 
     >>> most_probable(torch.zeros(1, 2), torch.zeros(3, 2), torch.tensor([0.0, -torch.inf, 1.0]), 2)
     (tensor([[-0.3133, -1.3133]]), tensor([[2, 0]]))
@@ -79,11 +80,13 @@ def _of_block(
 def _screened(states: Tensor, weight: Tensor, bias: Tensor, count: int) -> Candidates:
     r"""The tokens of largest logit, sought among those that are largest in bfloat16.
 
-    With unit roundoff ``u`` a product is off by at most :math:`(2u + u^2) \|h\| \|w\|` before it is rounded itself, by
-    ``u`` times its size. Rows in which one of the best could hide beyond those screened are done again in full.
+    With unit roundoff ``u`` a product of ``E`` terms, summed in float32 with roundoff ``v``, is off by at most
+    :math:`(2u + u^2 + 2 E v) \|h\| \|w\|` before it is rounded itself, by ``u`` times its size. Rows in which one of
+    the best could hide beyond those screened are done again in full.
     """
     half, offsets = weight.bfloat16(), bias.where(bias.isfinite(), 0.0).abs().amax()
-    slack = (2 * ROUNDING + ROUNDING**2) * torch.linalg.vector_norm(weight, dim=1).amax()
+    summed = weight.shape[1] * torch.finfo(torch.float32).eps
+    slack = (2 * ROUNDING + ROUNDING**2 + summed) * torch.linalg.vector_norm(weight, dim=1).amax()
     buffers = _buffers(states, len(weight))
     values, tokens = states.new_empty(len(states), count), torch.empty(len(states), count, dtype=torch.long)
     for start in range(0, len(states), STATES_AT_A_TIME):

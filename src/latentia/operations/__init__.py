@@ -6,7 +6,7 @@ from latentia.operations.decode import Decoded, decode
 from latentia.operations.edit import Edited, edit
 from latentia.operations.encode import Encoded, EncodedMoments, encode
 from latentia.operations.gain import Conditions, Gain, Quality
-from latentia.operations.impute import Imputed, impute
+from latentia.operations.impute import Imputed, ImputedMode, impute
 from latentia.operations.index import Index, Neighbour
 from latentia.operations.lines import Refused
 from latentia.operations.neighbours import neighbours
@@ -31,6 +31,7 @@ __all__ = [
     "EncodedMoments",
     "Gain",
     "Imputed",
+    "ImputedMode",
     "Index",
     "Neighbour",
     "Outlier",

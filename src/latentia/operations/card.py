@@ -30,6 +30,13 @@ codes = space.encode(["a text", "another"])
 texts = list(space.sample(5)) + list(space.interpolate("a text", "another"))
 ```
 
+On the command line, with this folder in place of a run:
+
+```sh
+latentia sample {name} -n 5
+latentia encode {name} texts.txt --out codes.parquet
+```
+
 ## Numbers
 
 {numbers}

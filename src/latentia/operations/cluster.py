@@ -34,7 +34,7 @@ class Cluster:
         size: Texts in it.
         share: Of all texts.
         spread: Root mean squared distance of its codes from its middle.
-        central: Its texts nearest to the middle, nearest first.
+        central: Its different texts nearest to the middle, nearest first.
         lines: Numbers of all its texts, counted from 1.
         code: The middle, float32, ``[D]``: the mean of the codes, on a sphere the direction of that.
     """
@@ -49,9 +49,8 @@ class Cluster:
 
     def __str__(self) -> str:
         """Write the name above the central texts."""
-        return "\n".join(
-            [f"{self.size:,} texts ({self.share:.1%}): {self.name}", *(f"    {each}" for each in self.central)]
-        )
+        texts = "1 text" if self.size == 1 else f"{self.size:,} texts"
+        return "\n".join([f"{texts} ({self.share:.1%}): {self.name}", *(f"    {each}" for each in self.central)])
 
 
 @operation
@@ -75,7 +74,7 @@ def cluster(
         space: Where the texts are encoded.
         data: What to group.
         k: Number of groups.
-        central: Texts of each group that are shown, the nearest to its middle.
+        central: Different texts of each group that are shown, the nearest to its middle.
         strategy: How the tokens of the names are chosen.
         seed: Of where the search starts, and of tokens that are drawn.
 
@@ -122,13 +121,14 @@ def _labels(index: Index, k: int, seed: int) -> NDArray[Any]:
 
 def _described(index: Index, rows: NDArray[np.int64], middle: Float[Tensor, " D"], name: str, central: int) -> Cluster:
     codes = index.codes[torch.from_numpy(rows)]
-    nearby = rows[nearest(middle[None], codes, central).rows[0].numpy()]
+    different = torch.tensor(sorted({index.texts[row]: row for row in rows.tolist()}.values()))
+    nearby = different[nearest(middle[None], index.codes[different], central).rows[0]]
     return Cluster(
         name=name,
         size=len(rows),
         share=len(rows) / len(index.texts),
         spread=(codes - middle).square().sum(dim=1).mean().sqrt().item(),
-        central=tuple(index.texts[row] for row in nearby),
+        central=tuple(index.texts[row] for row in nearby.tolist()),
         lines=tuple(index.lines[row] for row in rows),
         code=middle.numpy(),
     )

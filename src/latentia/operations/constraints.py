@@ -66,7 +66,7 @@ def constrained(
 def remarks_on_phrases(strategy: Strategy, must: Sequence[str]) -> list[str]:
     """Say that a strategy which does not plan for phrases puts them off: texts go on until nothing else may follow."""
     name = type(strategy).__name__
-    advice = f"{name} puts demanded phrases off, often to the longest text; --strategy AllocatedBeam plans for them"
+    advice = f"{name} puts demanded phrases off, often to the longest text; the strategy AllocatedBeam plans for them"
     return [advice] if must and not isinstance(strategy, AllocatedBeam) else []
 
 

@@ -53,7 +53,7 @@ class Edited:
     @property
     def remark(self) -> str:
         """Say so if the text came back as it was."""
-        return "unchanged; try more --strength or --candidates" if self.edited == self.text else ""
+        return "unchanged; try more strength or candidates" if self.edited == self.text else ""
 
     def __str__(self) -> str:
         """Show the probabilities of the codes, that of the text and what it keeps, and the text."""

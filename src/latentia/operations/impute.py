@@ -37,7 +37,7 @@ class Imputed:
         line: Number of the text, counted from 1.
         text: With its blanks filled.
         fills: What fills each; blanks beside each other are one.
-        probability: Share of the chain's draws; of alternating inference, of the starts that settled here.
+        probability: Share of the chain's draws.
         effective_draws: Independent draws that the chain's are worth.
     """
 
@@ -57,6 +57,32 @@ class Imputed:
         return f"{self.probability:5.3f}  {self.text}"
 
 
+@dataclass(frozen=True)
+class ImputedMode:
+    """A text whose blanks are filled by alternating inference, which knows no probabilities.
+
+    Attributes:
+        line: Number of the text, counted from 1.
+        text: With its blanks filled.
+        fills: What fills each; blanks beside each other are one.
+        settled: Starts from which inference came to rest here: a fill easy to come to, not a probable one.
+        starts: All starts.
+    """
+
+    line: int
+    text: str
+    fills: tuple[str, ...]
+    settled: int
+    starts: int
+
+    def __str__(self) -> str:
+        """Show how many starts settled here, and the text."""
+        return f"{self.settled} of {self.starts} starts  {self.text}"
+
+
+Answer = Imputed | ImputedMode
+
+
 @operation
 def impute(
     space: Space,
@@ -67,7 +93,7 @@ def impute(
     method: Method = "gibbs",
     sweeps: Count = SWEEPS,
     seed: NonNegativeInt = 0,
-) -> Iterator[Imputed | Refused]:
+) -> Iterator[Imputed | ImputedMode | Refused]:
     r"""Fill the blanks of texts, written ___, with what most probably stands there.
 
     The fills ``b`` and the code ``z`` of a text are drawn in turn given its known tokens ``k``, so that in the long run
@@ -75,15 +101,16 @@ def impute(
     .. math:: (b, z) \sim p(b, z \mid k) \propto p(z) \, p(x(b, k) \mid z)
 
     and the share of draws with a fill is :math:`p(b \mid k)`. Alternating inference takes the centre of the posterior
-    and the best fill in turn instead, until nothing changes: it is faster, and says nothing of probabilities.
+    and the best fill in turn instead, until nothing changes: it is faster, and says of how many starts settled on a
+    fill, which is no probability.
 
     Args:
         space: Whose model fills the blanks.
         texts: With ___ for each blank.
-        n: Number of alternatives of each text, the most probable first; of equally frequent ones, that which the model
+        n: Number of alternatives of each text, the most frequent first; of equally frequent ones, that which the model
             holds for more probable.
         words: Tokens of each blank; 0 lets the model choose from 1 to 4.
-        method: gibbs: draws with their probabilities; modes: alternating inference.
+        method: gibbs: draws with their probabilities; modes: alternating inference, with the starts that settled there.
         sweeps: Of a chain over code and blanks; there are 16 chains of a text.
         seed: Of all draws.
 
@@ -97,7 +124,7 @@ def impute(
         raise InputError(f"sweeps is {sweeps} and method 'modes'", "give it beside the method gibbs alone")
     unknown: Counter[int] = Counter()
 
-    def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Imputed] | Refused]:
+    def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Answer] | Refused]:
         for line, text in zip(lines, chosen.texts(), strict=True):
             found = blanked(text, space.tokenizer, words, space.max_tokens)
             problem = _problem(found, space.max_tokens)
@@ -109,9 +136,10 @@ def impute(
                 completion = Completion(space.model, found)
                 drawn = _drawn(completion, method, sweeps)
                 best = _frequent(drawn, n, completion)
-            yield [_imputed(space, line, found, fills, drawn) for fills in best]
+            told = _settled if method == "modes" else _imputed
+            yield [told(line, *_written(space, found, fills), fills, drawn) for fills in best]
 
-    def each(answers: list[Imputed] | Refused) -> Iterable[Imputed | Refused]:
+    def each(answers: list[Answer] | Refused) -> Iterable[Answer | Refused]:
         return answers if isinstance(answers, list) else [answers]
 
     answers = chain.from_iterable(map(each, space.answered(texts, answer, in_part=True)))
@@ -145,7 +173,16 @@ def _frequent(drawn: list[list[Fills]], n: int, completion: Completion) -> list[
     return sorted(shown, key=lambda fills: (-counts[fills], -evidence[fills]))[:n]
 
 
-def _imputed(space: Space, line: int, found: Blanked, fills: Fills, drawn: list[list[Fills]]) -> Imputed:
+def _written(space: Space, found: Blanked, fills: Fills) -> tuple[str, tuple[str, ...]]:
     text, parts = found.written(fills, space.tokenizer)
+    return text, tuple(parts)
+
+
+def _imputed(line: int, text: str, parts: tuple[str, ...], fills: Fills, drawn: list[list[Fills]]) -> Imputed:
     hits = torch.tensor([[each == fills for each in chains] for chains in drawn]).double()
-    return Imputed(line, text, tuple(parts), hits.mean().item(), effective_draws(hits))
+    return Imputed(line, text, parts, hits.mean().item(), effective_draws(hits))
+
+
+def _settled(line: int, text: str, parts: tuple[str, ...], fills: Fills, drawn: list[list[Fills]]) -> ImputedMode:
+    (rests,) = drawn
+    return ImputedMode(line, text, parts, rests.count(fills), len(rests))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +27,8 @@ from latentia.shapes import PositiveInt
 
 EXACT_UP_TO = 1_000_000
 QUERIES_OF_RECALL, NEIGHBOURS_OF_RECALL = 200, 10
+AGAIN = "write it again, with Index.save or `latentia encode`"
+
 CHECKED, TOLERANCE = 16, 1e-3
 """Texts of a file that are encoded again, and how far from their codes they may come."""
 
@@ -36,21 +39,24 @@ class Neighbour:
 
     Attributes:
         text: The text.
-        line: Its number among those of the index, counted from 1.
+        line: Its number among those of the index, counted from 1; the first of a text that is there more than once.
         distance: Between the codes, Euclidean; on a sphere the angle, in radians.
+        count: How often the text is in the index.
     """
 
     text: str
     line: int
     distance: float
+    count: int = 1
 
     def __str__(self) -> str:
-        """Align the distances."""
-        return f"{self.distance:7.3f}  {self.text}"
+        """Align the distances, and tell texts that are there more than once."""
+        times = f"  ({self.count:,} times)" if self.count > 1 else ""
+        return f"{self.distance:7.3f}  {self.text}{times}"
 
 
 class Index:
-    """Finds the texts whose codes are nearest.
+    """Finds the texts whose codes are nearest, each text once, however often it is there.
 
     Search is exact for up to a million texts. Beyond it is approximate where ``faiss-cpu`` is installed
     (``pip install 'latentia[ann]'``), by a graph of near neighbours; ``recall`` says how much of the truth it finds.
@@ -58,7 +64,7 @@ class Index:
     Args:
         space: Where the codes are.
         texts: The texts.
-        codes: The code of each.
+        codes: The code of each; of a text that is there more than once the first is searched.
         lines: The number of each where it came from, counted from 1.
         refused: Texts that have no code.
         unknown: Tokens of the texts that the model does not know.
@@ -95,8 +101,10 @@ class Index:
         self.refused, self.unknown = tuple(refused), unknown
         self.lines = lines or range(1, len(texts) + 1)
         self.on_sphere = isinstance(space.model.unit_prior(), HypersphericalUniform)
+        self._counts, self._rows = Counter(texts), _firsts(texts)
+        self._searched = codes if len(self._rows) == len(texts) else codes[self._rows]
         self.method, self.recall = "exact", 1.0
-        if len(texts) > exact_up_to and (graph := _graph(self.codes.numpy())) is not None:
+        if len(self._rows) > exact_up_to and (graph := _graph(self._searched.numpy())) is not None:
             self.method, self._graph = "HNSW", graph
             self.recall = self._recall()
 
@@ -117,7 +125,7 @@ class Index:
         return cls(space, found, torch.from_numpy(np.stack(codes)), lines, refused, exact_up_to, sum(unknown))
 
     def search(self, queries: Sequence[str] | Tensor | NDArray[Any], n: PositiveInt = 10) -> list[list[Neighbour]]:
-        """Return the ``n`` nearest texts to each of some texts or codes, nearest first; all if there are fewer.
+        """Return the ``n`` nearest different texts to each of some texts or codes, nearest first; all of fewer.
 
         Raises:
             InputError: If a text cannot be read, the codes have another shape, or n is below 1.
@@ -128,10 +136,8 @@ class Index:
         codes = self.space.supported(self.space.valid_codes(queries)) if given else self.space.encode(queries)  # type: ignore[arg-type]
         distances, rows = self._nearest(codes, n)
         shown = 2 * torch.asin((distances / 2).clamp(max=1)) if self.on_sphere else distances
-        return [
-            [Neighbour(self.texts[row], self.lines[row], distance) for row, distance in zip(*pair, strict=True)]
-            for pair in zip(rows.tolist(), shown.tolist(), strict=True)
-        ]
+        pairs = zip(self._rows[rows].tolist(), shown.tolist(), strict=True)
+        return [[self._neighbour(*each) for each in zip(*pair, strict=True)] for pair in pairs]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write texts and codes to a ``.parquet`` file, as :func:`encode` with ``--out`` does.
@@ -161,35 +167,42 @@ class Index:
             numbers = table["code"].combine_chunks().flatten().to_numpy()
             codes = torch.from_numpy(numbers.reshape(len(texts), space.model.latent_dim).astype(np.float32))
         except FileNotFoundError:
-            raise DataError(f"{path} does not exist", "name a file that Index.save or encode --out wrote") from None
+            raise DataError(f"{path} does not exist", "name one of Index.save or `latentia encode`") from None
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(
-                f"{path} is no index of this space ({reason})", "write it again with encode --out"
-            ) from None
+            raise DataError(f"{path} is no index of this space ({reason})", AGAIN) from None
         _require_own(space, texts, codes, path)
         return cls(space, texts, codes, lines, exact_up_to=exact_up_to)
 
+    def _neighbour(self, row: int, distance: float) -> Neighbour:
+        return Neighbour(self.texts[row], self.lines[row], distance, self._counts[self.texts[row]])
+
     def _nearest(self, codes: Float[Tensor, "Q D"], n: int) -> Nearest:
         if self.method == "exact":
-            return nearest(codes, self.codes, n)
-        squares, rows = self._graph.search(codes.numpy(), min(n, len(self.texts)))
+            return nearest(codes, self._searched, n)
+        squares, rows = self._graph.search(codes.numpy(), min(n, len(self._rows)))
         return Nearest(torch.from_numpy(squares).clamp(min=0).sqrt(), torch.from_numpy(rows))
 
     def _recall(self) -> float:
         """Share of the true neighbours of texts of the index, themselves not counted, that are found."""
-        chosen = np.random.default_rng(0).permutation(len(self.texts))[:QUERIES_OF_RECALL]
-        queries = self.codes[torch.from_numpy(chosen)]
+        chosen = np.random.default_rng(0).permutation(len(self._rows))[:QUERIES_OF_RECALL]
+        queries = self._searched[torch.from_numpy(chosen)]
         found, true = (
             rows.tolist()
             for rows in (
                 self._nearest(queries, NEIGHBOURS_OF_RECALL + 1).rows,
-                nearest(queries, self.codes, NEIGHBOURS_OF_RECALL + 1).rows,
+                nearest(queries, self._searched, NEIGHBOURS_OF_RECALL + 1).rows,
             )
         )
         pairs = list(zip(chosen.tolist(), found, true, strict=True))
         shared = sum(len((set(mine) & set(right)) - {own}) for own, mine, right in pairs)
         return shared / sum(len(set(right) - {own}) for own, _, right in pairs)
+
+
+def _firsts(texts: Sequence[str]) -> Int[Tensor, " N"]:
+    """Return the row of each different text, the first where there are more."""
+    rows = dict(zip(reversed(texts), reversed(range(len(texts))), strict=True))
+    return torch.tensor(sorted(rows.values()))
 
 
 def _graph(codes: NDArray[Any]) -> Any:  # noqa: ANN401 - an optional library's
@@ -217,4 +230,4 @@ def _require_own(space: Space, texts: Sequence[str], codes: Float[Tensor, "N D"]
     """
     again = space.encode(texts[:CHECKED]) if texts else codes
     if not torch.allclose(again, codes[:CHECKED], rtol=TOLERANCE, atol=TOLERANCE):
-        raise DataError(f"the codes of {path} are not those of this space", "write it again with encode --out")
+        raise DataError(f"the codes of {path} are not those of this space", AGAIN)

@@ -7,10 +7,11 @@ from functools import cache
 
 from torch import Tensor
 
+from latentia.errors import InputError
 from latentia.operations.index import Index, Neighbour
 from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
 from latentia.operations.operation import operation
-from latentia.operations.space import Space
+from latentia.operations.space import FROM_RUN, Space
 from latentia.shapes import PositiveInt
 
 
@@ -20,22 +21,25 @@ def neighbours(
 ) -> Iterator[Neighbour | Refused]:
     """Find the texts whose codes are nearest to that of a text.
 
-    Distances are Euclidean between the centres of posteriors, on a sphere angles in radians. For many queries make an
-    :class:`Index` once.
+    A text that is there more than once is one answer, with a count. Distances are Euclidean between the centres of
+    posteriors, on a sphere angles in radians. For many queries make an :class:`Index` once.
 
     Args:
         space: Where the texts are encoded.
         text: Whose neighbours are wanted.
-        n: Number of texts.
+        n: Number of different texts.
         data: Where they are looked for; without it, among up to 10,000 of the training texts.
 
     Raises:
-        InputError: If the text cannot be read, or the model has one code a token.
+        InputError: If the text cannot be read, the model has one code a token, or there is no data and the space does
+            not hold its training texts.
     """
     space.require_whole_codes()
     query, unknown = space.encode([text]), space.unknown_in([text])
     # An array of no truth value is data too.
     of_training = isinstance(data, tuple) and not data
+    if of_training and not space.knows_training:
+        raise InputError("this space does not hold its training texts", f"give data to look in, or {FROM_RUN}")
     index = cache(
         lambda: space.kept(("neighbours",), lambda: _of_training(space)) if of_training else Index.of(space, data)
     )

@@ -102,9 +102,9 @@ def new_texts(space: Space, examples: Examples, plan: Plan, fates: Fates) -> Ite
 def _require_partners(examples: Examples, method: Method) -> None:
     if method == "interpolation" and examples.smallest() < 2:
         few = examples.names[int(np.argmin([len(rows) for rows in examples.members()]))]
-        raise InputError(f"the class {few!r} has one text", "give at least two of each, or take another --method")
+        raise InputError(f"the class {few!r} has one text", "give at least two of each, or take another method")
     if method == "mixup" and len(examples.names) < 2:
-        raise InputError(f"there is one class, {examples.names[0]!r}", "give texts of two, or take another --method")
+        raise InputError(f"there is one class, {examples.names[0]!r}", "give texts of two, or take another method")
 
 
 def _chunk(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -19,15 +17,18 @@ from latentia.durable import (
     MANIFEST,
     Entry,
     Manifest,
+    beside,
     entry_of,
     exchange_folder,
     make_folder,
     stored,
     write_atomically,
     write_new,
+    written_for,
 )
 from latentia.errors import InputError, RunError
 from latentia.operations.card import model_card
+from latentia.operations.sinks import REPLACE
 from latentia.operations.space import Space
 from latentia.training.weights import tensors_of
 
@@ -78,6 +79,7 @@ def save_pretrained(
         _replace(folder.resolve(), contents)
     else:
         make_folder(folder)
+        _clear(folder, {*FILES, CARD})
         _write(folder, contents, write_atomically)
 
 
@@ -100,9 +102,8 @@ def _write(folder: Path, contents: Mapping[str, bytes], write: Callable[[Path, b
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write a folder beside the one that is there, with what else is in that, and exchange the two."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.????????.tmp"):
-        _remove(left)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    _clear(folder.parent, {folder.name})
+    temporary = beside(folder)
     try:
         _keep_others(folder, temporary, {*FILES, *contents})
         _write(temporary, contents, write_new)
@@ -111,16 +112,24 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
         _remove(temporary)
 
 
-def _remove(folder: Path) -> None:
-    with suppress(OSError):  # what cannot be removed now is there at the next replacing
-        shutil.rmtree(folder)
+def _clear(folder: Path, names: Collection[str]) -> None:
+    """Remove what writes of these names that were cut short have left."""
+    for left in folder.glob(".*.tmp"):
+        if written_for(left.name) in names:
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what cannot be removed now is there at the next export
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _keep_others(folder: Path, temporary: Path, written: Collection[str]) -> None:
-    """Link what somebody has added to a folder into another one."""
+    """Link what somebody has added to a folder into another one, but nothing that a write cut short has left."""
 
     def ours(place: str, names: Sequence[str]) -> set[str]:
-        return {*written}.intersection(names) if Path(place) == folder else set()
+        left = {name for name in names if written_for(name)}
+        return left | {*written}.intersection(names) if Path(place) == folder else left
 
     with stored(temporary):
         try:
@@ -162,7 +171,7 @@ def _require_free(folder: Path, overwrite: bool) -> None:
         raise RunError(f"{folder} is a run", "name another folder, so that the run stays as it is")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not overwrite:
-        raise RunError(f"{folder} holds {there[0]} already", "name another folder, or replace it with --overwrite")
+        raise RunError(f"{folder} holds {there[0]} already", f"name another folder, or {REPLACE}")
 
 
 def _portable(evaluation: Mapping[str, Any]) -> dict[str, Any]:

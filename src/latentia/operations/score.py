@@ -52,7 +52,7 @@ class Scored:
     @property
     def remark(self) -> str:
         """Say so if few draws carry the estimate."""
-        uncertain = f"a standard error above {UNCERTAIN} nats; score with more --samples"
+        uncertain = f"a standard error above {UNCERTAIN} nats; score with more samples"
         return uncertain if self.standard_error > UNCERTAIN else ""
 
     def __str__(self) -> str:

@@ -21,11 +21,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentia.durable import stored
-from latentia.errors import InputError
+from latentia.errors import InputError, StorageError
 from latentia.operations.aside import Aside
 from latentia.operations.lines import Refused
 
 ANSWERS_AT_A_TIME = 8192
+
+REPLACE = "replace it (--overwrite, in Python overwrite=True)"
 
 Column = list[Any] | NDArray[Any]
 Table = Mapping[str, Column]
@@ -105,6 +107,7 @@ def require_writable(path: Path, overwrite: bool, suffixes: Sequence[str] = ()) 
 
     Raises:
         InputError: If the suffix is not among them, the file is there already, or its folder is not.
+        StorageError: If nothing may be written in its folder.
     """
     suffixes = suffixes or SUFFIXES
     if path.suffix not in suffixes:
@@ -113,12 +116,16 @@ def require_writable(path: Path, overwrite: bool, suffixes: Sequence[str] = ()) 
         raise InputError(problem, f"end it in one of {', '.join(suffixes)}")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder", "make it, or name another")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file")
     if path.exists() and not (overwrite and path.is_file()):
         raise _is_there(path)
+    if not os.access(path.parent, os.W_OK):
+        raise StorageError(f"nothing may be written in {path.parent}", "name a file in another folder")
 
 
 def _is_there(path: Path) -> InputError:
-    return InputError(f"{path} is there already", "name another file, or replace it with --overwrite")
+    return InputError(f"{path} is there already", f"name another file, or {REPLACE}")
 
 
 def set_aside(answers: Iterable[Any], others: list[Any], kind: type = Refused) -> Iterator[Any]:

@@ -43,6 +43,8 @@ ATLAS_SIZE = 10_000
 KEPT = 8
 """What operations have worked out that is kept, the longest unused being forgotten first."""
 
+FROM_RUN = "take the run itself, a folder that `latentia train` wrote; what is exported from it holds no texts"
+
 R = TypeVar("R")
 
 SEARCHED = Beam()
@@ -50,7 +52,7 @@ SEARCHED = Beam()
 
 
 def _no_training() -> NoReturn:
-    raise InputError("this space does not hold its training texts", "open a run folder with latentia.load(RUN)")
+    raise InputError("this space does not hold its training texts", FROM_RUN)
 
 
 @dataclass(frozen=True)

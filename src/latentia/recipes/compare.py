@@ -45,6 +45,8 @@ def compare_runs(folders: Sequence[Path]) -> Grid:
 
 
 def _evaluation(folder: Path) -> Result:
+    if folder.exists() and not (folder / "recipe.yaml").is_file():
+        raise RunError(f"{folder} is no run, it has no recipe.yaml", "name a folder that `latentia train` wrote")
     path = folder / "evaluation.json"
     if not path.is_file():
         raise RunError(f"{folder} has no evaluation.json", f"run `latentia evaluate {folder} --data FILE`")

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from latentia.durable import MANIFEST, locked, make_folder, read_manifest, require_whole, sweep, vouch
+from latentia.durable import (
+    MANIFEST,
+    locked,
+    make_folder,
+    read_manifest,
+    require_unheld,
+    require_whole,
+    stored,
+    sweep,
+    vouch,
+)
 from latentia.durable.lock import LOCK
-from latentia.errors import RunError
+from latentia.errors import BusyError, RunError
+from latentia.operations.pretrained import CONFIG
+from latentia.training.board import BOARD
 from latentia.training.finiteness import EVIDENCE
 from latentia.training.weights import WEIGHTS
 
@@ -18,7 +30,7 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 SETTLED = ("recipe.yaml", "run.json", "environment.json", *TOKENIZER)
 """Files that are written before training begins, and never again."""
 
-WRITTEN_IN = ("data", "checkpoints", "tensorboard", EVIDENCE)
+WRITTEN_IN = ("data", "checkpoints", BOARD, EVIDENCE)
 """Folders that training makes in a run, and removes files from."""
 
 CORPORA = ("data/train.arrow", "data/valid.arrow")
@@ -29,12 +41,25 @@ def require_free(folder: Path) -> None:
 
     Raises:
         RunError: If it is a file, or a folder that is not empty.
+        BusyError: If another process trains there.
+        StorageError: If it cannot be looked into.
     """
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise RunError(f"{place} is a file (Not a directory)", "name a folder with --out")
-    if folder.exists() and not _is_free(folder):
-        raise RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+    with stored(folder):
+        for place in (folder, *folder.parents):
+            if place.exists() and not place.is_dir():
+                raise RunError(f"{place} is a file (Not a directory)", "name a folder with --out")
+        if folder.exists() and not _is_free(folder):
+            require_unheld(folder)
+            raise _not_empty(folder)
+
+
+def is_vacant(folder: Path) -> bool:
+    """Tell whether a run can be begun in a folder of this name: it is not there, or what is there is nobody's."""
+    try:
+        require_unheld(folder)
+    except BusyError:
+        return False
+    return not folder.exists() or (folder.is_dir() and _is_free(folder))
 
 
 def require_run(folder: Path) -> None:
@@ -43,14 +68,7 @@ def require_run(folder: Path) -> None:
     Raises:
         RunError: If a file is missing, cut short or altered, or a folder in it is a link to another place.
     """
-    if not folder.exists():
-        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
-    for place in (folder / name for name in WRITTEN_IN):
-        if place.is_symlink():
-            raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
-    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
+    require_files(folder)
     if read_manifest(folder) is None:
         warnings.warn(
             f"{folder} has no {MANIFEST}: damage of its files would not be seen; `latentia train --resume` writes one",
@@ -58,6 +76,24 @@ def require_run(folder: Path) -> None:
         )
     else:
         require_whole(folder, SETTLED)
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder that is no run, by the names in it alone.
+
+    Raises:
+        RunError: If a file is missing, or a folder in it is a link to another place.
+    """
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
+    if (folder / CONFIG).is_file() and not (folder / "run.json").exists():
+        raise RunError(f"{folder} was exported, and holds no training", "name the run that it came from")
+    for place in (folder / name for name in WRITTEN_IN):
+        if place.is_symlink():
+            raise RunError(f"{place} is a link: nothing is written through it", "put the folder itself in its place")
+    for name in ("recipe.yaml", "run.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder} is no run, it has no {name}", "name a folder that `latentia train` wrote")
 
 
 def require_corpus(folder: Path, name: str) -> None:
@@ -81,16 +117,17 @@ def begun(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     require_free(folder)
-    existed = folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     with locked(folder):
-        require_free(folder)
+        if not _is_free(folder):
+            raise _not_empty(folder)
         _empty(folder)
         try:
             yield
         except BaseException as error:
             if not _is_worth_keeping(folder, error):
-                _take_away(folder, existed)
+                _take_away(folder, made)
             raise
 
 
@@ -103,7 +140,7 @@ def continued(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     with locked(folder):
-        for place in (folder, folder / "data"):
+        for place in (folder, folder / "data", folder / EVIDENCE):
             sweep(place)
         vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
         yield
@@ -116,19 +153,23 @@ def _is_free(folder: Path) -> bool:
     return not names or (LOCK in names and names <= {LOCK, *SETTLED, *unfinished})
 
 
+def _not_empty(folder: Path) -> RunError:
+    return RunError(f"{folder} is not empty", "name another folder with --out, or continue it with --resume")
+
+
 def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
     """Tell whether there is something to continue, or to look at."""
     interrupted = isinstance(error, KeyboardInterrupt) and (folder / MANIFEST).exists()
     return interrupted or any((folder / "checkpoints").glob("step-*")) or (folder / EVIDENCE).exists()
 
 
-def _take_away(folder: Path, existed: bool) -> None:
-    """Leave the folder as it was found."""
+def _take_away(folder: Path, made: Iterable[Path]) -> None:
+    """Leave the folder as it was found, and none that was made for it."""
     _empty(folder)
     (folder / LOCK).unlink(missing_ok=True)
-    if not existed:
-        with suppress(OSError):  # another process may have begun a run here by now
-            folder.rmdir()
+    with suppress(OSError):  # another process may have begun a run here by now
+        for place in made:
+            place.rmdir()
 
 
 def _empty(folder: Path) -> None:

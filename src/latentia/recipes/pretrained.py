@@ -69,7 +69,9 @@ def open_pretrained(folder: Path) -> TextSpace:
     """
     _require_vouched(folder)
     config = _config(folder / CONFIG)
-    tokenizer, tensors = Tokenizer.load(folder), read_tensors(folder / WEIGHTS)
+    tokenizer = Tokenizer.load(folder)
+    most = Recipe(config["recipe"]).longest_weights(tokenizer.vocabulary_size)
+    tensors = read_tensors(folder / WEIGHTS, most)
     numbers = _object(folder / NUMBERS) if (folder / NUMBERS).exists() else {}
     return space_of(config, tokenizer, tensors, folder / WEIGHTS, numbers)
 

@@ -14,7 +14,10 @@ from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, build_part, takes, validate
 from latentia.shapes import InnerShare, TokenCount
 from latentia.training import Training
-from latentia.training.weights import load_tensors
+from latentia.training.weights import LONGEST_HEADER, load_tensors
+
+_LONGEST_NUMBER = 8
+"""Bytes of a float64, the longest that a file of weights may hold."""
 
 
 class About:
@@ -79,6 +82,20 @@ class Recipe:
             raise RecipeError(f"the recipe's model cannot be built ({reason})", "lower the sizes of model") from None
         return model
 
+    def outline(self, vocabulary_size: int) -> TextModel:
+        """Build the model without its numbers.
+
+        Raises:
+            RecipeError: If there can be no such model.
+        """
+        with torch.device("meta"):
+            return self.model(vocabulary_size)
+
+    def longest_weights(self, vocabulary_size: int) -> int:
+        """Return a bound on the bytes of a file of the model's weights, of whatever type of number."""
+        numbers: int = sum(tensor.numel() for tensor in self.outline(vocabulary_size).state_dict().values())
+        return LONGEST_HEADER + _LONGEST_NUMBER * numbers
+
     def trained_model(self, vocabulary_size: int, tensors: Mapping[str, Tensor], origin: Path) -> TextModel:
         """Build the model and fill in weights; what would be larger than they are is not built.
 
@@ -86,8 +103,7 @@ class Recipe:
             RunError: If the weights do not fit.
             RecipeError: If no memory holds the model.
         """
-        with torch.device("meta"):
-            outline = self.model(vocabulary_size)
+        outline = self.outline(vocabulary_size)
         shapes = {name: tensor.shape for name, tensor in outline.state_dict().items()}
         strange = [name for name in sorted(tensors) if shapes.get(name) != tensors[name].shape]
         wanted, given = (sum(each.numel() for each in part) for part in (outline.parameters(), tensors.values()))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,20 +22,22 @@ from latentia.durable import MANIFEST, locked, read_bounded, vouch, write_atomic
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
-from latentia.nn.vocabulary import token_log_prob
 from latentia.operations import TextSpace
 from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_free, require_run
+from latentia.recipes.environment import ENVIRONMENT, differences, environment
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_files, require_run
 from latentia.recipes.library import load_recipe
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.interruption import ended_at_once
-from latentia.training.loop import Trainer, wants_bfloat16
+from latentia.training.loop import Trainer
 from latentia.training.observers import LONGEST_RECORDS, Watch
 from latentia.training.weights import WEIGHTS, read_tensors
+
+_INEXACT = "it goes on, but may not end with the same numbers to the last bit"
 
 
 def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console: Console) -> bool:
@@ -49,16 +49,12 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
         StorageError: If it cannot be written.
         DataError: If the data cannot be used.
     """
-    require_free(folder)
     sources = sources.absolute()
-    kind = recipe.data().tokenizer
-    with ended_at_once() if kind.deaf else nullcontext():
-        tokenizer = kind.train(read_texts(sources.train, sources.columns))
     with begun(folder):
-        tokenizer.save(folder)
+        _learnt(sources, recipe).save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
         _write_json(folder / "run.json", {"format": 2, "seed": seed, "sources": asdict(sources)})
-        _write_json(folder / "environment.json", environment())
+        _write_json(folder / ENVIRONMENT, environment())
         vouch(folder, SETTLED)
         return _train(folder, console, resume=False)
 
@@ -90,7 +86,8 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
     path = folder / WEIGHTS
     if not path.exists():
         raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
-    model = recipe.trained_model(tokenizer.vocabulary_size, read_tensors(path), path)
+    tensors = read_tensors(path, recipe.longest_weights(tokenizer.vocabulary_size))
+    model = recipe.trained_model(tokenizer.vocabulary_size, tensors, path)
     return model.eval(), tokenizer, recipe
 
 
@@ -102,6 +99,7 @@ def load(folder: str | Path) -> TextSpace:
     >>> space.interpolate("the cat sat", "the dogs ran", steps=5)  # doctest: +SKIP
     """
     folder = Path(folder)
+    _require_there(folder)
     if is_pretrained(folder):
         return open_pretrained(folder)
     model, tokenizer, recipe = open_run(folder)
@@ -111,8 +109,25 @@ def load(folder: str | Path) -> TextSpace:
 
 
 def columns_of(folder: Path) -> Columns:
-    """Return the columns that a run was trained on; of a folder without that record those of everyone."""
-    return Columns() if is_pretrained(folder) else sources_of(folder).columns
+    """Return the columns that a run was trained on; of a folder without that record those of everyone.
+
+    Raises:
+        RunError: If the folder is neither, or the run's record is damaged.
+    """
+    _require_there(folder)
+    if is_pretrained(folder):
+        return Columns()
+    require_files(folder)
+    return sources_of(folder).columns
+
+
+def _require_there(folder: Path) -> None:
+    """Refuse a folder that is not there to a user who may have meant a model of the Hub."""
+    if not folder.exists():
+        remedy = (
+            "name a folder that `latentia train` or `latentia export` wrote; `hf download` fetches one from the Hub"
+        )
+        raise RunError(f"{folder} does not exist", remedy)
 
 
 def sources_of(folder: Path) -> Sources:
@@ -175,20 +190,6 @@ def _record(line: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def environment() -> dict[str, Any]:
-    """What the numbers of a run may depend on."""
-    packages = ("latentia", "torch", "numpy", "tokenizers", "accelerate", "pyarrow")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor_has_bfloat16": wants_bfloat16("auto"),
-        "threads": torch.get_num_threads(),
-        "vocabulary_loss": f"{token_log_prob.__module__}.{token_log_prob.__name__}",
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-        "packages": {name: version(name) for name in packages},
-    }
-
-
 @dataclass(frozen=True)
 class _Record:
     """What ``run.json`` holds; from format 2 on the folder has a manifest."""
@@ -196,6 +197,13 @@ class _Record:
     format: Literal[1, 2]
     seed: NonNegativeInt
     sources: Sources
+
+
+def _learnt(sources: Sources, recipe: Recipe) -> Tokenizer:
+    """Learn the vocabulary of a run."""
+    kind = recipe.data().tokenizer
+    with ended_at_once() if kind.deaf else nullcontext():
+        return kind.train(read_texts(sources.train, sources.columns))
 
 
 def _train(folder: Path, console: Console, resume: bool) -> bool:
@@ -213,6 +221,8 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
         trainer.resume()
         for remark in trainer.remarks:
             _say(console, remark)
+        if changed := differences(folder):
+            _say(console, f"changed since the run was begun: {'; '.join(changed)}; {_INEXACT}")
         _say(console, f"continuing after step {trainer.progress.step:,} of {total:,}")
     # Grouped as in training: the density gap and free bits a dimension depend on what stands beside an example.
     held_out = Loader(corpora.valid, settings.batching, settings.batch_size, record.seed, corpora.valid_rows)

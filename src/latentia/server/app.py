@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -56,13 +56,14 @@ def create_app(
     workers = {name: Worker(space, limits, metrics.batches_of(name)) for name, space in spaces.items()}
     table = Table([Served(name, space, workers[name]) for name, space in spaces.items()])
     router = router_of(table, admission, limits)
-    maps = add_map(router, table, admission, {name: Survey(space, shown.get(name)) for name, space in spaces.items()})
+    surveys = {name: Survey(space, shown.get(name)) for name, space in spaces.items()}
+    maps = add_map(router, table, admission, surveys, limits)
     application = FastAPI(
         title="latentia",
         version=latentia.__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(table, admission, maps.values() if ui else ()),
+        lifespan=_lifespan(table, admission, maps.values(), prepare=ui),
         exception_handlers={RequestValidationError: _not_valid, HTTPException: _problem},
     )
     application.include_router(router)
@@ -77,15 +78,17 @@ def _has_answer(routes: Sequence[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
-def _lifespan(table: Table, admission: Admission, maps: Iterable[Surveyor]) -> Any:  # noqa: ANN401 - what FastAPI takes
+def _lifespan(table: Table, admission: Admission, maps: Collection[Surveyor], *, prepare: bool) -> Any:  # noqa: ANN401 - what FastAPI takes
+    workers = [*(served.worker for served in table.values()), *(each.drawer for each in maps)]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preparations = [asyncio.create_task(each.prepare()) for each in maps]
+        preparations = [asyncio.create_task(each.prepare()) for each in maps if prepare]
         yield
         admission.draining = True
         for preparation in preparations:
             preparation.cancel()
-        await asyncio.gather(*(asyncio.to_thread(served.worker.close) for served in table.values()))
+        await asyncio.gather(*(asyncio.to_thread(worker.close) for worker in workers))
 
     return lifespan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -112,7 +113,7 @@ class Worker:
 
     def submit(self, call: Job) -> Ticket:
         """Let a call wait for its answers."""
-        ticket = Ticket(call, self._limits.deadline)
+        ticket = Ticket(call, math.inf if call.patient else self._limits.deadline)
         with self._changed:
             self._waiting.append(ticket)
             self._changed.notify()
@@ -136,7 +137,7 @@ class Worker:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if not self._waiting:
                 return []
-            first = self._waiting[0]
+            first = min(self._waiting, key=lambda each: each.call.patient)
             if first.call.key and not self._closed:
                 self._gather(first.call.key)
             return self._taken(first)

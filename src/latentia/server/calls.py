@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -47,6 +47,10 @@ class Job(Protocol):
         """Same for what can be answered together."""
 
     @property
+    def patient(self) -> bool:
+        """Whether it waits, for as long as it takes, until nothing else does."""
+
+    @property
     def members(self) -> Sequence[Any]:
         """What is answered one by one."""
 
@@ -69,6 +73,8 @@ class Call:
     arguments: Mapping[str, Any]
     cost: int
     key: str = ""
+
+    patient: ClassVar[bool] = False
 
     @property
     def members(self) -> Sequence[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
@@ -70,6 +71,8 @@ def serve(  # noqa: PLR0913 - the options of a command
         for folder, (name, space) in zip(folders, spaces.items() if data else (), strict=False)
     }
     app = create_app(spaces, limits=limits, keys=known, hosts=hosts, ui=ui, shown=shown)
+    # What is there by now stays. Python's collector, which a large body wakes many times, need not walk through it.
+    gc.freeze()
     with _bound(host, port) as bound:
         shown_host = f"[{host}]" if ":" in host else host
         address = f"http://{shown_host}:{bound.getsockname()[1]}"

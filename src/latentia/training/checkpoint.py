@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from latentia.durable import (
     MANIFEST,
     Manifest,
+    beside,
     commit_folder,
     entry_of,
     make_folder,
@@ -95,7 +96,7 @@ class Checkpoints:
         target = self.folder / f"step-{progress.step:08d}{'-unvalidated' if progress.due else ''}"
         if target.exists():
             return
-        temporary = self.folder / f".{target.name}.{secrets.token_hex(4)}.tmp"
+        temporary = beside(target)
         make_folder(temporary)
         state = _json({"run": self._identity(), "progress": asdict(progress)})
         contents = {WEIGHTS: save(tensors_of(model)), MOMENTS: save(_moments_of(optimizer)), STATE: state}
@@ -185,7 +186,7 @@ class Checkpoints:
         """Remove the old ones; under their names they are whole or gone."""
         for old in self._found()[KEPT:]:
             with stored(old):
-                os.rename(old, old.with_name(f".{old.name}.{secrets.token_hex(4)}.tmp"))
+                os.rename(old, beside(old))
         sweep(self.folder)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentia.data.corpus import Corpus
 from latentia.durable import make_folder, write_atomically
@@ -19,6 +21,26 @@ EVIDENCE = "diverged"
 
 UNREAD = 50
 """Updates after which the numbers of a GPU are read back: each reading stalls its queue."""
+
+
+def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, memory: Mapping[str, float], step: int) -> None:
+    """Check all numbers that a checkpoint would hold.
+
+    Raises:
+        NumericalError: If a weight, a buffer, a moment or what the plan remembers is not finite.
+    """
+    for name, value in _numbers(model, optimizer, memory):
+        if not (bool(torch.isfinite(value).all()) if torch.is_tensor(value) else math.isfinite(value)):
+            raise NumericalError(f"{name} is not finite after step {step}", DIVERGED)
+
+
+def _numbers(
+    model: nn.Module, optimizer: torch.optim.Optimizer, memory: Mapping[str, float]
+) -> Iterator[tuple[str, Tensor | float]]:
+    yield from model.state_dict().items()
+    for name, weight in model.named_parameters():
+        yield from ((f"{entry} of {name}", value) for entry, value in optimizer.state.get(weight, {}).items())
+    yield from ((f"the plan's {name}", value) for name, value in memory.items())
 
 
 class Guard:

@@ -19,7 +19,7 @@ from latentia.nn.precision import multiplies_bfloat16
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.checkpoint import Checkpoints, Progress
-from latentia.training.finiteness import DIVERGED, Guard
+from latentia.training.finiteness import DIVERGED, Guard, require_finite
 from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
 from latentia.training.settings import COSTS, Training
@@ -231,10 +231,10 @@ class Trainer:
         except _StoppedError:
             self._save(weights=progress.best_step == 0)
             return
-        self._require_finite(record)
+        self._require_finite({name: record[name] for name in COSTS})
+        self._tell_plan(record)
         seconds, progress.seconds, progress.due = progress.seconds, 0.0, False
         self.window = _Window()
-        self.settings.plan.validated(record)
         if progress.step >= self.objective.weight.settled_at:
             progress.waited += 1
             if record[rule.metric] < progress.best:
@@ -246,13 +246,23 @@ class Trainer:
         self._save(weights=progress.best_step in (0, progress.step))
         self.since = time.perf_counter()
 
-    def _require_finite(self, record: Mapping[str, float]) -> None:
+    def _require_finite(self, measured: Mapping[str, float]) -> None:
         """Save and stop where a validation has no cost: one that is not a number is never better than another."""
-        for name in COSTS:
-            if not math.isfinite(record[name]):
+        for name, value in measured.items():
+            if not math.isfinite(value):
                 self._save(weights=self.progress.best_step == 0)
                 place = f"the validation after step {self.progress.step}"
-                raise NumericalError(f"{place} has {name} {record[name]}", DIVERGED)
+                raise NumericalError(f"{place} has {name} {value}", DIVERGED)
+
+    def _tell_plan(self, record: Mapping[str, float]) -> None:
+        """Let the plan hear a validation; where it would remember what is not finite, it has not heard it."""
+        memory, before = self.progress.memory, dict(self.progress.memory)
+        self.settings.plan.validated(record)
+        if not all(map(math.isfinite, memory.values())):
+            heard = dict(memory)
+            memory.clear()
+            memory.update(before)
+            self._require_finite(heard)
 
     def _count_seconds(self) -> None:
         """Add the time since it was last counted to that of the epoch."""
@@ -263,13 +273,12 @@ class Trainer:
     def _save(self, weights: bool) -> None:
         """Write a checkpoint and, if they are the best or there are no better, the weights that everyone else opens."""
         self.guard.look(self.loader.corpus)
-        for name, weight in self.plain_model.named_parameters():
-            if not bool(torch.isfinite(weight).all()):
-                raise NumericalError(f"{name} is not finite after step {self.progress.step}", DIVERGED)
+        optimizer, progress = self.optimizer.optimizer, self.progress
+        require_finite(self.plain_model, optimizer, progress.memory, progress.step)
         with interruption() as asked, asked.unhurried():
             if weights:
                 save_weights(self.plain_model, self.folder)
-            self.checkpoints.save(self.plain_model, self.optimizer.optimizer, self.progress)
+            self.checkpoints.save(self.plain_model, optimizer, progress)
 
 
 class _Window:

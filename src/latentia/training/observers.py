@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from latentia.durable import append_line, read_bounded, stored, write_atomically
+from latentia.durable import append_line, read_bounded, write_atomically
+from latentia.training.board import Board
 from latentia.training.checkpoint import Progress as RunProgress
 
 LONGEST_RECORDS = 2**28
@@ -17,30 +20,26 @@ LONGEST_RECORDS = 2**28
 
 
 class Metrics:
-    """Appends one JSON object a record to ``metrics.jsonl`` and the same numbers to TensorBoard."""
+    """Appends one JSON object a record to ``metrics.jsonl`` and the same numbers to TensorBoard.
 
-    def __init__(self, folder: Path, from_step: int, due: bool = False) -> None:
+    Raises:
+        StorageError: If the disk does not take ``metrics.jsonl``, which reports and diagnoses read.
+    """
+
+    def __init__(
+        self, folder: Path, from_step: int, due: bool = False, tell: Callable[[str], None] = warnings.warn
+    ) -> None:
         """Open both; records that come again are dropped: those of later steps, and of a validation that is due."""
-        from torch.utils.tensorboard import SummaryWriter  # imports half a second of protobuf
-
         self.path = folder / "metrics.jsonl"
         kept = [line for line in _lines(self.path) if _is_until(line, from_step, due)]
         write_atomically(self.path, "".join(f"{line}\n" for line in kept).encode())
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
+        self.board = Board(folder, from_step, tell)
 
     def write(self, split: str, record: dict[str, float]) -> None:
         """Write a record of ``train`` or ``validation``."""
         # The checkpoint that follows a validation says that it was done; then its record must be there too.
         append_line(self.path, json.dumps({"split": split, **record}), durable=split == "validation")
-        with stored(self.path.with_name("tensorboard")):
-            for name, value in record.items():
-                if name not in ("step", "epoch"):
-                    self.board.add_scalar(f"{split}/{name}", value, int(record["step"]))
-
-    def close(self) -> None:
-        """Flush TensorBoard."""
-        with stored(self.path.with_name("tensorboard")):
-            self.board.close()
+        self.board.write(split, record)
 
 
 class Watch:
@@ -55,7 +54,8 @@ class Watch:
 
     def __init__(self, folder: Path, console: Console, total: int, progress: RunProgress) -> None:
         """Set up the bar."""
-        self.console, self.metrics = console, Metrics(folder, progress.step, progress.due)
+        self.console = console
+        self.metrics = Metrics(folder, progress.step, progress.due, self._say)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=10),
@@ -78,7 +78,6 @@ class Watch:
     ) -> None:
         """Take the bar away, whatever happened."""
         self.bar.stop()
-        self.metrics.close()
 
     def advance(self, progress: RunProgress) -> None:
         """Move the bar."""
@@ -103,6 +102,9 @@ class Watch:
             f"active units {record['active_units']:3.0f}{best}",
             highlight=False,
         )
+
+    def _say(self, sentence: str) -> None:
+        self.console.print(sentence, highlight=False, markup=False)
 
 
 def _number(value: float, width: int) -> str:

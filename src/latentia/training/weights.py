@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from latentia.durable import replace_vouched, vouched
+from latentia.durable import LONGEST, replace_vouched, vouched
 from latentia.errors import RunError
 
 WEIGHTS = "model.safetensors"
@@ -62,13 +62,13 @@ def _as_held(tensor: Tensor, own: Tensor, origin: str, name: str) -> Tensor:
     return held
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, which must be what the manifest beside it says, if there is one.
+def read_tensors(path: Path, most: int = LONGEST) -> dict[str, Tensor]:
+    """Read a safetensors file of at most so many bytes, which must be what a manifest beside it says.
 
     Raises:
-        RunError: If it is missing, altered or not whole.
+        RunError: If it is missing, too long, altered or not whole.
     """
-    return parse_tensors(vouched(path.parent, path.name), path)
+    return parse_tensors(vouched(path.parent, path.name, most), path)
 
 
 def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from latentia.operations import TextSpace
 from latentia.server.admission import Admission
-from latentia.server.batching import End
+from latentia.server.batching import End, Worker
+from latentia.server.limits import Limits
 from latentia.server.map.answers import (
     CodeAnswer,
     ColumnAnswer,
@@ -46,10 +47,11 @@ POINTS_OF = {200: {"content": {"application/octet-stream": {"schema": {"type": "
 
 @dataclass(frozen=True)
 class Work:
-    """Something that the thread of a model does between requests; it stands in the queue as a call does."""
+    """Something that a thread does between requests; it stands in the queue as a call does."""
 
-    operation: str
     function: Callable[[], Any]
+    patient: bool = False
+    operation: str = "map"
     key: str = ""
     members: Sequence[None] = (None,)
 
@@ -62,25 +64,20 @@ class Work:
 
 
 class Surveyor:
-    """A model with its map, each part of which its thread works out.
+    """A model with its map: the model's thread reads texts, and one of its own, which no request waits behind, draws.
 
     Args:
         served: The model.
         survey: Of its texts.
+        limits: How long anything is waited for.
     """
 
-    def __init__(self, served: Served, survey: Survey) -> None:
-        """Keep both."""
-        self._served, self.chart = served, Chart(survey)
+    def __init__(self, served: Served, survey: Survey, limits: Limits) -> None:
+        """Start to wait for what is to be drawn."""
+        self._reader, self.drawer = served.worker, Worker(served.space, limits)
+        self.chart = Chart(survey)
 
-    async def done(self, operation: str, function: Callable[[], Any]) -> Any:  # noqa: ANN401 - of any function
-        """Return what a function returns in the thread of the model."""
-        ticket, found = self._served.worker.submit(Work(operation, function)), None
-        async for event in ticket.events():
-            found = found if isinstance(event, End) else event
-        return found
-
-    async def ready(self, seconds: float = PATIENCE) -> None:
+    async def ready(self, seconds: float = PATIENCE, *, patient: bool = False) -> None:
         """Read texts, a piece at a time.
 
         Raises:
@@ -88,20 +85,33 @@ class Surveyor:
         """
         until, survey = time.monotonic() + seconds, self.chart.survey
         while not survey.complete:
-            await self.done("map", survey.advance)
+            await _done(self._reader, Work(survey.advance, patient))
             if time.monotonic() > until and not survey.complete:
                 raise busy(f"{survey.read:,} of {len(survey.texts):,} texts are read", status=503)
 
     async def prepare(self) -> None:
-        """Read all texts and look at the plane that is shown first; who asks is told what is wrong."""
+        """Read all texts when nobody asks, and draw the plane that is shown first; who asks is told what is wrong."""
         with suppress(HTTPException):
-            await self.ready(math.inf)
-            await self.done("map", lambda: self.chart.view(FIRST))
+            await self.ready(math.inf, patient=True)
+            await self.drawn(lambda chart: chart.view(FIRST))
 
-    async def asked(self, function: Callable[[Chart], Any]) -> Any:  # noqa: ANN401 - of any function
-        """Return what a function makes of the map."""
+    async def drawn(self, function: Callable[[Chart], Any]) -> Any:  # noqa: ANN401 - of any function
+        """Return what a function makes of the map, for which it needs no model."""
         await self.ready()
-        return await self.done("map", lambda: function(self.chart))
+        return await _done(self.drawer, Work(lambda: function(self.chart)))
+
+    async def computed(self, function: Callable[[Chart], Any]) -> Any:  # noqa: ANN401 - of any function
+        """Return what a function makes of the map and the model."""
+        await self.ready()
+        return await _done(self._reader, Work(lambda: function(self.chart)))
+
+
+async def _done(worker: Worker, work: Work) -> Any:  # noqa: ANN401 - of any function
+    """Return what comes of some work in the thread of a worker."""
+    ticket, found = worker.submit(work), None
+    async for event in ticket.events():
+        found = found if isinstance(event, End) else event
+    return found
 
 
 def _choice(plane: PlaneKind = "principal", first: Dimension = 0, second: Dimension = 1) -> Choice:
@@ -114,10 +124,10 @@ Count = Annotated[int, Query(ge=1, le=POINTS)]
 
 
 def add_map(
-    router: APIRouter, table: Table, admission: Admission, surveys: Mapping[str, Survey]
+    router: APIRouter, table: Table, admission: Admission, surveys: Mapping[str, Survey], limits: Limits
 ) -> dict[str, Surveyor]:
     """Add the routes of maps to those of the API; return what they ask."""
-    found = {name: Surveyor(served, surveys[name]) for name, served in table.items()}
+    found = {name: Surveyor(served, surveys[name], limits) for name, served in table.items()}
     admitted = _admitted(admission, _named(table, found))
     for path, method, function, summary, extra in _routes(Annotated[Surveyor, Depends(admitted)]):
         name = path.strip("/").replace("/", "_")
@@ -168,19 +178,19 @@ def _routes(asked: Any) -> list[Route]:  # noqa: ANN401 - an annotation
 
 def _pictures(asked: Any) -> list[Route]:  # noqa: ANN401 - an annotation
     async def picture(surveyor: asked, choice: Chosen) -> MapAnswer:
-        found: MapAnswer = await surveyor.asked(lambda chart: described(chart, choice))
+        found: MapAnswer = await surveyor.drawn(lambda chart: described(chart, choice))
         return found
 
     async def points(surveyor: asked, choice: Chosen) -> Response:
-        places = await surveyor.asked(lambda chart: chart.places(choice))
+        places = await surveyor.drawn(lambda chart: chart.places(choice))
         return Response(places.numpy().astype("<f4").tobytes(), media_type="application/octet-stream")
 
     async def texts(surveyor: asked, start: Start = 0, count: Count = 1000) -> TextsAnswer:
-        found = await surveyor.asked(lambda chart: chart.survey.texts_from(start, count))
+        found = await surveyor.drawn(lambda chart: chart.survey.texts_from(start, count))
         return TextsAnswer(texts=found)
 
     async def column(surveyor: asked, name: ColumnName, start: Start = 0, count: Count = POINTS) -> ColumnAnswer:
-        found = await surveyor.asked(lambda chart: chart.columns.part(name, start, count))
+        found = await surveyor.computed(lambda chart: chart.columns.part(name, start, count))
         return ColumnAnswer(values=list(found.values), categories=list(found.categories))
 
     return [
@@ -206,16 +216,16 @@ def _pictures(asked: Any) -> list[Route]:  # noqa: ANN401 - an annotation
 def _ways(asked: Any) -> list[Route]:  # noqa: ANN401 - an annotation
     async def code(surveyor: asked, choice: Chosen, x: Number, y: Number) -> CodeAnswer:
         place = torch.tensor([[x, y]], dtype=torch.float64)
-        found = await surveyor.asked(lambda chart: chart.view(choice).codes(place))
+        found = await surveyor.drawn(lambda chart: chart.view(choice).codes(place))
         return CodeAnswer(code=found[0].tolist())
 
     async def places(surveyor: asked, body: PlacesRequest) -> PlacesAnswer:
         choice = (body.plane, body.first, body.second)
-        found = await surveyor.asked(lambda chart: chart.view(choice).places(_valid(chart, body.codes)))
+        found = await surveyor.drawn(lambda chart: chart.view(choice).places(_valid(chart, body.codes)))
         return PlacesAnswer(places=found.tolist())
 
     async def nearest(surveyor: asked, body: NearestRequest) -> NearestAnswer:
-        found: NearestAnswer = await surveyor.asked(lambda chart: _nearest(chart, body))
+        found: NearestAnswer = await surveyor.drawn(lambda chart: _nearest(chart, body))
         return found
 
     return [

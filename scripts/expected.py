@@ -1,0 +1,59 @@
+"""Write into each recipe what it measured under the protocol of docs/measured.md, if that has a row of it.
+
+usage: python scripts/expected.py
+
+A recipe that says what it measures when trained to its end keeps that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "remedies"
+RECIPES = ROOT / "src" / "latentia" / "recipes" / "library" / "text"
+OWN = re.compile(r"^  expected: .*three passes.*\n", re.MULTILINE)
+AFTER = re.compile(r"^about:\n(?:  .*\n)+", re.MULTILINE)
+
+
+def measured() -> Iterator[tuple[Path, str]]:
+    """Yield the file of each recipe of which there is a row, and what that says."""
+    for path in sorted(RECIPES.glob("*.yaml")):
+        result = RESULTS / f"{path.stem}-3-1" / "evaluation.json"
+        if result.exists():
+            yield path, sentence(json.loads(result.read_text(encoding="utf-8")))
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """Say what matters of an evaluation, in nats a sequence.
+
+    >>> units = {"active_units": 9, "continuous_units": {}}
+    >>> bounds = {"elbo": -2, "nll_iw": {"K": 5, "value": 1.96}}
+    >>> found = {"tokens_with_eos": 8, "kl": 0.5, "mutual_information": {"value": 0.25}, **units, **bounds}
+    >>> sentence(found).partition(" - ")[2]
+    'negative ELBO 2.0, nll_iw(5) 2.0, KL 0.50, information 0.25, 9 active units'
+    """
+    likelihood, continuous = found["nll_iw"], found["continuous_units"].get("0.03")
+    return (
+        f"Penn Treebank test, {found['tokens_with_eos']:,} tokens, three passes - negative ELBO {-found['elbo']:.1f}, "
+        f"nll_iw({likelihood['K']}) {likelihood['value']:.1f}, KL {found['kl']:.2f}, "
+        f"information {found['mutual_information']['value']:.2f}, {found['active_units']} active"
+        f"{' units' if continuous is None else f' and {continuous} continuous units'}"
+    )
+
+
+def with_expected(recipe: str, expected: str) -> str:
+    """Return the text of a recipe that says what it measured; one that knows more of itself stays as it is."""
+    recipe = OWN.sub("", recipe)
+    if "\n  expected:" in recipe:
+        return recipe
+    return AFTER.sub(lambda about: f"{about[0]}  expected: {expected}\n", recipe, count=1)
+
+
+if __name__ == "__main__":
+    for path, expected in measured():
+        path.write_text(with_expected(path.read_text(encoding="utf-8"), expected), encoding="utf-8")
