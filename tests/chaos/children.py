@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, StorageError
 from tests.chaos.faults import CALLED, CELLS, Disk, Fault, count_at
 
 UNTYPED = 99
@@ -86,7 +87,8 @@ class Child:
         marker = os.open(self.marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         heard = os.open(self.heard, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK)
         signal.set_wakeup_fd(heard)
-        Disk(folder, fault, marker, self.shared).install()
+        disk = Disk(folder, fault, marker, self.shared)
+        disk.install()
         code = UNTYPED
         try:
             work()
@@ -98,6 +100,10 @@ class Child:
             code = int(error.code or 0)
             if isinstance(error.__context__, LatentiaError):
                 sys.stderr.write(f"{type(error.__context__).__name__}: {error.__context__}\n")
+        except OSError as error:
+            # The command tells a file that cannot be looked at as a failing disk, wherever it is met.
+            code = StorageError.exit_code if error.errno == errno.EIO and " stat, EIO" in disk.fired else UNTYPED
+            traceback.print_exc()
         except BaseException:  # noqa: BLE001 - whatever it is, it is told
             traceback.print_exc()
         sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -12,9 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlink", "rmdir")
+CALLS = ("open", "write", "fsync", "close", "rename", "replace", "mkdir", "unlink", "rmdir", "stat")
+READING = ("read", "stat")
+"""Calls that fail in one way: with EIO."""
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
 FULL = "full from here"
@@ -25,7 +29,8 @@ CUTS = ("power cut", "power cut, names lost")
 DEATHS = ("killed before", "killed after", "torn", *CUTS)
 KINDS = (*ERRORS, FULL, *DEATHS)
 
-REAL = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup")}
+REAL: dict[str, Any] = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup", "fdopen")}
+LIBRARY = ctypes.CDLL
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Fault:
         told = fired.strip().removesuffix(SAVING)
         if self.kind in DEATHS:
             return bool(told) and (died or told == AT_THE_END)
-        return told.endswith(f", {'ENOSPC' if self.kind == FULL else self.kind}")
+        reading = any(f" {name}, " in told for name in READING)
+        return told.endswith(f", {'EIO' if reading else 'ENOSPC' if self.kind == FULL else self.kind}")
 
 
 SAVING = " while saving"
@@ -111,6 +117,28 @@ def _erase(path: str) -> None:
         REAL["unlink"](path)
 
 
+class _Read:
+    """A file whose reads are calls."""
+
+    def __init__(self, file: Any, disk: Disk, descriptor: int) -> None:
+        self.file, self.disk, self.descriptor = file, disk, descriptor
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as the file does, or fail."""
+        content: bytes = self.disk._guarded("read", lambda _: self.file.read(size))(self.descriptor)
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> _Read:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.disk.files.pop(self.descriptor, None)
+
+
 class DeadError(BaseException):
     """The process would be dead now."""
 
@@ -132,6 +160,7 @@ class Disk:
         self.count, self.fired, self.dead = 0, "", False
         self.shared = shared
         self.names: list[str] = []
+        self.busy = False
         self.files: dict[int, str] = {}
         self.unsynced: dict[int, tuple[int, int]] = {}
         """Inode to a descriptor of its own and the length on the disk, for files of which not all is there yet."""
@@ -141,7 +170,30 @@ class Disk:
     def install(self) -> None:
         """Replace the functions of ``os`` in this process."""
         for name in CALLS:
-            setattr(os, name, self._guarded(name))
+            setattr(os, name, self._guarded(name, REAL[name]))
+        os.fdopen = self._file
+        ctypes.CDLL = self._library
+
+    def _file(self, descriptor: int, *arguments: Any, **options: Any) -> Any:
+        """Open a descriptor as a file, reads of which are calls."""
+        file = REAL["fdopen"](descriptor, *arguments, **options)
+        return _Read(file, self, descriptor) if descriptor in self.files else file
+
+    def _library(self, name: str | None, *arguments: Any, **options: Any) -> Any:
+        """Load a library; that of C exchanges names by a call that can fail."""
+        library = LIBRARY(name, *arguments, **options)
+        real = None if name else getattr(library, "renameat2", None)
+        if real is None:
+            return library
+
+        def exchange(place: int, one: bytes, other_place: int, other: bytes, flags: int) -> int:
+            call = self._guarded("renameat2", lambda _: real(place, one, other_place, other, flags))
+            try:
+                return int(call(os.fsdecode(one)))
+            except OSError:
+                return -1
+
+        return SimpleNamespace(renameat2=exchange)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -150,13 +202,14 @@ class Disk:
         try:
             yield
             if self.fault.kind in CUTS and self.fault.at > self.count:
-                self.fired = AT_THE_END
+                self.fired, self.busy = AT_THE_END, True  # what is lost is no call of the program
                 self.lose()
         except DeadError:
             pass
         finally:
-            for name in CALLS:
+            for name in (*CALLS, "fdopen"):
                 setattr(os, name, REAL[name])
+            ctypes.CDLL = LIBRARY
             for descriptor in (*self.files, *(own for own, _ in self.unsynced.values())):
                 with suppress(OSError):
                     os.close(descriptor)
@@ -167,12 +220,17 @@ class Disk:
         if self.marker >= 0:
             REAL["write"](self.marker, self.fired.encode())
 
-    def _guarded(self, name: str) -> Callable[..., Any]:
-        real = REAL[name]
-
+    def _guarded(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            if not self._concerned(arguments, options):
+            if self.busy or not self._concerned(arguments, options):
                 return real(*arguments, **options)
+            self.busy = True
+            try:
+                return attempt(*arguments, **options)
+            finally:
+                self.busy = False
+
+        def attempt(*arguments: Any, **options: Any) -> Any:
             if self.dead:
                 raise DeadError
             self.count += 1
@@ -221,7 +279,7 @@ class Disk:
         if kind == FULL and name not in ROOM:
             return
         if kind in ERRORS or kind == FULL:
-            number = ERRORS.get(kind, errno.ENOSPC)
+            number = errno.EIO if name in READING else ERRORS.get(kind, errno.ENOSPC)
             if name == "close":
                 real(*arguments, **options)
             raise OSError(number, os.strerror(number))
@@ -230,7 +288,8 @@ class Disk:
             real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         elif kind not in ("killed before", "torn"):
             self._note_name(name, arguments)
-            self._follow(name, arguments, real(*arguments, **options))
+            with suppress(OSError):  # what is asked for is not there
+                self._follow(name, arguments, real(*arguments, **options))
         self._die()
 
     def lose(self) -> None:

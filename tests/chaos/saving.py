@@ -22,7 +22,7 @@ from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.observers import Metrics
 from latentia.training.weights import read_tensors, save_weights
 from tests.chaos.children import UNTYPED, Outcome
-from tests.chaos.faults import CUTS, DEATHS, FULL, KINDS, ROOM, Disk, Fault
+from tests.chaos.faults import CUTS, DEATHS, ERRORS, FULL, KINDS, READING, ROOM, Disk, Fault
 from tests.chaos.report import Tally
 
 RECORDS = "metrics.jsonl"
@@ -158,6 +158,8 @@ def sweep(
     before = Checkpoints(source).newest().step
     for fault in (Fault(kind, at) for kind in kinds for at in range(1, calls + 1 + (kind in CUTS))):
         if generator.random() < share:
+            if fault.at <= calls and names[fault.at - 1] in READING and fault.kind in ERRORS and fault.kind != "EIO":
+                continue  # what is read fails in one way
             folder, outcome = disturbed(home, source, fault)
             if not outcome.fired and fault.kind == FULL and fault.at > last:
                 continue  # behind the last call that asks for room

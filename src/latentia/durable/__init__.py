@@ -11,7 +11,7 @@ from latentia.durable.manifest import (
     vouch,
     vouched,
 )
-from latentia.durable.reading import read_bounded
+from latentia.durable.reading import read_bounded, readable
 from latentia.durable.writing import (
     Entry,
     append,
@@ -44,6 +44,7 @@ __all__ = [
     "make_folder",
     "read_bounded",
     "read_manifest",
+    "readable",
     "replace_vouched",
     "require_unheld",
     "require_whole",

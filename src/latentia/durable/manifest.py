@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from latentia.durable.reading import SMALL, pieces, read_bounded
-from latentia.durable.writing import Entry, entry_of, write_atomically
+from latentia.durable.reading import SMALL, pieces, read_bounded, readable
+from latentia.durable.writing import Entry, entry_of, stored, write_atomically
 from latentia.errors import RunError, StorageError
 
 MANIFEST = "manifest.json"
@@ -64,8 +64,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         RunError: If it was altered, or is no manifest that this version reads.
     """
     path = folder / MANIFEST
-    if not path.exists() and not path.is_symlink():
-        return None
+    with readable(path):
+        if not path.exists() and not path.is_symlink():
+            return None
     content = read_bounded(path, SMALL)
     try:
         manifest = _decoded(json.loads(content))
@@ -107,7 +108,9 @@ def replace_vouched(folder: Path, name: str, content: bytes) -> None:
     """
     manifest = read_manifest(folder)
     if manifest is not None:
-        known = {name: _standing(folder / name)} if (folder / name).is_file() else {}
+        with stored(folder / name):
+            standing = (folder / name).is_file()
+        known = {name: _standing(folder / name)} if standing else {}
         before = known if known and manifest.fits(name, known[name]) else {}
         write_manifest(folder, Manifest({**manifest.files, name: entry_of(content)}, before))
     write_atomically(folder / name, content)

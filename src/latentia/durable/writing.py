@@ -125,7 +125,8 @@ def make_folder(path: Path) -> None:
     Raises:
         StorageError: If that cannot be.
     """
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with stored(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         with stored(folder):
             os.makedirs(folder, exist_ok=True)
@@ -190,8 +191,11 @@ def sync(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what writes that were cut short have left; nobody else may be writing there."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(OSError):  # what cannot be removed now is there at the next start
+    left: list[Path] = []
+    with suppress(OSError):  # what cannot be found or removed now is there at the next start
+        left += folder.glob(".*.tmp")
+    for path in left:
+        with suppress(OSError):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 

@@ -70,17 +70,18 @@ def save_pretrained(
     folder = Path(folder)
     if not space.record.recipe:
         raise InputError("this space was not built from a recipe", "open one with latentia.load and save that")
-    _require_free(folder, overwrite)
-    card = model_card(space, folder.resolve().name, {"language": language, "license": license})
-    contents = _contents(space)
-    if overwrite or not (folder / CARD).exists():
-        contents = {CARD: card.encode(), **contents}
-    if any((folder / name).exists() for name in FILES):
-        _replace(folder.resolve(), contents)
-    else:
-        make_folder(folder)
-        _clear(folder, {*FILES, CARD})
-        _write(folder, contents, write_atomically)
+    with stored(folder):
+        _require_free(folder, overwrite)
+        card = model_card(space, folder.resolve().name, {"language": language, "license": license})
+        contents = _contents(space)
+        if overwrite or not (folder / CARD).exists():
+            contents = {CARD: card.encode(), **contents}
+        if any((folder / name).exists() for name in FILES):
+            _replace(folder.resolve(), contents)
+        else:
+            make_folder(folder)
+            _clear(folder, {*FILES, CARD})
+            _write(folder, contents, write_atomically)
 
 
 def _contents(space: Space) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from latentia.durable import (
     entry_of,
     make_folder,
     read_manifest,
+    readable,
     stored,
     sweep,
     vouched,
@@ -94,8 +95,9 @@ class Checkpoints:
             StorageError: If the disk does not take it; those before are whole.
         """
         target = self.folder / f"step-{progress.step:08d}{'-unvalidated' if progress.due else ''}"
-        if target.exists():
-            return
+        with stored(target):
+            if target.exists():
+                return
         temporary = beside(target)
         make_folder(temporary)
         state = _json({"run": self._identity(), "progress": asdict(progress)})
@@ -149,7 +151,8 @@ class Checkpoints:
 
     def _found(self) -> list[Path]:
         """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""
-        named = [(_NAME.fullmatch(path.name), path) for path in self.folder.glob("step-*")]
+        with readable(self.folder):
+            named = [(_NAME.fullmatch(path.name), path) for path in self.folder.glob("step-*")]
         ranked = [(int(match[1]), not match[2], path) for match, path in named if match]
         return [path for _, _, path in sorted(ranked, reverse=True)]
 
