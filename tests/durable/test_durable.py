@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ from latentia.durable import (
     write_new,
 )
 from latentia.errors import BusyError, RunError, StorageError
+from latentia.training.checkpoint import Checkpoints
+from tests.chaos import saving
+from tests.chaos.faults import ERRORS, Disk, Fault
 
 
 def test_a_file_is_written_whole_and_described_by_what_was_written(tmp_path):
@@ -254,3 +258,21 @@ def test_a_lock_file_that_was_removed_meanwhile_locks_nothing(tmp_path, monkeypa
     with locked(tmp_path):
         assert len(calls) == 2
         assert (tmp_path / "run.lock").exists()
+
+
+@pytest.mark.parametrize(("call", "kind"), [*(("open", kind) for kind in ERRORS), ("read", "EIO"), ("stat", "EIO")])
+def test_a_checkpoint_that_the_disk_does_not_give_back_is_not_taken_for_damaged(tmp_path, call, kind):
+    """An error of one moment would cost the run its checkpoint."""
+    folder = saving.template(tmp_path / "run")
+    model, optimizer = saving.parts(9)
+    counted = Disk(folder / "checkpoints", Fault())
+    with counted.installed():
+        Checkpoints(folder).restore(model, optimizer)
+    places = [at for at, name in enumerate(counted.names, start=1) if name == call]
+    assert places
+    for at in places:
+        disk = Disk(folder / "checkpoints", Fault(kind, at))
+        with disk.installed(), suppress(StorageError):
+            Checkpoints(folder).restore(model, optimizer)
+        assert disk.fault.happened(disk.fired, disk.dead)
+        assert not list((folder / "checkpoints").glob("*.corrupt*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -9,11 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from latentia.errors import RunError
+from latentia.errors import RunError, StorageError
 
 SMALL = 2**22
 """Bytes of a file of settings or of numbers; those that are written here have some thousands."""
 
+_WRONG = ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENXIO", "EACCES", "EPERM", "EINVAL", "ENAMETOOLONG")
+"""What a file is that is missing, no file, or not ours to read; any other error is of the disk or of the system."""
+
+_CHECK = "check the disk, and try again; if it stays so, restore the file, or move a checkpoint's folder away"
 _RESTORE = "restore the file from where the folder comes from"
 
 
@@ -56,9 +61,14 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a ``RunError`` that names the file."""
+    """Turn what the operating system refuses into a ``RunError`` that names the file.
+
+    A disk that fails is a ``StorageError``: the file may be whole, and nobody may take it for damaged.
+    """
     try:
         yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, OSError) and errno.errorcode.get(error.errno or errno.ENOENT) not in _WRONG:
+            raise StorageError(f"{path} cannot be read ({reason})", _CHECK) from None
         raise RunError(f"{path} cannot be read ({reason})", "restore the file, or check its permissions") from None

@@ -116,6 +116,7 @@ class Checkpoints:
 
         Raises:
             RunError: If there are some and none is whole.
+            StorageError: If the disk does not give one back, which may be whole.
         """
         for folder in self._found():
             try:
@@ -126,7 +127,9 @@ class Checkpoints:
             load_tensors(model, contents[WEIGHTS], folder / WEIGHTS)
             _restore_moments(optimizer, contents[MOMENTS], folder / MOMENTS)
             return progress
-        if any(self.folder.glob("*.corrupt*")):
+        with readable(self.folder):
+            lost = any(self.folder.glob("*.corrupt*"))
+        if lost:
             raise RunError(f"{self.folder} holds no whole checkpoint", "train again without --resume, in a new folder")
         return None
 
