@@ -132,7 +132,8 @@ def batching(bench: Bench) -> dict[str, Any]:
     """Take turns with and without batches."""
     rates: dict[str, list[float]] = {"batches of 32": [], "one at a time": []}
     wrong = 0
-    with served(bench, "--batch", "32") as (together, _), served(bench, "--batch", "1") as (alone, _):
+    places = ("--requests", str(CLIENTS))
+    with served(bench, "--batch", "32", *places) as (together, _), served(bench, "--batch", "1", *places) as (alone, _):
         for _ in range(TURNS):
             for name, port in zip(rates, (together, alone), strict=True):
                 found = bench.load(port, bench.seconds / TURNS)
