@@ -24,8 +24,8 @@ def serve(  # noqa: PLR0913 - the options of a command
         list[str] | None,
         typer.Option(metavar="FILE", help="Texts that the map shows, in place of what a run was trained on."),
     ] = None,
-    requests: Annotated[int, typer.Option(min=1, max=100_000, help="Most requests that wait; more are refused.")] = 64,
-    batch: Annotated[int, typer.Option(min=1, max=4096, help="Most texts that are answered together.")] = 32,
+    requests: Annotated[int, typer.Option(min=1, max=100_000, help="Most requests that wait; more are refused.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Most texts that are answered together.")] = 8,
     deadline: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
 ) -> None:
     """Serve runs: every operation as an address under /v1, and a page under /ui that explores the space.

@@ -36,9 +36,9 @@ class Limits:
     count: int = 1000
     magnitude: float = 100.0
     cost: int = 1_000_000
-    requests: int = 64
+    requests: int = 16
     waiting_cost: int = 4_000_000
-    batch: int = 32
+    batch: int = 8
     window: float = 0.002
     deadline: float = 30.0
     read: float = 10.0
