@@ -21,6 +21,7 @@ from latentia.errors import LatentiaError
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.observers import Metrics
 from latentia.training.weights import read_tensors, save_weights
+from tests.chaos import unread
 from tests.chaos.children import UNTYPED, Outcome
 from tests.chaos.faults import CUTS, DEATHS, ERRORS, FULL, KINDS, READING, ROOM, Disk, Fault
 from tests.chaos.report import Tally
@@ -185,3 +186,5 @@ def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
             (deaths if fault.kind in DEATHS else errors).add(wrong, fired=fired)
     yield errors
     yield deaths
+    (home / "unread").mkdir()
+    yield from unread.tally(home / "unread", share, seed)
