@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from latentia.durable import vouch
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, StorageError
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.observers import Metrics
 from latentia.training.weights import read_tensors, save_weights
@@ -85,8 +85,8 @@ def wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int = BEFOR
 
 def _wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int) -> str:
     where = f"{fault} at {outcome.fired.strip()}: "
-    if fault.kind not in DEATHS and outcome.code not in (0, 2, 74):
-        return f"{where}no typed error: {outcome.said[-300:]}"
+    if fault.kind not in DEATHS and outcome.code not in (0, StorageError.exit_code):
+        return f"{where}exit code {outcome.code}: {outcome.said[-300:]}"
     weights = read_tensors(folder / "model.safetensors")["weight"]
     step = next((step for step in (BEFORE, AFTER) if torch.equal(weights, parts(step)[0].weight)), 0)
     checkpoints = Checkpoints(folder)

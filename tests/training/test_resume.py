@@ -541,6 +541,19 @@ def test_what_cannot_begin_leaves_no_folder(sources, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
 
 
+def test_what_cannot_begin_and_not_be_taken_away_is_told(sources, tmp_path, monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def fails_from_here(*_: object, **__: object) -> None:
+        monkeypatch.setattr(os, "unlink", fails)
+        fails()
+
+    monkeypatch.setattr(os, "replace", fails_from_here)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        train(sources, tmp_path / "run")
+
+
 def test_a_start_that_a_signal_ended_leaves_a_vacant_folder(tmp_path):
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "run.lock").write_text("1 elsewhere\n")

@@ -179,9 +179,14 @@ def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
 
 
 def _take_away(folder: Path, made: Iterable[Path]) -> None:
-    """Leave the folder as it was found, and none that was made for it."""
-    _empty(folder)
-    (folder / LOCK).unlink(missing_ok=True)
+    """Leave the folder as it was found, and none that was made for it.
+
+    Raises:
+        StorageError: If the disk does not take that.
+    """
+    with stored(folder):
+        _empty(folder)
+        (folder / LOCK).unlink(missing_ok=True)
     with suppress(OSError):  # another process may have begun a run here by now
         for place in made:
             place.rmdir()
