@@ -38,7 +38,7 @@ class BusyError(RunError):
 
 
 class StorageError(LatentiaError):
-    """The disk is full, fails, or must not be written; what was saved before is whole."""
+    """The disk or the memory is full, fails, or gives nothing back; what was saved before is whole."""
 
     exit_code = 74
 

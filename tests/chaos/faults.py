@@ -21,6 +21,13 @@ READING = ("read", "stat")
 """Calls that fail in one way: with EIO."""
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EROFS", "EINTR", "EDQUOT")}
+UNREAD = ("EIO", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "EINTR", "EINVAL", "ENXIO", "ETIMEDOUT")
+"""Errors of a file that is there and is not given back."""
+
+LISTING = ("listdir", "scandir")
+LOOKING = ("open", *READING, *LISTING)
+"""Calls that fail as long as a file or a folder is not given back."""
+
 FULL = "full from here"
 ROOM = ("open", "write", "mkdir", "fsync")
 """Calls that a full disk refuses."""
@@ -29,23 +36,34 @@ CUTS = ("power cut", "power cut, names lost")
 DEATHS = ("killed before", "killed after", "torn", *CUTS)
 KINDS = (*ERRORS, FULL, *DEATHS)
 
-REAL: dict[str, Any] = {name: getattr(os, name) for name in (*CALLS, "ftruncate", "fstat", "kill", "dup", "fdopen")}
+REAL: dict[str, Any] = {
+    name: getattr(os, name) for name in (*CALLS, *LISTING, "ftruncate", "fstat", "kill", "dup", "fdopen")
+}
 LIBRARY = ctypes.CDLL
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at which call, counted from 1; call 0 never comes."""
+    """What happens at which call, counted from 1; call 0 never comes.
+
+    Attributes:
+        kind: What happens.
+        at: The call.
+        name: The call by which a file is not given back, as often as it is tried.
+        path: The file, from its run folder on.
+    """
 
     kind: str = "none"
     at: int = 0
+    name: str = ""
+    path: str = ""
 
     def happened(self, fired: str, died: bool) -> bool:
         """Tell by what it left whether it did: the error that was raised, or the death that was to be."""
         told = fired.strip().removesuffix(SAVING)
         if self.kind in DEATHS:
             return bool(told) and (died or told == AT_THE_END)
-        reading = any(f" {name}, " in told for name in READING)
+        reading = not self.name and any(f" {name}, " in told for name in READING)
         return told.endswith(f", {'EIO' if reading else 'ENOSPC' if self.kind == FULL else self.kind}")
 
 
@@ -160,6 +178,8 @@ class Disk:
         self.count, self.fired, self.dead = 0, "", False
         self.shared = shared
         self.names: list[str] = []
+        self.looks: list[tuple[str, str]] = []
+        """Calls by which files were looked at, and the files, where one is not given back."""
         self.busy = False
         self.files: dict[int, str] = {}
         self.unsynced: dict[int, tuple[int, int]] = {}
@@ -169,7 +189,7 @@ class Disk:
 
     def install(self) -> None:
         """Replace the functions of ``os`` in this process."""
-        for name in CALLS:
+        for name in self._calls:
             setattr(os, name, self._guarded(name, REAL[name]))
         os.fdopen = self._file
         ctypes.CDLL = self._library
@@ -207,7 +227,7 @@ class Disk:
         except DeadError:
             pass
         finally:
-            for name in (*CALLS, "fdopen"):
+            for name in (*self._calls, "fdopen"):
                 setattr(os, name, REAL[name])
             ctypes.CDLL = LIBRARY
             for descriptor in (*self.files, *(own for own, _ in self.unsynced.values())):
@@ -237,7 +257,7 @@ class Disk:
             self.names.append(name)
             if self.shared is not None:
                 set_count(self.shared, CALLED, self.count)
-            if self.count == self.fault.at or (self.fault.kind == FULL and 0 < self.fault.at < self.count):
+            if self._is_due(name, arguments):
                 try:
                     self._fire(name, real, arguments, options)
                 except OSError as error:
@@ -249,6 +269,22 @@ class Disk:
             return result
 
         return call
+
+    @property
+    def _calls(self) -> tuple[str, ...]:
+        """Names of the functions that are replaced; those that list a folder are no calls of a save."""
+        return (*CALLS, *LISTING) if self.fault.name else CALLS
+
+    def _is_due(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Tell whether it is this call that fails."""
+        if self.fault.name:
+            place = self.files[arguments[0]] if isinstance(arguments[0], int) else os.fspath(arguments[0])
+            look = name, os.path.relpath(place, self.folder)
+            if name in LOOKING and not (name == "open" and arguments[1] & os.O_ACCMODE):
+                self.looks.append(look)
+                return look == (self.fault.name, self.fault.path)
+            return False
+        return self.count == self.fault.at or (self.fault.kind == FULL and 0 < self.fault.at < self.count)
 
     def _note_name(self, name: str, arguments: tuple[Any, ...]) -> None:
         """Remember a name that is about to be given."""
@@ -278,8 +314,8 @@ class Disk:
         kind = self.fault.kind
         if kind == FULL and name not in ROOM:
             return
-        if kind in ERRORS or kind == FULL:
-            number = errno.EIO if name in READING else ERRORS.get(kind, errno.ENOSPC)
+        if number := getattr(errno, "ENOSPC" if kind == FULL else kind, 0):
+            number = errno.EIO if name in READING and not self.fault.name else number
             if name == "close":
                 real(*arguments, **options)
             raise OSError(number, os.strerror(number))

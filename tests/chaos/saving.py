@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from latentia.durable import vouch
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, StorageError
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.observers import Metrics
 from latentia.training.weights import read_tensors, save_weights
+from tests.chaos import unread
 from tests.chaos.children import UNTYPED, Outcome
 from tests.chaos.faults import CUTS, DEATHS, ERRORS, FULL, KINDS, READING, ROOM, Disk, Fault
 from tests.chaos.report import Tally
@@ -84,8 +85,8 @@ def wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int = BEFOR
 
 def _wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int) -> str:
     where = f"{fault} at {outcome.fired.strip()}: "
-    if fault.kind not in DEATHS and outcome.code not in (0, 2, 74):
-        return f"{where}no typed error: {outcome.said[-300:]}"
+    if fault.kind not in DEATHS and outcome.code not in (0, StorageError.exit_code):
+        return f"{where}exit code {outcome.code}: {outcome.said[-300:]}"
     weights = read_tensors(folder / "model.safetensors")["weight"]
     step = next((step for step in (BEFORE, AFTER) if torch.equal(weights, parts(step)[0].weight)), 0)
     checkpoints = Checkpoints(folder)
@@ -185,3 +186,5 @@ def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
             (deaths if fault.kind in DEATHS else errors).add(wrong, fired=fired)
     yield errors
     yield deaths
+    (home / "unread").mkdir()
+    yield from unread.tally(home / "unread", share, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from latentia.durable import (
     Manifest,
     append_line,
     entry_of,
+    is_there,
     locked,
     make_folder,
+    names_in,
     read_bounded,
     read_manifest,
     replace_vouched,
@@ -31,7 +34,7 @@ from latentia.durable import (
 from latentia.errors import BusyError, RunError, StorageError
 from latentia.training.checkpoint import Checkpoints
 from tests.chaos import saving
-from tests.chaos.faults import ERRORS, Disk, Fault
+from tests.chaos.faults import UNREAD, Disk, Fault
 
 
 def test_a_file_is_written_whole_and_described_by_what_was_written(tmp_path):
@@ -198,9 +201,45 @@ def test_pipes_devices_and_long_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")
     (tmp_path / "long").write_bytes(b"x" * 11)
-    for name in ("pipe", "endless", "", "long", "none"):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+    for name in ("pipe", "endless", "", "long", "none", "socket", "long/none", "n" * 300):
         with pytest.raises(RunError):
             read_bounded(tmp_path / name, most=10)
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_a_file_that_is_not_given_back_is_of_the_system(tmp_path, monkeypatch, kind):
+    """What an error means must not depend on which one it is: the file may be whole."""
+
+    def fails(*_: object, **__: object) -> int:
+        raise OSError(getattr(errno, kind), "no")
+
+    (tmp_path / "a").write_bytes(b"x")
+    asked = {"open": (read_bounded, tmp_path / "a"), "stat": (is_there, tmp_path), "listdir": (names_in, tmp_path)}
+    for name, (ask, path) in asked.items():
+        monkeypatch.setattr(os, name, fails)
+        with pytest.raises(StorageError, match=r"cannot be read \(no\)"):
+            ask(path)
+        monkeypatch.undo()
+
+
+def test_a_file_that_the_memory_does_not_take_is_not_damaged(tmp_path, monkeypatch):
+    def fails(*_: object) -> object:
+        raise MemoryError
+
+    (tmp_path / "a").write_bytes(b"x")
+    monkeypatch.setattr(os, "fdopen", fails)
+    with pytest.raises(StorageError, match="the memory does not take it"):
+        read_bounded(tmp_path / "a")
+
+
+def test_names_and_files_that_are_not_there(tmp_path):
+    (tmp_path / "b").write_bytes(b"")
+    (tmp_path / "a").symlink_to("none")
+    assert names_in(tmp_path) == ["a", "b"]
+    assert names_in(tmp_path / "none") == []
+    assert [is_there(tmp_path / name) for name in ("a", "b", "c", "b/c")] == [True, True, False, False]
 
 
 def test_a_folder_is_held_by_one_and_free_again(tmp_path):
@@ -260,7 +299,7 @@ def test_a_lock_file_that_was_removed_meanwhile_locks_nothing(tmp_path, monkeypa
         assert (tmp_path / "run.lock").exists()
 
 
-@pytest.mark.parametrize(("call", "kind"), [*(("open", kind) for kind in ERRORS), ("read", "EIO"), ("stat", "EIO")])
+@pytest.mark.parametrize(("call", "kind"), [*(("open", kind) for kind in UNREAD), ("read", "EIO"), ("stat", "EIO")])
 def test_a_checkpoint_that_the_disk_does_not_give_back_is_not_taken_for_damaged(tmp_path, call, kind):
     """An error of one moment would cost the run its checkpoint."""
     folder = saving.template(tmp_path / "run")

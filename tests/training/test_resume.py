@@ -207,6 +207,42 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "run.lock"}
 
 
+def refusing(call, path: Path):
+    """Return a call that the system refuses for a path, and for what is below it."""
+
+    def refuses(place, *arguments: object, **options: object) -> object:
+        if Path(place).is_relative_to(path):
+            raise PermissionError(errno.EACCES, "no")
+        return call(place, *arguments, **options)
+
+    return refuses
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "model.safetensors"])
+def test_what_may_not_be_read_is_neither_lost_nor_damaged(sources, tmp_path, monkeypatch, name):
+    train(sources, tmp_path / "run", ("training.max_steps", 4))
+    before = contents(tmp_path / "run")
+    for call in ("open", "listdir", "scandir"):
+        monkeypatch.setattr(os, call, refusing(getattr(os, call), tmp_path / "run" / name))
+    with pytest.raises(StorageError, match=rf"{name} cannot be read \(no\): check its permissions"):
+        resume_run(tmp_path / "run", QUIET)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_checkpoint_that_the_memory_does_not_take_is_not_set_aside(sources, tmp_path, monkeypatch, error):
+    def fails(_: bytes) -> object:
+        raise error
+
+    train(sources, tmp_path / "run", ("training.max_steps", 4))
+    before = contents(tmp_path / "run")
+    monkeypatch.setattr("latentia.training.weights.load", fails)
+    with pytest.raises(StorageError, match="the memory does not take it"):
+        resume_run(tmp_path / "run", QUIET)
+    assert contents(tmp_path / "run") == before
+
+
 def recorded_as(folder: Path, **changes: object) -> None:
     path = folder / "environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -503,6 +539,19 @@ def test_what_cannot_begin_leaves_no_folder(sources, tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         train(replace(sources, train=["nothing.txt"]), tmp_path / "runs" / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+
+
+def test_what_cannot_begin_and_not_be_taken_away_is_told(sources, tmp_path, monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def fails_from_here(*_: object, **__: object) -> None:
+        monkeypatch.setattr(os, "unlink", fails)
+        fails()
+
+    monkeypatch.setattr(os, "replace", fails_from_here)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        train(sources, tmp_path / "run")
 
 
 def test_a_start_that_a_signal_ended_leaves_a_vacant_folder(tmp_path):

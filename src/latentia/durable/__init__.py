@@ -11,7 +11,7 @@ from latentia.durable.manifest import (
     vouch,
     vouched,
 )
-from latentia.durable.reading import read_bounded, readable
+from latentia.durable.reading import SMALL, is_file, is_there, names_in, read_bounded, readable
 from latentia.durable.writing import (
     Entry,
     append,
@@ -32,6 +32,7 @@ from latentia.durable.writing import (
 __all__ = [
     "LONGEST",
     "MANIFEST",
+    "SMALL",
     "Entry",
     "Manifest",
     "append",
@@ -40,8 +41,11 @@ __all__ = [
     "commit_folder",
     "entry_of",
     "exchange_folder",
+    "is_file",
+    "is_there",
     "locked",
     "make_folder",
+    "names_in",
     "read_bounded",
     "read_manifest",
     "readable",

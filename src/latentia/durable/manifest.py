@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from latentia.durable.reading import SMALL, pieces, read_bounded, readable
+from latentia.durable.reading import SMALL, is_file, is_there, pieces, read_bounded
 from latentia.durable.writing import Entry, entry_of, stored, write_atomically
 from latentia.errors import RunError, StorageError
 
@@ -64,9 +64,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         RunError: If it was altered, or is no manifest that this version reads.
     """
     path = folder / MANIFEST
-    with readable(path):
-        if not path.exists() and not path.is_symlink():
-            return None
+    if not is_there(path):
+        return None
     content = read_bounded(path, SMALL)
     try:
         manifest = _decoded(json.loads(content))
@@ -84,7 +83,7 @@ def vouch(folder: Path, names: Sequence[str]) -> None:
         StorageError: If the disk does not take it.
     """
     manifest = read_manifest(folder) or Manifest({})
-    new = {name: _entry_in(folder / name) for name in names if name not in manifest.files and (folder / name).is_file()}
+    new = {name: _entry_in(folder / name) for name in names if name not in manifest.files and is_file(folder / name)}
     if new:
         write_manifest(folder, Manifest({**manifest.files, **new}, manifest.before))
 

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -15,10 +15,12 @@ from latentia.errors import RunError, StorageError
 SMALL = 2**22
 """Bytes of a file of settings or of numbers; those that are written here have some thousands."""
 
-_WRONG = ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENXIO", "EACCES", "EPERM", "EINVAL", "ENAMETOOLONG")
-"""What a file is that is missing, no file, or not ours to read; any other error is of the disk or of the system."""
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""Where a path leads to no file. Any other error is of the disk, of the system or of rights: the file may be whole."""
 
 _CHECK = "check the disk, and try again; if it stays so, restore the file, or move a checkpoint's folder away"
+_PERMIT = "check its permissions, and those of the folders above it"
+_ROOM = "end other programs, or take a machine with more memory"
 _RESTORE = "restore the file from where the folder comes from"
 
 
@@ -27,15 +29,13 @@ def read_bounded(path: Path, most: int = SMALL) -> bytes:
 
     Raises:
         RunError: If it is missing, no regular file, or too long.
+        StorageError: If the system does not give it back, or the memory does not take it.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise RunError(f"{path} has {size:,} bytes, and at most {most:,} are read", _RESTORE)
-        try:
-            return file.read(size)
-        except MemoryError:
-            raise RunError(f"{path} has {size:,} bytes, more than the memory takes", _RESTORE) from None
+        return file.read(size)
 
 
 def pieces(path: Path) -> Iterator[bytes]:
@@ -43,6 +43,7 @@ def pieces(path: Path) -> Iterator[bytes]:
 
     Raises:
         RunError: If it is missing or no regular file.
+        StorageError: If the system does not give it back.
     """
     with _opened(path) as file:
         while piece := file.read(SMALL):
@@ -61,14 +62,59 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a ``RunError`` that names the file.
+    """Turn what the system refuses into an error that names the file.
 
-    A disk that fails is a ``StorageError``: the file may be whole, and nobody may take it for damaged.
+    Raises:
+        RunError: If there is no file.
+        StorageError: If it is not given back now: it may be whole, and nobody may take it for damaged.
     """
     try:
         yield
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, OSError) and errno.errorcode.get(error.errno or errno.ENOENT) not in _WRONG:
-            raise StorageError(f"{path} cannot be read ({reason})", _CHECK) from None
-        raise RunError(f"{path} cannot be read ({reason})", "restore the file, or check its permissions") from None
+        said = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
+        if isinstance(error, OSError) and not _is_absent(path, error):
+            raise StorageError(said, _PERMIT if isinstance(error, PermissionError) else _CHECK) from None
+        raise RunError(said, _RESTORE) from None
+    except MemoryError:
+        raise StorageError(f"{path} cannot be read (the memory does not take it)", _ROOM) from None
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether anything has a name; ``Path.exists`` takes what cannot be looked at for absent, in some versions.
+
+    Raises:
+        StorageError: If it cannot be told.
+    """
+    with readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        os.stat(path, follow_symlinks=False)
+        return True
+    return False
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a name leads to a regular file.
+
+    Raises:
+        StorageError: If it cannot be told.
+    """
+    with readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        return stat.S_ISREG(os.stat(path).st_mode)
+    return False
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, in order; ``Path.glob`` finds nothing in one that may not be read.
+
+    Raises:
+        RunError: If it is no folder.
+        StorageError: If it cannot be told.
+    """
+    with readable(folder), suppress(FileNotFoundError):
+        return sorted(os.listdir(folder))
+    return []
+
+
+def _is_absent(path: Path, error: OSError) -> bool:
+    """Tell whether an error says that there is no file; a socket is told as a device is that has gone."""
+    odd = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return error.errno in _ABSENT or (error.errno == errno.ENXIO and odd)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from latentia.data import Columns, Corpus, Tokenizer, build_corpus
-from latentia.durable import MANIFEST, entry_of, make_folder, read_manifest, stored, sync, write_atomically
+from latentia.durable import MANIFEST, entry_of, is_there, make_folder, read_manifest, stored, sync, write_atomically
 from latentia.errors import DataError, RunError
 from latentia.recipes.folders import require_corpus
 from latentia.recipes.recipe import Data
@@ -60,7 +60,7 @@ def corpora_of(
 
     def corpus(name: str, files: list[str], minimum: int) -> Corpus:
         path = _path(folder, name)
-        if path.exists():
+        if is_there(path):
             require_corpus(folder, _name(name))
             return Corpus.open(path)
         with _built(folder, name) as unfinished:
@@ -81,7 +81,7 @@ def corpora_of(
 def lacks_corpora(folder: Path, sources: Sources) -> bool:
     """Tell whether a corpus would have to be built."""
     names = ("train", "valid") if sources.valid else ("train",)
-    return not all(_path(folder, name).exists() for name in names)
+    return not all(is_there(_path(folder, name)) for name in names)
 
 
 @contextmanager

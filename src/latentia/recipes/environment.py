@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from latentia.durable import read_bounded
+from latentia.durable import is_file, read_bounded
 from latentia.nn.vocabulary import token_log_prob
 from latentia.training.loop import wants_bfloat16
 
@@ -59,7 +59,7 @@ def _processor() -> str:
 def _recorded(path: Path) -> dict[str, Any]:
     """Read the record of a run; one of an older version may lack anything."""
     try:
-        record: Any = json.loads(read_bounded(path)) if path.is_file() else {}
+        record: Any = json.loads(read_bounded(path)) if is_file(path) else {}
     except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

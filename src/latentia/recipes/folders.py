@@ -10,9 +10,12 @@ from pathlib import Path
 
 from latentia.durable import (
     MANIFEST,
+    is_there,
     locked,
     make_folder,
+    names_in,
     read_manifest,
+    readable,
     require_unheld,
     require_whole,
     stored,
@@ -20,7 +23,7 @@ from latentia.durable import (
     vouch,
 )
 from latentia.durable.lock import LOCK
-from latentia.errors import BusyError, RunError
+from latentia.errors import BusyError, RunError, StorageError
 from latentia.operations.pretrained import CONFIG
 from latentia.training.board import BOARD
 from latentia.training.finiteness import EVIDENCE
@@ -83,7 +86,13 @@ def require_files(folder: Path) -> None:
 
     Raises:
         RunError: If a file is missing, or a folder in it is a link to another place.
+        StorageError: If it cannot be looked into.
     """
+    with readable(folder):
+        _require_files(folder)
+
+
+def _require_files(folder: Path) -> None:
     if not folder.exists():
         raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
     if (folder / CONFIG).is_file() and not (folder / "run.json").exists():
@@ -117,12 +126,14 @@ def begun(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     require_free(folder)
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    with stored(folder):
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
     make_folder(folder)
     with locked(folder):
-        if not _is_free(folder):
-            raise _not_empty(folder)
-        _empty(folder)
+        with stored(folder):
+            if not _is_free(folder):
+                raise _not_empty(folder)
+            _empty(folder)
         try:
             yield
         except BaseException as error:
@@ -158,15 +169,24 @@ def _not_empty(folder: Path) -> RunError:
 
 
 def _is_worth_keeping(folder: Path, error: BaseException) -> bool:
-    """Tell whether there is something to continue, or to look at."""
-    interrupted = isinstance(error, KeyboardInterrupt) and (folder / MANIFEST).exists()
-    return interrupted or any((folder / "checkpoints").glob("step-*")) or (folder / EVIDENCE).exists()
+    """Tell whether there is something to continue, or to look at; where that cannot be told, there may be."""
+    try:
+        interrupted = isinstance(error, KeyboardInterrupt) and is_there(folder / MANIFEST)
+        saved = any(name.startswith("step-") for name in names_in(folder / "checkpoints"))
+        return interrupted or saved or is_there(folder / EVIDENCE)
+    except StorageError:
+        return True
 
 
 def _take_away(folder: Path, made: Iterable[Path]) -> None:
-    """Leave the folder as it was found, and none that was made for it."""
-    _empty(folder)
-    (folder / LOCK).unlink(missing_ok=True)
+    """Leave the folder as it was found, and none that was made for it.
+
+    Raises:
+        StorageError: If the disk does not take that.
+    """
+    with stored(folder):
+        _empty(folder)
+        (folder / LOCK).unlink(missing_ok=True)
     with suppress(OSError):  # another process may have begun a run here by now
         for place in made:
             place.rmdir()

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, Selection, Tokenizer, read_texts
 from latentia.data.sources import HUB_PREFIX
-from latentia.durable import MANIFEST, locked, read_bounded, vouch, write_atomically
+from latentia.durable import MANIFEST, is_file, is_there, locked, read_bounded, vouch, write_atomically
 from latentia.errors import RunError
 from latentia.evaluation.diagnosis import History
 from latentia.models import TextModel
@@ -84,7 +84,7 @@ def open_run(folder: Path) -> tuple[TextModel, Tokenizer, Recipe]:
     recipe = _recipe_of(folder)
     tokenizer = Tokenizer.load(folder)
     path = folder / WEIGHTS
-    if not path.exists():
+    if not is_there(path):
         raise RunError(f"{folder} has no weights yet", f"train it further with `latentia train --resume {folder}`")
     tensors = read_tensors(path, recipe.longest_weights(tokenizer.vocabulary_size))
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, path)
@@ -178,7 +178,7 @@ def history_of(folder: Path) -> History:
 def records_of(folder: Path) -> list[dict[str, Any]]:
     """Return the records of ``metrics.jsonl``, without one that a crash tore."""
     path = folder / "metrics.jsonl"
-    lines = read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if path.is_file() else []
+    lines = read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if is_file(path) else []
     return [record for line in lines if (record := _record(line))]
 
 
@@ -249,7 +249,7 @@ def _selected(rows: Callable[[Path], tuple[Corpus, np.ndarray]], folder: Path) -
 def _evaluation_of(folder: Path) -> dict[str, Any]:
     """Return what was measured of a run, if anything."""
     path = folder / "evaluation.json"
-    return _record(read_bounded(path).decode(errors="replace")) if path.is_file() else {}
+    return _record(read_bounded(path).decode(errors="replace")) if is_file(path) else {}
 
 
 def _public(sources: Sources) -> tuple[str, ...]:
@@ -287,7 +287,7 @@ def _record_of(folder: Path) -> _Record:
         record = TypeAdapter(_Record).validate_json(read_bounded(path))
     except ValidationError:
         raise RunError(f"{path} is not the record of a run", "restore the file from the run it belongs to") from None
-    if record.format > 1 and not (folder / MANIFEST).exists():
+    if record.format > 1 and not is_there(folder / MANIFEST):
         raise RunError(f"{folder} has lost its {MANIFEST}", "restore the folder from a copy, all files of it together")
     return record
 

@@ -22,8 +22,8 @@ from latentia.durable import (
     commit_folder,
     entry_of,
     make_folder,
+    names_in,
     read_manifest,
-    readable,
     stored,
     sweep,
     vouched,
@@ -116,7 +116,7 @@ class Checkpoints:
 
         Raises:
             RunError: If there are some and none is whole.
-            StorageError: If the disk does not give one back, which may be whole.
+            StorageError: If the system does not give one back, or the memory does not take it: it may be whole.
         """
         for folder in self._found():
             try:
@@ -127,9 +127,7 @@ class Checkpoints:
             load_tensors(model, contents[WEIGHTS], folder / WEIGHTS)
             _restore_moments(optimizer, contents[MOMENTS], folder / MOMENTS)
             return progress
-        with readable(self.folder):
-            lost = any(self.folder.glob("*.corrupt*"))
-        if lost:
+        if any(".corrupt" in name for name in names_in(self.folder)):
             raise RunError(f"{self.folder} holds no whole checkpoint", "train again without --resume, in a new folder")
         return None
 
@@ -154,8 +152,7 @@ class Checkpoints:
 
     def _found(self) -> list[Path]:
         """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""
-        with readable(self.folder):
-            named = [(_NAME.fullmatch(path.name), path) for path in self.folder.glob("step-*")]
+        named = [(_NAME.fullmatch(name), self.folder / name) for name in names_in(self.folder)]
         ranked = [(int(match[1]), not match[2], path) for match, path in named if match]
         return [path for _, _, path in sorted(ranked, reverse=True)]
 

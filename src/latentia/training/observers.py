@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from latentia.durable import append_line, read_bounded, write_atomically
+from latentia.durable import append_line, is_file, read_bounded, write_atomically
 from latentia.training.board import Board
 from latentia.training.checkpoint import Progress as RunProgress
 
@@ -112,7 +112,7 @@ def _number(value: float, width: int) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    return read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if path.is_file() else []
+    return read_bounded(path, LONGEST_RECORDS).decode(errors="replace").splitlines() if is_file(path) else []
 
 
 def _is_until(line: str, step: int, due: bool) -> bool:

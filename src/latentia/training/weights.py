@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from latentia.durable import LONGEST, replace_vouched, vouched
-from latentia.errors import RunError
+from latentia.errors import RunError, StorageError
 
 WEIGHTS = "model.safetensors"
 
@@ -21,6 +21,7 @@ LONGEST_HEADER = 2**24
 """Bytes of the header of a file, which has about a hundred for a tensor."""
 
 _RESTORE = "restore the file, or train again"
+_ROOM = "end other programs, or take a machine with more memory"
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
@@ -76,13 +77,21 @@ def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:
 
     Raises:
         RunError: If it is not whole, or its header is longer than any that is written here.
+        StorageError: If the memory does not take it: the file may be whole.
     """
     if int.from_bytes(content[:8], "little") > LONGEST_HEADER:
         raise RunError(f"{origin} has a header of more than {LONGEST_HEADER:,} bytes", "restore the file")
     try:
         return load(content)
-    except (SafetensorError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, AssertionError, RuntimeError, MemoryError) as error:
+        if _is_of_memory(error):
+            raise StorageError(f"{origin} cannot be read (the memory does not take it)", _ROOM) from None
         raise RunError(f"{origin} cannot be read ({error})", _RESTORE) from None
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Tell whether an error says that there is no room; PyTorch has one type for that and for everything else."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in f"{error}")
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
