@@ -55,7 +55,9 @@ BY_FILE: dict[str, dict[str, Ending]] = {
         **dict.fromkeys(("optimizer.safetensors", "state.json"), OLDER),
         "run.lock": Ending(StorageError),
         "checkpoints": Ending(RunError),
+        "train.arrow": Ending(DataError),
     },
+    "measured": {"train.arrow": Ending(DataError)},
     "corpus": dict.fromkeys(("corpus.txt.gz", "corpus.parquet", "corpus.csv"), Ending(DataError)),
 }
 BY_FILE["sealed"] = BY_FILE["folder"]

@@ -20,7 +20,7 @@ import torch
 from latentia.cli import main
 from latentia.durable import vouch
 from latentia.recipes.runs import load
-from tests.chaos import shapes
+from tests.chaos import arrow, shapes
 from tests.chaos.children import Child, Outcome
 from tests.chaos.damage import copied
 from tests.chaos.endings import ending_of
@@ -182,6 +182,7 @@ def attacks(canary: Path) -> Iterator[tuple[str, str, Attack]]:
     yield from _places()
     yield from _others()
     yield from shapes.attacks()
+    yield from arrow.attacks()
 
 
 def _places() -> Iterator[tuple[str, str, Attack]]:
@@ -311,7 +312,7 @@ def _victims(home: Path) -> dict[str, Path]:
     vouch(folder, ["evaluation.json"])
     load(folder)  # What is refused before anything was done to it would be refused for no reason.
     corpus.mkdir()
-    return {"run": run, "folder": folder, "sealed": folder, "corpus": corpus}
+    return {"run": run, "measured": run, "folder": folder, "sealed": folder, "corpus": corpus}
 
 
 def opened(home: Path, attack: tuple[str, str, Attack], source: Path, canary: Path) -> tuple[str, bool]:
@@ -327,7 +328,7 @@ def opened(home: Path, attack: tuple[str, str, Attack], source: Path, canary: Pa
     touched = {path for path, _ in before ^ _states(folder)}
     if kind != "sealed":
         _deceive(folder)
-    outcome = Child(lambda: _use(folder), folder, Fault(), home, ADDRESS_SPACE).wait(LONGEST)
+    outcome = Child(lambda: _use(folder, kind), folder, Fault(), home, ADDRESS_SPACE).wait(LONGEST)
     told = outcome.said.splitlines()
     met = {line.removeprefix(MET) for line in told if line.startswith(MET)}
     said = "\n".join(line for line in told if not line.startswith(MET))
@@ -367,10 +368,13 @@ def _deceive(folder: Path) -> None:
             continue
 
 
-def _use(folder: Path) -> None:
+def _use(folder: Path, kind: str) -> None:
     """Do with a folder what its finder would, noting what must not happen."""
     sys.addaudithook(_note)
-    if (folder / "config.json").exists():
+    if kind == "measured":
+        sys.argv = ["latentia", "diagnose", str(folder)]
+        main()
+    elif (folder / "config.json").exists():
         space = load(folder)
         list(space.sample(2, seed=0))
         space.encode(["a b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from latentia.data.reading import Record
 from latentia.errors import DataError, InputError, StorageError
 from latentia.records import Batch
 from latentia.shapes import EOS
+from tests.chaos import arrow
 from tests.disk import small_disk
 
 LINES = ["the cat sat", "a dog", "the dog sat on the cat", "a", "the cat sat", "on the mat"]
@@ -163,6 +165,47 @@ def test_a_damaged_file_is_an_error(text_file, tmp_path, damage):
         path.write_bytes(contents[damage])
     with pytest.raises(DataError, match=r"made\.arrow is no corpus file"):
         Corpus.open(path)
+
+
+UNLIKE_THE_RUN = {"tokens beyond the vocabulary", "a row that is too long", "rows without words"}
+"""What only the tokenizer and the settings of a run tell."""
+
+
+@pytest.mark.parametrize("what", sorted(arrow.ALTERATIONS.keys() - UNLIKE_THE_RUN))
+def test_a_file_of_a_stranger_is_an_error_before_it_is_used(text_file, tmp_path, what):
+    build(text_file, tmp_path)
+    path = tmp_path / "data" / "made.arrow"
+    before = path.read_bytes()
+    arrow.ALTERATIONS[what](path)
+    assert path.read_bytes() != before
+    with pytest.raises(DataError, match=r"made\.arrow is no corpus file"):
+        Corpus.open(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make):
+    make(tmp_path / "made.arrow")
+    with pytest.raises(DataError, match=r"made\.arrow is no corpus file \(not a regular file\)"):
+        Corpus.open(tmp_path / "made.arrow")
+
+
+def test_flipped_bits_of_a_corpus_are_errors_or_another_corpus(text_file, tmp_path):
+    build(text_file, tmp_path)
+    path = tmp_path / "data" / "made.arrow"
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, 8 * len(whole), 37):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            corpus = Corpus.open(path)
+        except DataError:
+            refused += 1
+        else:
+            assert corpus.texts(np.arange(len(corpus)))
+            assert corpus.batch(np.arange(len(corpus))).tokens.max() <= max(corpus.largest_token, EOS)
+    assert refused > 40
 
 
 def test_few_texts_are_held_in_memory_in_their_order():

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import subprocess
 import sys
 import tracemalloc
 
@@ -522,3 +523,34 @@ def test_a_dataset_without_its_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"latentia\[hf\]"):
         read("owner/name")
+
+
+FLIPPED = """
+import sys
+from pathlib import Path
+from latentia.data import Columns, read_texts
+from latentia.errors import DataError
+
+path, stride = Path(sys.argv[1]), int(sys.argv[2])
+whole, refused = path.read_bytes(), 0
+for place in range(0, 8 * len(whole), stride):
+    content = bytearray(whole)
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(content)
+    try:
+        list(read_texts([str(path)], Columns(label="label")))
+    except DataError as error:
+        assert str(path) in str(error)
+        refused += 1
+print(refused)
+"""
+"""In a process of its own: the fault would end the process."""
+
+
+def test_flipped_bits_of_a_parquet_file_are_errors_or_another_text(tmp_path):
+    columns = {"text": ["a b", "c", None], "label": ["x", "y", "x"], "other": [1, 2, 3], "share": [0.5, None, 1.0]}
+    pq.write_table(pa.table(columns), tmp_path / "flipped.parquet")
+    command = [sys.executable, "-c", FLIPPED, str(tmp_path / "flipped.parquet"), "11"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-1000:]
+    assert int(done.stdout) > 100

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import count, repeat
+from contextlib import contextmanager, suppress
+from itertools import count, product, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[R
         require_columns(source.name, columns, table.schema_arrow.names)
         _require_types(source.name, columns, table.schema_arrow)
         names = [columns.text, columns.label] if columns.label else [columns.text]
+        _require_described(stream.seek(0, io.SEEK_END), table.metadata, names)
         _require_bounded(source.name, _chunks(table.metadata, names))
         expanded = [name for name in names if _is_text(table.schema_arrow.field(name).type)]
         batches = table.iter_batches(batch_size=_batch_size(_chunks(table.metadata, expanded)), columns=names)
@@ -39,19 +41,60 @@ def read_parquet(source: Source, columns: Columns, max_bytes: int) -> Iterator[R
 
 @contextmanager
 def _parquet(name: str) -> Iterator[None]:
-    """Name the file in what Arrow raises."""
+    """Name the file in what Arrow raises; its own errors of reading have no number, those of the system have one."""
     try:
         yield
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = str(error).splitlines()[0]
         raise DataError(f"{name} is not a readable Parquet file ({reason})", "write the file again") from error
 
 
+class _ReachedError(Exception):
+    """Bytes of a column were asked for."""
+
+
+class _Closed(io.RawIOBase):
+    """A file of a size of which nothing is read."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size, self._place = size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._size)[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        raise _ReachedError
+
+
+def _require_described(size: int, metadata: pq.FileMetaData, columns: Sequence[str]) -> None:
+    """Let Arrow's reader look at what the file says of its columns, and read none.
+
+    Where that is damaged a reader raises, and ``RowGroupMetaData.column`` ends the process.
+    """
+    reader = pq.ParquetFile(_Closed(size), metadata=metadata, pre_buffer=False)
+    for group, column in product(range(metadata.num_row_groups), columns):
+        with suppress(_ReachedError):
+            next(reader.iter_batches(1, row_groups=[group], columns=[column], use_threads=False), None)
+
+
 def _chunks(metadata: pq.FileMetaData, columns: Sequence[str]) -> list[pq.ColumnChunkMetaData]:
     """Return what the file says of the columns in each of its groups of rows."""
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-    return [chunk for chunk in chunks if chunk.path_in_schema in columns]
+    places = [place for place in range(metadata.num_columns) if metadata.schema.column(place).path in columns]
+    groups = range(metadata.num_row_groups)
+    return [metadata.row_group(group).column(place) for group, place in product(groups, places)]
 
 
 def _require_bounded(name: str, chunks: Sequence[pq.ColumnChunkMetaData]) -> None:

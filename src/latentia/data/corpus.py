@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from latentia.data.batches import Rows
+from latentia.data.mapping import Columnar, open_file
 from latentia.data.reading import Record, clean_text, read_records
 from latentia.data.report import ReadReport
 from latentia.data.rows import Columns
-from latentia.data.storage import Columnar, Limits, open_file, write_file, write_memory
+from latentia.data.storage import Limits, write_file, write_memory
 from latentia.data.tokenizer import Tokenizer
 from latentia.errors import DataError, InputError
 from latentia.records import Batch
@@ -50,6 +51,11 @@ class Corpus:
     def __len__(self) -> int:
         """Count the sequences."""
         return len(self.lengths)
+
+    @property
+    def largest_token(self) -> int:
+        """The largest id of a token."""
+        return self._columns.largest
 
     def tokens(self, row: SupportsIndex) -> list[int]:
         """Ids of a sequence, without EOS."""
@@ -117,7 +123,7 @@ class Corpus:
         """Map a corpus file into memory.
 
         Raises:
-            DataError: If the file is missing, damaged, or no corpus.
+            DataError: If the file is missing, no regular file, damaged, or no corpus.
         """
         return cls(open_file(path))
 

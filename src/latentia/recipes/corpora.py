@@ -54,7 +54,7 @@ def corpora_of(
 
     Raises:
         RunError: If a file is altered, or is lost and the sources no longer give it.
-        DataError: If the sources cannot be used.
+        DataError: If the sources cannot be used, or a file is no corpus of this run.
         StorageError: If the disk does not take a corpus.
     """
 
@@ -62,7 +62,7 @@ def corpora_of(
         path = _path(folder, name)
         if is_there(path):
             require_corpus(folder, _name(name))
-            return Corpus.open(path)
+            return _opened(path, tokenizer, data)
         with _built(folder, name) as unfinished:
             _, report = build_corpus(files, sources.columns, tokenizer, unfinished, data.max_tokens, minimum)
             write_atomically(unfinished.with_suffix(".json"), json.dumps(asdict(report), indent=1).encode())
@@ -76,6 +76,26 @@ def corpora_of(
     train_rows, valid_rows = train.split(data.validation_share)
     tell(f"valid: {len(valid_rows):,} of these lines held out; --valid FILE takes others")
     return Corpora(train, train_rows, train, valid_rows)
+
+
+def _opened(path: Path, tokenizer: Tokenizer, data: Data) -> Corpus:
+    """Open a corpus that the run's own reading could have written.
+
+    Raises:
+        DataError: If it is no corpus, or one of another tokenizer, of longer texts, or of texts without words.
+    """
+    corpus = Corpus.open(path)
+    found = {
+        f"token {corpus.largest_token}": corpus.largest_token < tokenizer.vocabulary_size,
+        f"a text of {corpus.lengths.max() - 1:,} tokens": corpus.lengths.max() - 1 <= data.max_tokens,
+        "a text without words": corpus.words.min() > 0,
+    }
+    for what, fits in found.items():
+        if not fits:
+            raise DataError(
+                f"{path} holds {what}, and is no corpus of this run", "remove it, and the data is read again"
+            )
+    return corpus
 
 
 def lacks_corpora(folder: Path, sources: Sources) -> bool:
