@@ -31,8 +31,10 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(10, round(300 * scale)), seed
     ),
-    "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(40 * scale)), seed),
+    "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
 }
+"""The counts that each class promises, and fails without."""
+
 DEFECTS = {
     "a resume that ": defects.resuming,
     "a save: ": defects.saves,
@@ -50,6 +52,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object at the end in place of the tables")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    if unknown := {*chosen.only.split(",")} - {*CLASSES, "defects", ""}:
+        parser.error(f"no class is called {', '.join(sorted(unknown))}")
     only = [name for name in chosen.only.split(",") if name] or [*CLASSES, "defects"]
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         tallies = list(_tallies(Path(place), only, chosen))

@@ -20,7 +20,7 @@ NEVER = 10**6
 
 
 def _one(wrong: str, fired: bool) -> Tally:
-    counts = Tally("one")
+    counts = Tally("one", 1)
     counts.add(wrong, fired=fired)
     return counts
 
@@ -33,7 +33,7 @@ def _calls(home: Path) -> Iterator[Tally]:
 
 def _killing(home: Path) -> Iterator[Tally]:
     """Kills at calls and at times, none of which comes."""
-    whole, counts, generator = kills._Whole.of(home, "plain"), Tally("kills"), random.Random(1)
+    whole, counts, generator = kills._Whole.of(home, "plain"), Tally("kills", 1), random.Random(1)
     fire = patch.object(faults.Disk, "_fire", lambda *_: None)
     with fire, patch.multiple(Child, send=lambda *_: None, halt=lambda _: True):
         for number in range(2):
@@ -112,7 +112,7 @@ def duds(home: Path) -> Iterator[tuple[str, str]]:
     for number, (name, tallies) in enumerate(DUDS.items()):
         place = home / f"duds {number}"
         place.mkdir()
-        found = [each for each in tallies(place) if each.injected or each.least]
+        found = list(tallies(place))
         seen = found and all(not each.good and each.fired < max(each.injected, each.least) for each in found)
         put_in, fired = sum(each.injected for each in found), sum(each.fired for each in found)
         yield name, f"{fired} of {put_in} fired" if seen else ""

@@ -41,10 +41,10 @@ def kill_at_random(home: Path, count: int, seed: int) -> Iterator[Tally]:
     So many runs are killed as give the least of each kind; runs meet errors of the disk among the kills.
     """
     felt = {
-        "timed": Tally("SIGKILL at a random time", least=ceil(TIMED * count)),
-        "inside": Tally("SIGKILL inside a save", least=ceil(INSIDE * count)),
-        "beside": Tally("SIGKILL inside another write"),
-        "error": Tally("disk fails while training", least=1),
+        "timed": Tally("SIGKILL at a random time", ceil(TIMED * count)),
+        "inside": Tally("SIGKILL inside a save", ceil(INSIDE * count)),
+        "beside": Tally("SIGKILL inside another write", 1),
+        "error": Tally("disk fails while training", 1),
     }
     generator = random.Random(seed)
     plans = {plan: _Whole.of(home, plan) for plan in PLANS}
@@ -61,6 +61,8 @@ def kill_at_random(home: Path, count: int, seed: int) -> Iterator[Tally]:
         wrong = wrong or _finish(home, plan, folder) or difference(folder, plans[plan].result)
         for each in done:
             felt[each.kind].add(wrong and f"{plan}, {[each.kind for each in done]}: {wrong}", fired=each.fired)
+    if _kills(felt) < count:
+        felt["timed"].failures.append(f"{_kills(felt):,} kills, {count:,} wanted")
     felt["timed"].note = f"{number} runs of {len(plans)} plans, every tensor compared with no tolerance"
     yield from felt.values()
 
@@ -138,7 +140,7 @@ def _finish(home: Path, plan: str, folder: Path) -> str:
 def signals(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Ask runs to stop: they save, exit in time with the code that is documented, and end as if nobody had."""
     least = count // 4
-    once, twice = Tally("signal asks to stop", least=count - least), Tally("two signals ask to stop", least=least)
+    once, twice = Tally("signal asks to stop", count - least), Tally("two signals ask to stop", least)
     generator = random.Random(seed)
     whole = uninterrupted(home, "plain")
     slowest = 0.0

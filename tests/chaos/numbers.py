@@ -25,7 +25,7 @@ KINDS = ("loss is nan", "loss is inf", "gradient is nan", "gradient is inf", "va
 
 def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Poison a run at a random step, again and again."""
-    counts, generator = Tally("loss, gradient or validation is not finite"), random.Random(seed)
+    counts, generator = Tally("loss, gradient or validation is not finite", count), random.Random(seed)
     for number in range(count):
         wrong, fired = poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)])
         counts.add(wrong, fired=fired)

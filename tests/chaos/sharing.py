@@ -30,7 +30,7 @@ PATIENCE = 120.0
 
 def tally(home: Path, count: int, reads: int, seed: int) -> Iterator[Tally]:
     """Start processes in one folder; read a folder while it is written."""
-    shared = Tally("several processes begin one run")
+    shared = Tally("several processes begin one run", count)
     for wrong, refused in rounds(home, count, random.Random(seed)):
         shared.add(wrong, fired=refused)
     yield shared
@@ -87,7 +87,7 @@ def reading(home: Path, reads: int) -> Tally:
 
     A read counts if the other process made calls for the folder meanwhile; others are checked and not counted.
     """
-    counts = Tally("read while it is written", least=reads)
+    counts = Tally("read while it is written", reads)
     folder = saving.template(home / "written")
     writer = Child(partial(_write_on, folder), folder, Fault(), home)
     last, alone = 0, 0
