@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, numbers, saving, sharing
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -38,7 +38,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
 DEFECTS = {
     "a resume that ": defects.resuming,
     "a save: ": defects.saves,
-    "": defects.others,
+    "": mistakes.others,
     "faults that do not happen: ": duds.duds,
 }
 

@@ -22,7 +22,6 @@ from tests.chaos.faults import CELLS, ERRORS, SAVING, STEPPED, Fault, count_at, 
 from tests.chaos.report import Tally
 from tests.chaos.training import PLANS, difference, start, start_or_resume, uninterrupted
 
-RESTARTS = 12
 LONGEST_EXIT = 10.0
 TIMED, INSIDE = 0.3, 0.2
 """Shares of the kills that have to be at random times, and inside a save."""
@@ -31,6 +30,9 @@ FEWEST = 20
 """Calls that a run must have before it for a fault to be put among them."""
 TRIES = 4
 """Runs that are asked to stop for each that has to: a signal may come when one has ended."""
+
+ENDS = {"error": (0, 2, 74)}
+"""Exit codes of runs that met an error of the disk; others end of themselves, or are killed."""
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -113,8 +115,8 @@ def _disturbances(home: Path, plan: str, folder: Path, whole: _Whole, generator:
         sent = kind == "timed" and _killed_after(child, generator.uniform(0.0, whole.seconds))
         outcome = child.wait()
         left -= outcome.calls
-        wrong = "" if outcome.code in (-9, 0, 2, 74) else f"exit code {outcome.code}: {outcome.said[-300:]}"
-        if kind == "timed" and not sent:
+        wrong = "" if outcome.code in ENDS.get(kind, (0, -signal.SIGKILL)) else _ending(outcome)
+        if kind == "timed" and not sent and not wrong:
             continue
         fired = outcome.code == -signal.SIGKILL if sent else outcome.felt(fault)
         yield _Felt("beside" if kind == "inside" and SAVING not in outcome.fired else kind, fired, wrong)
@@ -129,11 +131,12 @@ def _killed_after(child: Child, seconds: float) -> bool:
 
 
 def _finish(home: Path, plan: str, folder: Path) -> str:
-    """Restart until it is done; say what hindered it."""
-    for _ in range(RESTARTS):
-        outcome = run(partial(start_or_resume, home, plan, folder), folder, home)
-        if outcome.code == 0:
-            return ""
+    """Restart, once and undisturbed; say what hindered it."""
+    outcome = run(partial(start_or_resume, home, plan, folder), folder, home)
+    return _ending(outcome) if outcome.code else ""
+
+
+def _ending(outcome: Outcome) -> str:
     return f"exit code {outcome.code}: {outcome.said[-300:]}"
 
 
