@@ -22,7 +22,7 @@ from tests.chaos.report import Tally
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "kills": lambda home, scale, seed: kills.kill_at_random(home, max(3, round(200 * scale)), seed),
     "saving": lambda home, scale, seed: saving.tally(home, min(1.0, scale), seed),
-    "signals": lambda home, scale, seed: kills.signals(home, max(4, round(100 * scale)), seed),
+    "signals": lambda home, scale, seed: kills.signals(home, max(4, round(150 * scale)), seed),
     "sharing": lambda home, scale, seed: sharing.tally(
         home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed
     ),

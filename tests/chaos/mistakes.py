@@ -14,7 +14,7 @@ from latentia.data.reading import READERS
 from latentia.durable import Manifest
 from latentia.errors import StorageError
 from latentia.training.finiteness import Guard
-from latentia.training.interruption import Interruption
+from latentia.training.interruption import Interruption, interruption
 from latentia.training.loop import Trainer
 from tests.chaos import defects, kills
 from tests.chaos.corpora import stepped
@@ -31,7 +31,36 @@ def _nothing(*_: object, **__: object) -> None:
 def _deaf(home: Path) -> str:
     """Runs that do not heed a signal go on to their end."""
     with patch.object(Interruption, "note", _nothing):
-        return next((tally.failures[0] for tally in signals(home, 1, seed=1) if tally.failures), "")
+        return next((tally.failures[0] for tally in kills.signals(home, 1, seed=1) if tally.failures), "")
+
+
+def _heedless(home: Path) -> str:
+    """Any signal ends a run at once, and nothing is saved."""
+
+    def note(self: Interruption, number: int, _frame: object) -> None:
+        self.number = self.number or number
+        raise KeyboardInterrupt
+
+    with patch.object(Interruption, "note", note):
+        return _asked(home)
+
+
+def _untrue(home: Path) -> str:
+    """A run calls itself saved after a signal, and wrote nothing."""
+    save = Trainer._save
+
+    def lazy(self: Trainer, weights: bool) -> None:
+        with interruption() as asked:
+            if not asked.number:
+                save(self, weights)
+
+    with patch.object(Trainer, "_save", lazy):
+        return _asked(home)
+
+
+def _asked(home: Path) -> str:
+    """Ask runs to stop, each once."""
+    return next((wrong for tally in kills.signals(home, 6, seed=1) for wrong in tally.failures), "")
 
 
 def _unlocked(home: Path) -> str:
@@ -111,6 +140,8 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     **{f"a reader of {kind} that drops a line": partial(_dropping, kind) for kind in READERS if kind != "hub"},
     "a loader that skips the manifest": _unverified,
     "a run that does not heed signals": _deaf,
+    "a signal that ends a run at once, unsaved": _heedless,
+    "a run that says saved and is not": _untrue,
     "a resume that fails at the first try": _hesitant,
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
