@@ -24,7 +24,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "saving": lambda home, scale, seed: saving.tally(home, min(1.0, scale), seed),
     "signals": lambda home, scale, seed: kills.signals(home, max(4, round(150 * scale)), seed),
     "sharing": lambda home, scale, seed: sharing.tally(
-        home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed
+        home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed, most=8 if scale >= 1 else 4
     ),
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),

@@ -79,6 +79,20 @@ def _meeting(home: Path) -> Iterator[Tally]:
         yield sharing.reading(home, 3)
 
 
+def _in_turn(home: Path) -> Iterator[Tally]:
+    """Processes that come one after another."""
+
+    def ended(*arguments: Any) -> Child:
+        child = Child(*arguments)
+        while not child.ended():
+            time.sleep(0.002)
+        return child
+
+    with patch.multiple(sharing, Child=ended, TRIES=1):
+        for wrong, met in sharing.rounds(home, 2, random.Random(1)):
+            yield _one(wrong, met)
+
+
 def _reading(home: Path) -> Iterator[Tally]:
     """Files that nobody opens."""
 
@@ -101,6 +115,7 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "damage that alters nothing": _altering,
     "an artefact that is not there": _attacking,
     "processes that do not meet": _meeting,
+    "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
     "a step that is not poisoned": _poisoning,
 }
