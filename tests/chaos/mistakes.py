@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from latentia.data import Corpus
 from latentia.data.reading import READERS
 from latentia.durable import Manifest
 from latentia.errors import StorageError
+from latentia.records import Batch
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, interruption
 from latentia.training.loop import Trainer
@@ -70,7 +73,7 @@ def _unlocked(home: Path) -> str:
     def no_lock(_: Path) -> Iterator[None]:
         yield
 
-    with patch("latentia.recipes.folders.locked", no_lock):
+    with patch("latentia.recipes.folders.locked", no_lock), patch("tests.chaos.sharing.TRIES", 1):
         return next((wrong for wrong, _ in rounds(home, 6, random.Random(1)) if wrong), "")
 
 
@@ -78,6 +81,17 @@ def _unchecked_loss(home: Path) -> str:
     """A loss that is not finite is followed."""
     with patch.object(Guard, "before", _nothing):
         return poisoned(home, step=4)[0]
+
+
+def _mistaken(home: Path) -> str:
+    """Another batch is kept than the one whose loss is not finite."""
+    keep = Guard._keep
+
+    def other(self: Guard, corpus: Corpus, batch: Batch, *others: Any) -> Path:
+        return keep(self, corpus, replace(batch, index=batch.index.roll(1)), *others)
+
+    with patch.object(Guard, "_keep", other):
+        return poisoned(home, step=4, plan="lagging", nth=2)[0]
 
 
 def _unverified(home: Path) -> str:
@@ -145,6 +159,7 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a resume that fails at the first try": _hesitant,
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
+    "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,
 }
 
