@@ -16,27 +16,29 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, numbers, saving, sharing
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "kills": lambda home, scale, seed: kills.kill_at_random(home, max(3, round(200 * scale)), seed),
     "saving": lambda home, scale, seed: saving.tally(home, min(1.0, scale), seed),
-    "signals": lambda home, scale, seed: kills.signals(home, max(4, round(100 * scale)), seed),
+    "signals": lambda home, scale, seed: kills.signals(home, max(4, round(150 * scale)), seed),
     "sharing": lambda home, scale, seed: sharing.tally(
-        home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed
+        home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed, most=8 if scale >= 1 else 4
     ),
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(10, round(300 * scale)), seed
     ),
-    "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(40 * scale)), seed),
+    "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
 }
+"""The counts that each class promises, and fails without."""
+
 DEFECTS = {
     "a resume that ": defects.resuming,
     "a save: ": defects.saves,
-    "": defects.others,
+    "": mistakes.others,
     "faults that do not happen: ": duds.duds,
 }
 
@@ -50,6 +52,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object at the end in place of the tables")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    if unknown := {*chosen.only.split(",")} - {*CLASSES, "defects", ""}:
+        parser.error(f"no class is called {', '.join(sorted(unknown))}")
     only = [name for name in chosen.only.split(",") if name] or [*CLASSES, "defects"]
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         tallies = list(_tallies(Path(place), only, chosen))

@@ -46,7 +46,7 @@ class WrongError(Exception):
 
 def commanded(home: Path, count: int, seed: int) -> Tally:
     """Take random files of each format, equally many, through all commands."""
-    counts, done = Tally("random corpora, every command"), dict.fromkeys(FORMATS, 0)
+    counts, done = Tally("random corpora, every command", count - count % len(FORMATS)), dict.fromkeys(FORMATS, 0)
     for suffix in FORMATS:
         _of_format(home, suffix, max(1, count // len(FORMATS)), seed, counts, done)
     counts.note = f"{sum(done.values())} to the end, of {sum(map(bool, done.values()))} formats; the others refused"

@@ -49,7 +49,7 @@ def tally(home: Path, count: int, whole: int, seed: int) -> Iterator[Tally]:
 
 def stepped(home: Path, count: int, seed: int, cases: st.SearchStrategy[tuple[bytes, str]] = CASES) -> Tally:
     """Read, tokenise, batch and make one update on each random file, and compare the account of its lines."""
-    counts, used = Tally("random corpora, one step each"), [0]
+    counts, used = Tally("random corpora, one step each", count), [0]
     recipe = load_recipe("vae").with_settings(SMALL)
 
     @settings(

@@ -13,13 +13,16 @@ from latentia.training.checkpoint import Checkpoints
 from tests.chaos.report import Tally
 from tests.chaos.training import start
 
+FEWEST = 20_000
+"""Lengths of all files together, at the least."""
+
 OF_RUN = ("recipe.yaml", "run.json", "tokenizer.json", "tokenizer_config.json", "environment.json", "manifest.json")
 OF_CHECKPOINT = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
 
 
 def tally(home: Path, count: int, every: int, seed: int) -> Iterator[Tally]:
     """Flip single bits of any file, and cut each file short at every so many bytes."""
-    flipped, cut = Tally("single bits flipped"), Tally("file cut short")
+    flipped, cut = Tally("single bits flipped", count), Tally("file cut short", FEWEST // every)
     for wrong, fired in flips(home, count, random.Random(seed)):
         flipped.add(wrong, fired=fired)
     for wrong, fired in cuts(home, every):

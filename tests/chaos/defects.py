@@ -6,7 +6,6 @@ Each is a patch of the package in a child process, or for a while in this one.
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -19,12 +18,10 @@ from unittest.mock import patch
 
 import torch
 
-from latentia.data.reading import READERS
 from latentia.durable import Entry, Manifest, entry_of, sync, writing
 from latentia.recipes.runs import resume_run
 from latentia.training import checkpoint
 from latentia.training.checkpoint import Checkpoints, Progress
-from latentia.training.finiteness import Guard
 from latentia.training.loop import Trainer
 from tests.chaos import saving
 from tests.chaos.children import run
@@ -258,78 +255,3 @@ def saves(home: Path) -> Iterator[tuple[str, str]]:
 
 def _short(text: str) -> str:
     return text.split(": ")[0] if text else ""
-
-
-# What else is done wrong.
-
-
-def _nothing(*_: object, **__: object) -> None:
-    """Do nothing."""
-
-
-def _deaf(home: Path) -> str:
-    """Runs that do not heed a signal go on to their end."""
-    from latentia.training.interruption import Interruption
-    from tests.chaos.kills import signals
-
-    with patch.object(Interruption, "note", _nothing):
-        return next((tally.failures[0] for tally in signals(home, 1, seed=1) if tally.failures), "")
-
-
-def _unlocked(home: Path) -> str:
-    """Two processes begin a run in one folder, and none is refused."""
-    from tests.chaos.sharing import rounds
-
-    @contextmanager
-    def no_lock(_: Path) -> Iterator[None]:
-        yield
-
-    with patch("latentia.recipes.folders.locked", no_lock):
-        return next((wrong for wrong, _ in rounds(home, 6, random.Random(1)) if wrong), "")
-
-
-def _unchecked_loss(home: Path) -> str:
-    """A loss that is not finite is followed."""
-    from tests.chaos.numbers import poisoned
-
-    with patch.object(Guard, "before", _nothing):
-        return poisoned(home, step=4)[0]
-
-
-def _unverified(home: Path) -> str:
-    """A loader takes a file for what it is, whatever its manifest says."""
-    from tests.chaos.damage import flips
-
-    with patch.object(Manifest, "fits", lambda *_: True):
-        return next((wrong for wrong, _ in flips(home, 300, random.Random(1)) if wrong), "")
-
-
-def _dropping(kind: str, home: Path) -> str:
-    """A reader drops the second line of each file and counts it nowhere."""
-    from tests.chaos.corpora import stepped
-    from tests.chaos.files import files_of
-
-    read = READERS[kind]
-
-    def dropped(*arguments: Any) -> Iterator[Any]:
-        return (row for number, row in enumerate(read(*arguments)) if number != 1)
-
-    with patch.dict(READERS, {kind: dropped}):
-        return next(iter(stepped(home, 20, 1, files_of(kind)).failures), "")
-
-
-OTHERS: dict[str, Callable[[Path], str]] = {
-    **{f"a reader of {kind} that drops a line": partial(_dropping, kind) for kind in READERS if kind != "hub"},
-    "a loader that skips the manifest": _unverified,
-    "a run that does not heed signals": _deaf,
-    "a folder without a lock": _unlocked,
-    "a loop that follows any loss": _unchecked_loss,
-}
-
-
-def others(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield each other defect, and by what it was seen; nothing if it was not."""
-    for number, (name, seen) in enumerate(OTHERS.items()):
-        place = home / f"others {number}"
-        place.mkdir()
-        yield name, seen(place)

@@ -46,6 +46,9 @@ MEETING, MET = ("open", "os.remove", "os.rename"), "MET "
 
 ADDRESS_SPACE = 16 * 2**30
 LONGEST = 60.0
+FEWEST = 100
+"""Artefacts that are opened at the least, when each is."""
+
 PASSED_ON = ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "config.json", "evaluation.json")
 SECRET = "the words of a secret file"
 
@@ -292,7 +295,7 @@ def _cut_short(folder: Path, _: Path) -> None:
 
 def tally(home: Path, every: int = 1) -> Iterator[Tally]:
     """Open each hostile artefact: it ends as is documented, and nothing runs, hangs, or is written elsewhere."""
-    counts = Tally("hostile artefacts opened")
+    counts = Tally("hostile artefacts opened", FEWEST // every)
     victims = _victims(home)
     canary = home / "canary"
     for number, (name, kind, attack) in enumerate(attacks(canary)):

@@ -22,15 +22,22 @@ from tests.chaos.faults import CELLS, ERRORS, SAVING, STEPPED, Fault, count_at, 
 from tests.chaos.report import Tally
 from tests.chaos.training import PLANS, difference, start, start_or_resume, uninterrupted
 
-RESTARTS = 12
-LONGEST_EXIT = 10.0
+LONGEST_EXIT, LONGEST_SECOND = 10.0, 2.0
+"""Seconds to end in after one signal, and after two."""
+
 TIMED, INSIDE = 0.3, 0.2
 """Shares of the kills that have to be at random times, and inside a save."""
+
+PATIENCE = 30.0
+"""Seconds after which no end is waited for."""
 
 FEWEST = 20
 """Calls that a run must have before it for a fault to be put among them."""
 TRIES = 4
 """Runs that are asked to stop for each that has to: a signal may come when one has ended."""
+
+ENDS = {"error": (0, 2, 74)}
+"""Exit codes of runs that met an error of the disk; others end of themselves, or are killed."""
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -41,10 +48,10 @@ def kill_at_random(home: Path, count: int, seed: int) -> Iterator[Tally]:
     So many runs are killed as give the least of each kind; runs meet errors of the disk among the kills.
     """
     felt = {
-        "timed": Tally("SIGKILL at a random time", least=ceil(TIMED * count)),
-        "inside": Tally("SIGKILL inside a save", least=ceil(INSIDE * count)),
-        "beside": Tally("SIGKILL inside another write"),
-        "error": Tally("disk fails while training", least=1),
+        "timed": Tally("SIGKILL at a random time", ceil(TIMED * count)),
+        "inside": Tally("SIGKILL inside a save", ceil(INSIDE * count)),
+        "beside": Tally("SIGKILL inside another write", 1),
+        "error": Tally("disk fails while training", 1),
     }
     generator = random.Random(seed)
     plans = {plan: _Whole.of(home, plan) for plan in PLANS}
@@ -61,6 +68,8 @@ def kill_at_random(home: Path, count: int, seed: int) -> Iterator[Tally]:
         wrong = wrong or _finish(home, plan, folder) or difference(folder, plans[plan].result)
         for each in done:
             felt[each.kind].add(wrong and f"{plan}, {[each.kind for each in done]}: {wrong}", fired=each.fired)
+    if _kills(felt) < count:
+        felt["timed"].failures.append(f"{_kills(felt):,} kills, {count:,} wanted")
     felt["timed"].note = f"{number} runs of {len(plans)} plans, every tensor compared with no tolerance"
     yield from felt.values()
 
@@ -111,8 +120,8 @@ def _disturbances(home: Path, plan: str, folder: Path, whole: _Whole, generator:
         sent = kind == "timed" and _killed_after(child, generator.uniform(0.0, whole.seconds))
         outcome = child.wait()
         left = (left - outcome.calls) // 2  # of those that a resumed run makes again, some are fewer
-        wrong = "" if outcome.code in (-9, 0, 2, 74) else f"exit code {outcome.code}: {outcome.said[-300:]}"
-        if kind == "timed" and not sent:
+        wrong = "" if outcome.code in ENDS.get(kind, (0, -signal.SIGKILL)) else _ending(outcome)
+        if kind == "timed" and not sent and not wrong:
             continue
         fired = outcome.code == -signal.SIGKILL if sent else outcome.felt(fault)
         yield _Felt("beside" if kind == "inside" and SAVING not in outcome.fired else kind, fired, wrong)
@@ -127,21 +136,22 @@ def _killed_after(child: Child, seconds: float) -> bool:
 
 
 def _finish(home: Path, plan: str, folder: Path) -> str:
-    """Restart until it is done; say what hindered it."""
-    for _ in range(RESTARTS):
-        outcome = run(partial(start_or_resume, home, plan, folder), folder, home)
-        if outcome.code == 0:
-            return ""
+    """Restart, once and undisturbed; say what hindered it."""
+    outcome = run(partial(start_or_resume, home, plan, folder), folder, home)
+    return _ending(outcome) if outcome.code else ""
+
+
+def _ending(outcome: Outcome) -> str:
     return f"exit code {outcome.code}: {outcome.said[-300:]}"
 
 
 def signals(home: Path, count: int, seed: int) -> Iterator[Tally]:
     """Ask runs to stop: they save, exit in time with the code that is documented, and end as if nobody had."""
-    least = count // 4
-    once, twice = Tally("signal asks to stop", least=count - least), Tally("two signals ask to stop", least=least)
+    least = count // 3
+    once, twice = Tally("signal asks to stop", count - least), Tally("two signals ask to stop", least)
     generator = random.Random(seed)
     whole = uninterrupted(home, "plain")
-    slowest = 0.0
+    total, slowest = _steps_in(whole), 0.0
     for _ in range(TRIES * count):
         tally = once if once.injected < once.least else twice
         if tally.injected == tally.least:
@@ -153,7 +163,7 @@ def signals(home: Path, count: int, seed: int) -> Iterator[Tally]:
         if asked is None:
             continue  # it had ended before
         slowest = max(slowest, asked.seconds)
-        wrong = _wrong_with(asked, folder) or _finish(home, "plain", folder) or difference(folder, whole)
+        wrong = _wrong_with(asked, folder, total) or _finish(home, "plain", folder) or difference(folder, whole)
         tally.add(wrong, fired=asked.heard)
     once.note = f"slowest exit {slowest:.1f} s"
     yield from (once, twice)
@@ -169,6 +179,8 @@ class _Asked:
     seconds: float
     steps: int
     """Steps that it began after it was asked."""
+    stepped: int
+    """Steps that it began at all."""
 
     @property
     def heard(self) -> bool:
@@ -176,23 +188,32 @@ class _Asked:
         return self.outcome.heard.count(self.sent) >= self.times or self.outcome.code == -self.sent
 
 
-def _wrong_with(asked: _Asked, folder: Path) -> str:
+def _steps_in(whole: dict[str, object]) -> int:
+    return int(str(whole["name"]).removeprefix("step-"))
+
+
+def _wrong_with(asked: _Asked, folder: Path, total: int) -> str:
     """Say what is wrong with the end of a run that was asked to stop."""
     outcome, sent = asked.outcome, asked.sent
-    if outcome.code == 0 and asked.times == 1 and asked.steps <= 1:
-        return ""  # the step under way was its last
-    expected = outcome.code == CODES[sent] or (asked.times > 1 and outcome.code == -sent)
-    if not expected:
+    ended = asked.stepped == total  # the step under way was its last
+    expected = outcome.code in ((CODES[sent], -sent, 0) if ended else (CODES[sent], -sent)[: asked.times])
+    if not expected or asked.steps > 1:
         return f"{sent!r}: exit code {outcome.code} after {asked.steps} more steps: {outcome.said[-300:]}"
-    return f"{asked.seconds:.1f} s" if asked.seconds > LONGEST_EXIT else _unsaved(outcome, folder, asked.times > 1)
+    if asked.seconds > (LONGEST_EXIT if asked.times == 1 else LONGEST_SECOND):
+        return f"{asked.seconds:.1f} s"
+    return _unsaved(asked, folder, total)
 
 
-def _unsaved(outcome: Outcome, folder: Path, twice: bool) -> str:
-    """Say where a run that told of a save has none."""
-    told = "interrupted and saved" in outcome.said
-    if told and (folder / "checkpoints").exists() and not Checkpoints(folder).newest().step:
-        return "called saved, and no step is"
-    return "" if told or twice or "interrupted at once" in outcome.said else f"it said {outcome.said[-200:]}"
+def _unsaved(asked: _Asked, folder: Path, total: int) -> str:
+    """Say which step was lost of a run that was asked to stop: none may be, but by a second signal."""
+    said = asked.outcome.said
+    told, at_once = "interrupted and saved" in said, "interrupted at once" in said
+    if asked.times > 1 and not told:
+        return ""
+    if not (told or asked.stepped == total or (at_once and not asked.stepped)):
+        return f"after {asked.stepped} steps it said {said[-200:]}"
+    saved = Checkpoints(folder).newest().step if (folder / "checkpoints").exists() else 0
+    return "" if saved == asked.stepped else f"it ended after step {asked.stepped}, and the last saved is {saved}"
 
 
 def _asked(home: Path, folder: Path, sent: int, after: float, times: int) -> _Asked | None:
@@ -202,7 +223,6 @@ def _asked(home: Path, folder: Path, sent: int, after: float, times: int) -> _As
     while not (folder / "run.lock").exists() and not child.ended():
         time.sleep(0.005)
     time.sleep(after)
-    begin = time.monotonic()
     for _ in range(times):
         if not child.halt():
             child.wait()
@@ -211,8 +231,20 @@ def _asked(home: Path, folder: Path, sent: int, after: float, times: int) -> _As
         child.send(sent)
         child.send(signal.SIGCONT)
         time.sleep(0.02 if times > 1 else 0)
+    seconds = _seconds_to_its_end(child)
     outcome = child.wait()
-    return _Asked(outcome, sent, times, time.monotonic() - begin, child.count(STEPPED) - steps)
+    stepped = child.count(STEPPED)
+    return _Asked(outcome, sent, times, seconds, stepped - steps, stepped)
+
+
+def _seconds_to_its_end(child: Child) -> float:
+    """Count the seconds in which this process ran too: a machine that stands still stops no signal."""
+    seconds, last = 0.0, time.monotonic()
+    while not child.ended() and seconds < PATIENCE:
+        time.sleep(0.002)
+        now = time.monotonic()
+        seconds, last = seconds + min(now - last, 0.05), now
+    return seconds
 
 
 def _command(home: Path, folder: Path, shared: mmap) -> None:

@@ -1,4 +1,4 @@
-"""A loss or a gradient that is not finite stops the run before the step, its batch kept; a validation after it."""
+"""A loss or a gradient that is not finite stops the run before the update, its batch kept; a validation after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -15,79 +15,104 @@ import torch
 
 from latentia.errors import NumericalError
 from latentia.objectives import Objective
-from latentia.records import ModelRun, Terms
+from latentia.records import Batch, ModelRun, Terms
 from latentia.training.loop import Trainer
 from tests.chaos.report import Tally
-from tests.chaos.training import start
+from tests.chaos.training import PLANS, start
 
 KINDS = ("loss is nan", "loss is inf", "gradient is nan", "gradient is inf", "validation is nan", "validation is inf")
+SEVERAL = {"lagging": 5, "critic first": 15}
+"""Plans with several updates a step, on batches of their own, and the first steps in which they surely are."""
 
 
 def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
-    """Poison a run at a random step, again and again."""
-    counts, generator = Tally("loss, gradient or validation is not finite"), random.Random(seed)
+    """Poison a run of each plan at a random step, again and again."""
+    counts, generator = Tally("loss, gradient or validation is not finite", count), random.Random(seed)
+    plans = list(PLANS)
     for number in range(count):
-        wrong, fired = poisoned(home, generator.randint(0, 14), KINDS[number % len(KINDS)])
-        counts.add(wrong, fired=fired)
+        plan, kind = plans[number % len(plans)], KINDS[(number + number // len(plans)) % len(KINDS)]
+        nth = generator.randint(1, 2) if plan in SEVERAL else 1
+        wrong, fired = poisoned(home, generator.randrange(SEVERAL.get(plan, 15)), kind, plan, nth)
+        counts.add(wrong and f"{plan}, {kind}, update {nth}: {wrong}", fired=fired)
     yield counts
 
 
-def poisoned(home: Path, step: int, kind: str = "loss is nan") -> tuple[str, bool]:
-    """Poison a step; say what is wrong, and whether a number was met that is not finite.
+def poisoned(home: Path, step: int, kind: str = "loss is nan", plan: str = "plain", nth: int = 1) -> tuple[str, bool]:
+    """Poison the n-th update of a step; say what is wrong, and whether a number was met that is not finite.
 
-    Nothing is wrong if the run stopped before the step, with its batch kept.
+    Nothing is wrong if the run stopped before the update, with its batch kept.
     """
-    met: list[bool] = []
-    wrong = _poisoned(home / "poisoned", home, step, kind, met)
-    return wrong, any(met)
-
-
-def _poisoned(folder: Path, home: Path, step: int, kind: str, met: list[bool]) -> str:
-    felt = list[list[torch.Tensor]]()
+    folder, poison = home / "poisoned", _Poison(step, kind, nth)
     shutil.rmtree(folder, ignore_errors=True)
-    value = float(kind.split()[-1])
-    scored, stepped = Objective.__call__, Trainer._step
+    with patch.object(Objective, "__call__", poison.scoring()), patch.object(Trainer, "_descend", poison.descending()):
+        try:
+            start(home, plan, folder)
+        except NumericalError as error:
+            check = _wrong_with_validation if kind.startswith("validation") else poison.wrong_with
+            return check(folder, str(error)), any(poison.met)
+    return f"{kind} at step {step} stopped nothing", any(poison.met)
 
-    def score(self: Objective, run: ModelRun, at: int) -> Terms:
-        terms = scored(self, run, at)
-        # A validation has no gradients, and the number of the step before it.
-        trained = torch.is_grad_enabled()
-        bad = trained and at == step if kind.startswith("loss") else not trained and kind.startswith("validation")
-        return replace(terms, loss=spoilt(terms.loss)) if bad else terms
 
-    def spoilt(numbers: torch.Tensor) -> torch.Tensor:
-        worse = numbers * value
-        met.append(not bool(worse.isfinite().all()))
+class _Poison:
+    """Spoils a number of one update, or of each validation, and notes what the update began with."""
+
+    def __init__(self, step: int, kind: str, nth: int) -> None:
+        self.step, self.kind, self.nth = step, kind, nth
+        self.met: list[bool] = []
+        self.updates = 0
+        self.weights: list[list[torch.Tensor]] = []
+        self.rows: list[int] = []
+        self.texts: list[str] = []
+
+    def _spoilt(self, numbers: torch.Tensor) -> torch.Tensor:
+        worse = numbers * float(self.kind.split()[-1])
+        self.met.append(not bool(worse.isfinite().all()))
         return worse
 
-    def take(self: Trainer, *arguments: object) -> None:
-        if self.step == step:
-            felt.append([weight.detach().clone() for weight in self.plain_model.parameters()])
-            if kind.startswith("gradient"):
-                next(self.plain_model.parameters()).register_hook(spoilt)
-        try:
-            stepped(self, *arguments)
-        finally:
-            if self.step == step:
-                felt.append([weight.detach().clone() for weight in self.plain_model.parameters()])
+    def scoring(self) -> Callable[..., Terms]:
+        """A validation has no gradients."""
+        scored = Objective.__call__
 
-    with patch.object(Objective, "__call__", score), patch.object(Trainer, "_step", take):
-        try:
-            start(home, "plain", folder)
-        except NumericalError as error:
-            if kind.startswith("validation"):
-                return _wrong_with_validation(folder, str(error))
-            return _wrong_with(folder, felt, step, str(error))
-    return f"{kind} at step {step} stopped nothing"
+        def score(objective: Objective, run: ModelRun, at: int) -> Terms:
+            terms = scored(objective, run, at)
+            bad = self.kind.startswith("validation") and not torch.is_grad_enabled()
+            return replace(terms, loss=self._spoilt(terms.loss)) if bad else terms
 
+        return score
 
-def _wrong_with(folder: Path, felt: list[list[torch.Tensor]], step: int, said: str) -> str:
-    if f"step {step} has loss" not in said:
-        return f"it said {said}"
-    if not all(map(torch.equal, *felt)):
-        return "weights changed"
-    kept = json.loads((folder / "diverged" / f"step-{step:08d}.json").read_text())
-    return "" if kept["texts"] and len(kept["texts"]) == len(kept["rows"]) else "no batch was kept"
+    def descending(self) -> Callable[..., None]:
+        """An update has a loss, from which the gradients come."""
+        descended = Trainer._descend
+
+        def descend(trainer: Trainer, loss: torch.Tensor, batch: Batch, frozen: str = "") -> None:
+            self.updates += trainer.step == self.step
+            if trainer.step != self.step or self.updates != self.nth or self.kind.startswith("validation"):
+                return descended(trainer, loss, batch, frozen)
+            self.rows = batch.index.tolist()
+            self.texts = [trainer.loader.corpus.text(row) for row in self.rows]
+            self._note(trainer)
+            if self.kind.startswith("gradient"):
+                for weight in trainer.plain_model.parameters():
+                    weight.register_hook(self._spoilt)
+            try:
+                return descended(trainer, self._spoilt(loss) if self.kind.startswith("loss") else loss, batch, frozen)
+            finally:
+                self._note(trainer)
+
+        return descend
+
+    def _note(self, trainer: Trainer) -> None:
+        self.weights.append([weight.detach().clone() for weight in trainer.plain_model.parameters()])
+
+    def wrong_with(self, folder: Path, said: str) -> str:
+        """Say what changed, or which batch was kept instead of that of the update."""
+        if f"step {self.step} has loss" not in said:
+            return f"it said {said}"
+        if not all(map(torch.equal, *self.weights)):
+            return "weights changed"
+        kept = json.loads((folder / "diverged" / f"step-{self.step:08d}.json").read_text())
+        right = self.rows and kept["rows"] == self.rows and kept["texts"] == self.texts
+        return "" if right else f"rows {kept['rows']} were kept, and {self.rows} were under way"
 
 
 def _wrong_with_validation(folder: Path, said: str) -> str:

@@ -12,16 +12,20 @@ class Tally:
     A fault fired where there is evidence that it happened, which its class says: it is never taken for granted.
 
     Attributes:
-        least: How many have to fire.
+        least: How many have to fire; a class without faults shows nothing, so that it is one at least.
     """
 
     name: str
+    least: int
     injected: int = 0
     fired: int = 0
     survived: int = 0
     note: str = ""
     failures: list[str] = field(default_factory=list)
-    least: int = 0
+
+    def __post_init__(self) -> None:
+        """A class that asks for nothing asks for one."""
+        self.least = max(1, self.least)
 
     def add(self, wrong: str, *, fired: bool) -> None:
         """Count a fault that was put in; nothing wrong means that it was survived."""

@@ -31,6 +31,9 @@ RECORDS = "metrics.jsonl"
 TELLING = ("power cut, names lost", "power cut", "torn", "EIO")
 """Ways of disturbing a save that any defect shows in."""
 
+LEAST = 400
+"""Faults of a whole sweep at the least, errors and deaths: each of about fifty calls of two saves, in each way."""
+
 BEFORE, AFTER = 2, 3
 """Steps of the newest checkpoint before and after the save that is disturbed."""
 
@@ -180,7 +183,8 @@ def calls_of_a_save(home: Path, source: Path) -> list[str]:
 
 def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
     """Count what is survived, by errors and by deaths."""
-    errors, deaths = Tally("system call of a save fails"), Tally("process or power dies in a save")
+    least = LEAST if share == 1.0 else 1
+    errors, deaths = Tally("system call of a save fails", least), Tally("process or power dies in a save", least)
     for source in (template(home / "template"), first_template(home / "first template")):
         for fault, wrong, fired in sweep(home, source, share, seed):
             (deaths if fault.kind in DEATHS else errors).add(wrong, fired=fired)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from latentia.errors import LatentiaError
+from latentia.errors import BusyError, LatentiaError
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.weights import read_tensors
 from tests.chaos import saving
@@ -20,7 +20,10 @@ from tests.chaos.faults import CALLED, Fault
 from tests.chaos.report import Tally
 from tests.chaos.training import start, start_or_resume
 
-REFUSED = (2, 75)
+BUSY = BusyError.exit_code
+REFUSED = (2, BUSY)
+"""Exit codes of those that do not win: one that comes late finds that a run was begun, or another at work."""
+
 TRIES = 5
 """Rounds that are begun for each in which processes have to meet."""
 
@@ -28,34 +31,39 @@ PATIENCE = 120.0
 """Seconds for all reads to meet a call of a save."""
 
 
-def tally(home: Path, count: int, reads: int, seed: int) -> Iterator[Tally]:
-    """Start processes in one folder; read a folder while it is written."""
-    shared = Tally("several processes begin one run")
-    for wrong, refused in rounds(home, count, random.Random(seed)):
-        shared.add(wrong, fired=refused)
+def tally(home: Path, count: int, reads: int, seed: int, most: int = 4) -> Iterator[Tally]:
+    """Start two or more processes in one folder, and at most so many; read a folder while it is written."""
+    shared = Tally("several processes begin one run", count)
+    for wrong, met in rounds(home, count, random.Random(seed), most):
+        shared.add(wrong, fired=met)
     yield shared
     yield reading(home, reads)
 
 
-def rounds(home: Path, count: int, generator: random.Random) -> Iterator[tuple[str, bool]]:
-    """Start two to four processes at once, and some on a run that was killed.
+def rounds(home: Path, count: int, generator: random.Random, most: int = 4) -> Iterator[tuple[str, bool]]:
+    """Start some processes at once, also on a run that was killed.
 
-    Say where not exactly one wins, and whether one was refused: else they did not meet. Of those that resume, one that
-    comes late finds a finished run, and resumes it to its end.
+    Say where not exactly one wins, and whether one found another at work: else they did not meet. Of those that resume,
+    one that comes late finds a finished run, and resumes it to its end.
     """
     for number in range(count):
         folder = home / f"shared {number}"
         for _ in range(TRIES):
-            outcomes = _round(home, folder, number % 2 == 0, generator.randint(2, 4))
+            outcomes = _round(home, folder, number % 2 == 0, generator.randint(2, most))
             shutil.rmtree(folder, ignore_errors=True)
-            codes = sorted(outcome.code for outcome in outcomes)
-            if refused := any(code in REFUSED for code in codes):
+            wrong, met = _wrong_with(outcomes, number % 2 == 0), any(outcome.code == BUSY for outcome in outcomes)
+            if wrong or met:
                 break
-        winners = codes.count(0)
-        others = all(code in REFUSED for code in codes if code)
-        right = others and (winners == 1 if number % 2 == 0 else winners >= 1)
-        told = next((outcome.said for outcome in outcomes if outcome.code not in (0, *REFUSED)), "")
-        yield "" if right else f"exit codes {codes} {told[-300:]}", refused
+        yield wrong, met
+
+
+def _wrong_with(outcomes: list[Outcome], fresh: bool) -> str:
+    """Say what is wrong with how the processes of a round ended."""
+    codes = sorted(outcome.code for outcome in outcomes)
+    others = all(code in REFUSED for code in codes if code)
+    right = others and (codes.count(0) == 1 if fresh else codes.count(0) >= 1)
+    told = next((outcome.said for outcome in outcomes if outcome.code not in (0, *REFUSED)), "")
+    return "" if right else f"exit codes {codes} {told[-300:]}"
 
 
 def _round(home: Path, folder: Path, fresh: bool, count: int) -> list[Outcome]:
@@ -87,7 +95,7 @@ def reading(home: Path, reads: int) -> Tally:
 
     A read counts if the other process made calls for the folder meanwhile; others are checked and not counted.
     """
-    counts = Tally("read while it is written", least=reads)
+    counts = Tally("read while it is written", reads)
     folder = saving.template(home / "written")
     writer = Child(partial(_write_on, folder), folder, Fault(), home)
     last, alone = 0, 0

@@ -10,7 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
+from tests.chaos import corpora
+from tests.chaos.__main__ import main
 from tests.chaos.faults import CUTS, KINDS, Disk, Fault
 from tests.chaos.report import Tally
 
@@ -21,7 +24,7 @@ PARTS = {"runs": "saving,kills,numbers,signals,hostile", "files": "damage,sharin
 
 
 def test_a_fault_that_does_not_fire_fails_its_class():
-    counts = Tally("faults")
+    counts = Tally("faults", 1)
     counts.add("", fired=True)
     assert counts.good
     counts.add("", fired=False)
@@ -30,9 +33,29 @@ def test_a_fault_that_does_not_fire_fails_its_class():
 
 
 def test_too_few_faults_fail_their_class():
-    counts = Tally("faults", least=2)
+    counts = Tally("faults", 2)
     counts.add("", fired=True)
     assert not counts.good
+    counts.add("", fired=True)
+    assert counts.good
+
+
+def test_no_fault_at_all_fails_its_class():
+    assert not Tally("faults", 0).good
+
+
+def test_a_search_that_stops_early_fails_its_class(tmp_path):
+    counts = corpora.stepped(tmp_path, 30, 1, st.just((b"a b\nc\n", "txt")))
+    assert counts.fired == counts.injected < counts.least == 30
+    assert not counts.failures
+    assert not counts.good
+
+
+def test_a_class_that_is_not_there_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["chaos", "--only", "kill"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "kill" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fault", [Fault(kind, at) for kind in KINDS for at in (1, 10**6)], ids=str)

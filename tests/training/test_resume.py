@@ -27,7 +27,7 @@ from latentia.recipes.corpora import Sources
 from latentia.recipes.environment import differences
 from latentia.recipes.folders import is_vacant
 from latentia.recipes.runs import open_run, resume_run, start_run, training_rows, validation_rows
-from latentia.records import ModelRun, Terms
+from latentia.records import Batch, ModelRun, Terms
 from latentia.training.checkpoint import Checkpoints
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import interruption
@@ -621,13 +621,15 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(sources, 
 def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(sources, tmp_path, monkeypatch):
     """As on a GPU: the optimiser passes over the update, and the numbers are looked at before anything is saved."""
     original, guard = Trainer._step, Guard.__init__
-    seen = []
+    seen, rows, texts = [], [], []
 
-    def poisoned(self: Trainer, *arguments: object) -> None:
+    def poisoned(self: Trainer, batch: Batch, *arguments: object) -> None:
         if self.progress.step == 5:
+            rows.extend(batch.index.tolist())
+            texts.extend(self.loader.corpus.text(row) for row in rows)
             hook = next(self.plain_model.parameters()).register_hook(lambda gradient: gradient * float("nan"))
         before = [weight.clone() for weight in self.plain_model.parameters()]
-        original(self, *arguments)
+        original(self, batch, *arguments)
         if self.progress.step == 5:
             hook.remove()
         seen.append(all(map(torch.equal, before, self.plain_model.parameters())))
@@ -638,7 +640,8 @@ def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(
         train(sources, tmp_path / "run")
     assert seen == [False, False, False, False, True, False]
     kept = json.loads((tmp_path / "run" / "diverged" / "step-00000004.json").read_text())
-    assert len(kept["texts"]) == len(kept["rows"]) > 0
+    assert (kept["rows"], kept["texts"]) == (rows, texts)
+    assert rows
     assert newest(tmp_path / "run").name == "step-00000003"
 
 
