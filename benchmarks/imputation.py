@@ -59,7 +59,7 @@ from latentia.shapes import UNK
 
 SHARE, WIDTH, SEEN, SHORTEST = 0.2, 15, 2, 5
 DRAFTS = 64
-"""Ends that the language model drafts, of which one is chosen: as many as a chain of the imputation begins with."""
+"""Ends that the language model drafts, of which one is chosen: as many as the chains of a text draft together."""
 
 CLASSIFIERS = {"single words": (1, 1), "n-grams up to three": (1, 3)}
 EMBEDDING, HIDDEN, EPOCHS, ROWS, RATE, DROPPED = 50, 100, 10, 32, 2e-3, 0.3
