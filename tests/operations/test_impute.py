@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from benchmarks.imputation import imputed, taken
 
 from latentia.data import BPE, Char, Word
 from latentia.decoding import Template, draw_blanks, search_blanks
@@ -339,3 +340,12 @@ def test_effective_draws_of_an_autoregression():
 def test_sweeps_of_a_method_without_chains_are_refused(space):
     with pytest.raises(InputError, match="sweeps is 3 and method 'modes'"):
         space.impute(["a ___"], method="modes", sweeps=3)
+
+
+@pytest.mark.parametrize("method", ["modes", "gibbs", "draw"])
+def test_the_benchmark_judges_filled_texts_and_nothing_else(space, method):
+    texts = ["a b c a b", "c a b c b"]
+    made = imputed(space, texts, method, 2)
+    assert [len(text.split()) for text in made] == [5, 5]
+    kept = [text.split()[: -taken(text)] for text in texts]
+    assert [text.split()[: -taken(text)] for text in made] == kept
