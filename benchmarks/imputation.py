@@ -49,7 +49,7 @@ from torch import Tensor, nn
 import latentia
 from latentia.data import Columns, Corpus, Selection, read_texts
 from latentia.decoding import Template, draw_blanks, search_blanks
-from latentia.operations import Imputed, TextSpace
+from latentia.operations import Refused, TextSpace
 from latentia.operations.blanks import Blanked, blanked
 from latentia.operations.completion import Completion
 from latentia.operations.space import seeded
@@ -59,7 +59,7 @@ from latentia.shapes import UNK
 
 SHARE, WIDTH, SEEN, SHORTEST = 0.2, 15, 2, 5
 DRAFTS = 64
-"""Ends that the language model drafts, of which one is chosen: as many as a chain of the imputation begins with."""
+"""Ends that the language model drafts, of which one is chosen: as many as the chains of a text draft together."""
 
 CLASSIFIERS = {"single words": (1, 1), "n-grams up to three": (1, 3)}
 EMBEDDING, HIDDEN, EPOCHS, ROWS, RATE, DROPPED = 50, 100, 10, 32, 2e-3, 0.3
@@ -186,7 +186,7 @@ def imputed(space: TextSpace, texts: Sequence[str], method: str, sweeps: int) ->
         return [drawn(space, blanked(cut(text), space.tokenizer, 1), sweeps, row) for row, text in enumerate(texts)]
     chain = {"sweeps": sweeps} if method == "gibbs" else {}
     answers = space.impute(map(cut, texts), method=method, **chain)
-    return [answer.text if isinstance(answer, Imputed) else str(answer) for answer in answers]
+    return [str(answer) if isinstance(answer, Refused) else answer.text for answer in answers]
 
 
 def drawn(space: TextSpace, found: Blanked, sweeps: int, row: int) -> str:

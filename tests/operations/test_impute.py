@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from benchmarks.imputation import imputed, taken
 
 from latentia.data import BPE, Char, Word
 from latentia.decoding import Template, draw_blanks, search_blanks
@@ -42,9 +43,9 @@ def space():
 
 
 @torch.no_grad()
-def exact(space: TextSpace, text: str, words: int = 1) -> dict[tuple, float]:
+def exact(space: TextSpace, text: str, words: int = 1, count: int = NODES) -> dict[tuple, float]:
     """p(blank | known) over all fills: the sum over the vocabulary of the integral over codes, by Gauss and Hermite."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     codes = torch.tensor(list(product(nodes, repeat=3)), dtype=torch.float32)
     mass = torch.tensor(list(product(weights, repeat=3)), dtype=torch.float64).prod(dim=1)
     found = blanked(text, space.tokenizer, words, space.max_tokens)
@@ -90,6 +91,33 @@ def test_they_are_when_the_model_chooses_how_many(space):
         hits = torch.tensor([[len(each[0]) == size for each in chains] for chains in drawn]).double()
         probability = sum(each for fills, each in known.items() if len(fills[0]) == size)
         assert abs(hits.mean() - probability) < 4.5 * (probability * (1 - probability) / effective_draws(hits)) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def telling():
+    """A model whose code holds nearly the whole text, so that one draft of many takes nearly all weight."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        space = tiny()
+        for weight in space.model.decoder.parameters():
+            torch.nn.init.normal_(weight, std=4.0)
+        return space
+
+
+def test_chains_begin_apart_though_one_draft_takes_all_weight(telling):
+    filling = Completion(telling.model, blanked("a b ___ c b", telling.tokenizer, 1))
+    _, codes = filling.started(16)
+    assert len(codes.unique(dim=0)) == 16
+
+
+def test_standard_errors_hold_where_a_code_holds_nearly_the_whole_text(telling):
+    """Chains that begin at copies of one state agree, and are 26 standard errors off in the root mean square."""
+    known, scores = exact(telling, "a b ___ c b", count=40), []
+    for seed in range(1, 5):
+        for each in telling.impute(["a b ___ c b"], 3, sweeps=24, seed=seed):
+            fill = (tuple(telling.tokenizer.encode(each.fills[0])),)
+            scores.append((each.probability - known[fill]) / max(each.standard_error, 1e-3))
+    assert torch.tensor(scores).square().mean().sqrt() < 3
 
 
 def test_proposals_alone_are_not_those_probabilities(space):
@@ -312,3 +340,12 @@ def test_effective_draws_of_an_autoregression():
 def test_sweeps_of_a_method_without_chains_are_refused(space):
     with pytest.raises(InputError, match="sweeps is 3 and method 'modes'"):
         space.impute(["a ___"], method="modes", sweeps=3)
+
+
+@pytest.mark.parametrize("method", ["modes", "gibbs", "draw"])
+def test_the_benchmark_judges_filled_texts_and_nothing_else(space, method):
+    texts = ["a b c a b", "c a b c b"]
+    made = imputed(space, texts, method, 2)
+    assert [len(text.split()) for text in made] == [5, 5]
+    kept = [text.split()[: -taken(text)] for text in texts]
+    assert [text.split()[: -taken(text)] for text in made] == kept

@@ -98,14 +98,17 @@ class Completion:
 
     @torch.no_grad()
     def started(self, chains: int) -> tuple[list[Fills], Float[Tensor, "C D"]]:
-        """Draw fills and codes from what is known alone, and keep some by their importance weights."""
+        """Draw fills and codes of each chain from what is known alone, and keep one by its importance weight.
+
+        No draft is shared: chains that began at copies of one state would agree whether or not they have mixed.
+        """
         count = chains * CANDIDATES
         fills = [self._opened() for _ in range(count)]
         codes, log_ratio = self._proposed(fills, 1)
         every = range(len(self.text.sizes))
         template = Template.of([self.text.opened(each, every) for each in fills])
         tokens, log_weight = draw_blanks(self.model.decoder(codes), template, torch.zeros(count, dtype=torch.bool))
-        chosen = torch.multinomial((log_weight + log_ratio[0]).softmax(dim=0), chains, replacement=True)
+        chosen = _chosen_of_each(log_weight + log_ratio[0])
         drawn = [self._fills_of(tokens[row], template, row, fills[row]) for row in chosen.tolist()]
         return drawn, codes[0, chosen]
 
@@ -134,8 +137,8 @@ class Completion:
         held = torch.arange(len(rows)) % CANDIDATES == 0
         likelihood = self.model.decoder(codes.repeat_interleave(CANDIDATES, dim=0)[None])
         tokens, log_weight = draw_blanks(likelihood, template, held)
-        chosen = torch.arange(len(fills)) * CANDIDATES + _chosen(log_weight.view(-1, CANDIDATES).T)
-        return [self._with_gap(rows[row], gap, tokens[row], template, row) for row in chosen.tolist()]
+        chosen = _chosen_of_each(log_weight).tolist()
+        return [self._with_gap(rows[row], gap, tokens[row], template, row) for row in chosen]
 
     def _best_gap(self, fills: list[Fills], codes: Float[Tensor, "C D"], gap: int) -> list[Fills]:
         """Search the best fill of a gap for each start, over all sizes."""
@@ -186,3 +189,9 @@ def _others(fills: Fills, gap: int) -> Fills:
 def _chosen(log_weight: Float[Tensor, "K C"]) -> Int[Tensor, " C"]:
     """Draw one of each column in proportion to its weight."""
     return torch.multinomial(log_weight.T.softmax(dim=1), 1)[:, 0]
+
+
+def _chosen_of_each(log_weight: Float[Tensor, " CK"]) -> Int[Tensor, " C"]:
+    """Draw one row of each chain's own, which follow each other."""
+    own = log_weight.view(-1, CANDIDATES)
+    return torch.arange(len(own)) * CANDIDATES + _chosen(own.T)
