@@ -93,6 +93,7 @@ BY_NAME: dict[str, Ending] = {
     "a decoder of too much": Ending(InputError, "Strip"),
     "pieces of no length": Ending(RunError, "restore tokenizer.json"),
     "a shape of 1,000 dimensions, in a checkpoint": Ending(RunError, "optimizer.safetensors"),
+    "model.safetensors of a checkpoint with ": OLDER,
     "evaluation.json of two gigabytes of nothing": Ending(RunError),
     "metrics.jsonl of two gigabytes of nothing": Ending(RunError),
     "progress {'epoch': 0, 'position': 4}": PASSED_OVER,

@@ -24,6 +24,8 @@ PROGRESS = (
     {"memory": []},
 )
 SPARSE = 2**31
+LONGER = {"state.json": 2**22, "model.safetensors": 2**25, "optimizer.safetensors": 2**26}
+"""Bytes that take a file of a checkpoint beyond what the run's model can have."""
 
 
 def attacks() -> Iterator[tuple[str, str, Attack]]:
@@ -33,6 +35,8 @@ def attacks() -> Iterator[tuple[str, str, Attack]]:
     yield "weights longer than their manifest says", "sealed", _longer("model.safetensors")
     for name in ("evaluation.json", "metrics.jsonl"):
         yield f"{name} of two gigabytes of nothing", "run", _longer(name)
+    for name, bytes_more in LONGER.items():
+        yield f"{name} of a checkpoint with {bytes_more:,} bytes more", "run", _padded(name, bytes_more)
     for datasets in (5, None, "a", [[]]):
         yield f"datasets {datasets!r}", "folder", changed("config.json", datasets=datasets)
     yield from _of_weights()
@@ -120,6 +124,16 @@ def _longer(name: str) -> Attack:
     def attack(folder: Path, _: Path) -> None:
         with (folder / name).open("ab") as file:
             file.truncate(SPARSE)
+
+    return attack
+
+
+def _padded(name: str, more: int) -> Attack:
+    """Add blanks, which no reader of JSON minds, to a file of the newest checkpoint."""
+
+    def attack(folder: Path, _: Path) -> None:
+        with (max((folder / "checkpoints").glob("step-*")) / name).open("ab") as file:
+            file.write(b" " * more)
 
     return attack
 

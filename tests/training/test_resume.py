@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -371,6 +372,20 @@ def test_a_checkpoint_of_a_place_where_no_run_stands_is_not_whole(sources, tmp_p
     (checkpoint / "state.json").write_bytes(kept)
     restated(checkpoint)
     assert Checkpoints(tmp_path / "run").newest().step == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("state.json", 2**22), ("model.safetensors", 2**24 + 2**16), ("optimizer.safetensors", 3 * (2**24 + 2**16))],
+)
+def test_a_file_of_a_checkpoint_is_not_longer_than_the_run_s_model_can_have(sources, tmp_path, monkeypatch, name, most):
+    interrupt_after(monkeypatch, 7)
+    train(sources, tmp_path / "run")
+    monkeypatch.undo()
+    path = newest(tmp_path / "run") / name
+    path.write_bytes(path.read_bytes() + b" " * most)
+    revouch(path.parent)
+    assert re.search(rf"set aside: .*{name} has [\d,]+ bytes, and at most [\d,]+ are read", resumed(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,7 @@ from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, build_part, takes, validate
 from latentia.shapes import InnerShare, TokenCount
 from latentia.training import Training
-from latentia.training.weights import LONGEST_HEADER, load_tensors
-
-_LONGEST_NUMBER = 8
-"""Bytes of a float64, the longest that a file of weights may hold."""
+from latentia.training.weights import load_tensors, longest
 
 
 class About:
@@ -93,8 +90,7 @@ class Recipe:
 
     def longest_weights(self, vocabulary_size: int) -> int:
         """Return a bound on the bytes of a file of the model's weights, of whatever type of number."""
-        numbers: int = sum(tensor.numel() for tensor in self.outline(vocabulary_size).state_dict().values())
-        return LONGEST_HEADER + _LONGEST_NUMBER * numbers
+        return longest(self.outline(vocabulary_size).state_dict())
 
     def trained_model(self, vocabulary_size: int, tensors: Mapping[str, Tensor], origin: Path) -> TextModel:
         """Build the model and fill in weights; what would be larger than they are is not built.

@@ -162,7 +162,9 @@ def training_rows(folder: Path) -> tuple[Corpus, np.ndarray]:
 
 def history_of(folder: Path) -> History:
     """Return how the training of a run went."""
-    recipe, corpora, progress = _recipe_of(folder), _corpora_of(folder), Checkpoints(folder).newest()
+    recipe, corpora = _recipe_of(folder), _corpora_of(folder)
+    most = recipe.longest_weights(Tokenizer.load(folder).vocabulary_size)
+    progress = Checkpoints(folder, most).newest()
     settings, seed = recipe.training(), _record_of(folder).seed
     loader = Loader(corpora.train, settings.batching, settings.batch_size, seed, corpora.train_rows)
     return History(

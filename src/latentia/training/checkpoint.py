@@ -16,7 +16,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from latentia.durable import (
+    LONGEST,
     MANIFEST,
+    SMALL,
     Manifest,
     beside,
     commit_folder,
@@ -30,7 +32,7 @@ from latentia.durable import (
     write_new,
 )
 from latentia.errors import RunError
-from latentia.training.weights import FLOATS, WEIGHTS, load_tensors, parse_tensors, tensors_of
+from latentia.training.weights import FLOATS, WEIGHTS, load_tensors, read_tensors, tensors_of
 
 MOMENTS, STATE = "optimizer.safetensors", "state.json"
 LAST_STEP = 2**48
@@ -41,6 +43,8 @@ BINDING = ("recipe.yaml", "run.json", "tokenizer.json")
 """Files of the run that its checkpoints belong to."""
 
 _LOOKS = 8
+_PARTS = 3
+"""Numbers for each weight that an optimiser may remember: Adam has two, and a count for each tensor."""
 _DIGITS = 10
 _ENTRIES = frozenset({"step", "exp_avg", "exp_avg_sq"})
 
@@ -79,13 +83,18 @@ class Progress:
 class Checkpoints:
     """The checkpoints of a run folder, ``checkpoints/step-00001000`` and so on.
 
+    Args:
+        folder: The run folder.
+        most: Bytes that a file of the model's weights can have; a longer one is not read.
+
     Attributes:
         damage: What was wrong with the checkpoints that were not whole.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = LONGEST) -> None:
         """Name the folder."""
         self.run, self.folder = folder, folder / "checkpoints"
+        self.most = {WEIGHTS: most, MOMENTS: _PARTS * most}
         self.damage: list[str] = []
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -160,8 +169,8 @@ class Checkpoints:
         """Read and check everything in a checkpoint."""
         if read_manifest(folder) is None:
             raise RunError(f"{folder / MANIFEST} does not exist", "use the checkpoint before")
-        progress = self._progress(folder / STATE, vouched(folder, STATE))
-        return {name: parse_tensors(vouched(folder, name), folder / name) for name in (WEIGHTS, MOMENTS)}, progress
+        progress = self._progress(folder / STATE, vouched(folder, STATE, SMALL))
+        return {name: read_tensors(folder / name, most) for name, most in self.most.items()}, progress
 
     def _progress(self, path: Path, content: bytes) -> Progress:
         try:

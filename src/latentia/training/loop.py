@@ -24,7 +24,7 @@ from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
 from latentia.training.settings import COSTS, Training
 from latentia.training.validation import validate
-from latentia.training.weights import WEIGHTS, save_weights
+from latentia.training.weights import WEIGHTS, longest, save_weights
 
 FROZEN_WITH = {"": (), "encoder": ("encoder",), "decoder": ("decoder", "prior")}
 """Parts that rest when one does: the prior is of the generative side."""
@@ -80,7 +80,7 @@ class Trainer:
         apart = [weight for name, weight in named if name.startswith("auxiliary.")]
         together = [weight for name, weight in named if not name.startswith("auxiliary.")]
         self.clipped_together = [weights for weights in (together, apart) if weights]
-        self.checkpoints = Checkpoints(folder)
+        self.checkpoints = Checkpoints(folder, longest(model.state_dict()))
         self.guard = Guard(folder, later=self.accelerator.device.type != "cpu")
         self.progress = Progress(memory=settings.plan.memory)
         self.remarks: list[str] = []

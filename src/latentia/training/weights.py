@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,6 +21,9 @@ FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64}
 LONGEST_HEADER = 2**24
 """Bytes of the header of a file, which has about a hundred for a tensor."""
 
+_LONGEST_NUMBER = 8
+"""Bytes of a float64, the longest that a file of weights may hold."""
+
 _RESTORE = "restore the file, or train again"
 _ROOM = "end other programs, or take a machine with more memory"
 
@@ -33,6 +37,11 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
             unique[name] = tensor.detach().cpu().contiguous()
         seen.add(tensor.data_ptr())
     return unique
+
+
+def longest(tensors: Mapping[str, Tensor]) -> int:
+    """Return a bound on the bytes of a file of tensors of these shapes, of whatever type of number."""
+    return LONGEST_HEADER + _LONGEST_NUMBER * sum(tensor.numel() for tensor in tensors.values())
 
 
 def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
