@@ -29,7 +29,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
     "corpora": lambda home, scale, seed: corpora.tally(
-        home, max(2000, round(10_000 * scale)), max(10, round(300 * scale)), seed
+        home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from latentia.recipes import Recipe, load_recipe
 from latentia.training.loop import _mix
 from tests.chaos.commands import commanded
 from tests.chaos.evidence import opened
-from tests.chaos.files import CASES
+from tests.chaos.files import CASES, FLIPS, flipped
 from tests.chaos.ledger import Ledger, ledger
 from tests.chaos.report import Tally
 from tests.chaos.training import SMALL
@@ -39,6 +40,9 @@ from tests.chaos.training import SMALL
 KINDS = (Word(size=50), Char(), Byte(), BPE(size=270))
 MOST = 40
 """Tokens of the longest text that is used."""
+
+SHOWN = 4096
+"""Bytes of a file that are told, where something is wrong with it."""
 
 
 def tally(home: Path, count: int, whole: int, seed: int) -> Iterator[Tally]:
@@ -49,7 +53,7 @@ def tally(home: Path, count: int, whole: int, seed: int) -> Iterator[Tally]:
 
 def stepped(home: Path, count: int, seed: int, cases: st.SearchStrategy[tuple[bytes, str]] = CASES) -> Tally:
     """Read, tokenise, batch and make one update on each random file, and compare the account of its lines."""
-    counts, used = Tally("random corpora, one step each", count), [0]
+    counts, used, bits = Tally("random corpora, one step each", count), [0], [0]
     recipe = load_recipe("vae").with_settings(SMALL)
 
     @settings(
@@ -59,18 +63,24 @@ def stepped(home: Path, count: int, seed: int, cases: st.SearchStrategy[tuple[by
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases, st.sampled_from(KINDS), st.sampled_from(["", "", "label"]))
-    def each(case: tuple[bytes, str], kind: object, label: str) -> None:
+    @given(cases, st.sampled_from(KINDS), st.sampled_from(["", "", "label"]), FLIPS)
+    def each(case: tuple[bytes, str], kind: object, label: str, flip: float | None) -> None:
         content, suffix = case
         path = _written(home, content, suffix)
-        expected = ledger(path.read_bytes(), suffix, label)
+        whole = path.read_bytes()
+        if flip is not None and whole and suffix.endswith(("gz", "parquet")):
+            path.write_bytes(flipped(whole, flip))
+        damaged = path.read_bytes() != whole
+        bits[0] += damaged
+        expected = replace(ledger(path.read_bytes(), suffix, label), damaged=damaged)
         with opened() as met:
             wrong = _tried(recipe, path, kind, Columns(label=label), expected, used, met)
-        counts.add(wrong and f"{wrong}: {suffix} {label} {content!r}", fired=str(path) in met)
+        counts.add(wrong and f"{wrong}: {suffix} {label} {flip} {content[:SHOWN]!r}", fired=str(path) in met)
 
     each._hypothesis_internal_use_seed = seed
     each()
     counts.note = f"{used[0]:,} trained on, the others refused with a typed error; every line counted twice"
+    counts.note += f"; one bit flipped in {bits[0]:,}"
     return counts
 
 
@@ -106,7 +116,8 @@ def _step(
     except DataError as error:
         if str(path) in str(error):
             met.add(str(path))  # by name or by length alone
-        return f"refused with {len(expected.texts)} usable texts: {error}" if expected.texts else ""
+        usable = len(expected.texts) if not expected.damaged else 0
+        return f"refused with {usable} usable texts: {error}" if usable else ""
     if wrong := expected.difference(corpus, report):
         return wrong
     used[0] += 1

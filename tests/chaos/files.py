@@ -118,9 +118,52 @@ def files_of(suffix: str, least: int = 0) -> st.SearchStrategy[tuple[bytes, str]
     return st.tuples(contents, st.just(suffix))
 
 
-CASES = st.one_of(
+PAGES = b"y " * 2**19
+"""A text of as many bytes as are read of a line, the last of them white space."""
+
+LONG_LINES = {
+    "txt": [PAGES, PAGES + b"y", b"\xff" * (2**20 + 1)],
+    "jsonl": [b'{"text": "%s", "label": "x"}' % text for text in (PAGES[:-100], PAGES)],
+    "csv": [b"%s,x" % PAGES, b'"%s",x' % PAGES[:131_072], b'"%sy",x' % PAGES[:131_072], b'"%s\n%s",x' % (PAGES, PAGES)],
+    "tsv": [b"%s\tx" % text for text in (PAGES[:-100], PAGES)],
+}
+"""By format, lines and cells about as long as the longest that are read, and longer ones."""
+
+
+@st.composite
+def long_files(draw: st.DrawFn) -> tuple[bytes, str]:
+    """Return a file one line of which is very long."""
+    kind = draw(st.sampled_from([*LONG_LINES, "parquet"]))
+    if kind == "parquet":
+        file, texts = io.BytesIO(), ["a", PAGES.decode(), "a b", PAGES.decode() + "y", "c"]
+        pq.write_table(pa.table({"text": texts, "label": [*"xyxyx"]}), file)
+        return file.getvalue(), kind
+    long, (before, after) = draw(st.sampled_from(LONG_LINES[kind])), draw(st.tuples(*[_of_own(kind)] * 2))
+    return b"\n".join([*HEADERS.get(kind, []), *before, long, *after]), draw(st.sampled_from([kind, f"{kind}.gz"]))
+
+
+def _of_own(kind: str) -> st.SearchStrategy[list[bytes]]:
+    return st.lists(OWN_LINES[kind], max_size=4)
+
+
+RARE = 257
+"""One file in about so many has a very long line: each takes as long as a hundred others."""
+
+USUAL = st.one_of(
     st.sampled_from([*OWN_LINES, "txt.gz", "jsonl.gz", "csv.gz", "tsv.gz"]).flatmap(files_of),
     st.tuples(FILES, st.sampled_from(SUFFIXES)),
     st.tuples(FILES, st.sampled_from(SUFFIXES)),
     st.tuples(tables(), st.sampled_from(["parquet", "parquet", "parquet.gz"])),
 )
+CASES = st.integers(1, RARE).flatmap(lambda number: long_files() if number == RARE // 2 else USUAL)
+
+FLIPS = st.one_of(st.none(), st.none(), st.none(), st.floats(0, 1, exclude_max=True))
+"""Where in a file one bit is flipped, as a share of its length."""
+
+
+def flipped(content: bytes, place: float) -> bytes:
+    """Flip a bit."""
+    bits = bytearray(content)
+    bit = int(place * 8 * len(bits))
+    bits[bit // 8] ^= 1 << bit % 8
+    return bytes(bits)

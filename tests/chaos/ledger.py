@@ -1,4 +1,7 @@
-"""What is in a file, counted without the package: libraries read each format, and the rules of the manual judge it."""
+"""What is in a file, counted a second time: libraries read each format, and the rules of the manual judge it.
+
+Of the package only the tokenizer is used, to tell which texts have no token, or too many.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,17 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentia.data import Corpus, ReadReport
 from latentia.data.tokenizer import Tokenizer
+
+LONGEST, LONGEST_CELL = 2**20, 131_072
+"""Bytes of a line or of a text, and characters of a cell between commas, that are read."""
 
 Row = tuple[object, object, str]
 """Text, label, and the fault of a row that is none."""
@@ -34,11 +41,13 @@ class Ledger:
         texts: The usable ones, in order.
         left_out: Other lines, by reason.
         refused: Why the file as a whole is to be refused.
+        damaged: Whether the file is not what was written, and may be refused whatever can be read of it.
     """
 
     texts: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     refused: str = ""
+    damaged: bool = False
 
     @property
     def lines(self) -> int:
@@ -50,7 +59,7 @@ class Ledger:
         sizes = [len(ids) for ids in tokenizer.encode_batch(self.texts)] if self.texts else []
         kept = [text for text, size in zip(self.texts, sizes, strict=True) if 0 < size <= most]
         more = {"empty": sizes.count(0), "over_long": sum(size > most for size in sizes)}
-        return Ledger(kept, +(self.left_out + Counter(more)), self.refused)
+        return replace(self, texts=kept, left_out=+(self.left_out + Counter(more)))
 
     def difference(self, corpus: Corpus, report: ReadReport) -> str:
         """Say where the account of the package is another one."""
@@ -85,6 +94,8 @@ def judged(cell: object) -> tuple[str, str]:
     """Return a text as it is to be stored, or its fault."""
     if not isinstance(cell, str | bytes):
         return "", "malformed"
+    if len(cell) > LONGEST:
+        return "", "over_long"
     raw = cell if isinstance(cell, bytes) else cell.encode(errors="surrogatepass")
     text = raw.decode(errors="replace")
     if text.encode() != raw:
@@ -122,7 +133,7 @@ def _lines(content: bytes) -> list[bytes]:
 
 
 def _of_text(lines: list[bytes], _: str) -> Iterator[Row]:
-    return ((line, "", "") for line in lines)
+    return ((line, "", "over_long" if len(line) > LONGEST else "") for line in lines)
 
 
 def _of_json(lines: list[bytes], label: str) -> Iterator[Row]:
@@ -136,6 +147,8 @@ def _of_json(lines: list[bytes], label: str) -> Iterator[Row]:
 
 
 def _object(line: bytes) -> tuple[dict[str, object], str]:
+    if len(line) > LONGEST:
+        return {}, "over_long"
     if not line.strip():
         return {}, "empty"
     if line.decode(errors="replace").encode() != line:
@@ -149,27 +162,38 @@ def _object(line: bytes) -> tuple[dict[str, object], str]:
 
 def _of_commas(lines: list[bytes], label: str) -> Iterator[Row]:
     """Rows that a quote joins are one; where they are none each of their lines is malformed."""
+    lines, long = _shorter(lines)
+    yield from long
     reader = csv.reader((line.decode(errors="surrogateescape") + "\n" for line in lines), strict=True)
     header: list[str] | None = None
     while reader.line_num < len(lines):
         before = reader.line_num
         try:
             cells = next(reader)
-        except csv.Error:
-            cells = None
+        except csv.Error as error:
+            cells, fault = None, "over_long" if str(LONGEST_CELL) in str(error) else "malformed"
         if header is None:
             header = _require(cells or [], label)
             continue
         joined = reader.line_num - before
-        row = _picked(header, cells, label)
+        row = _picked(header, cells, label) if cells is not None else (None, None, fault)
         yield row
         yield from [(None, None, "malformed")] * (joined - 1 if row[2] else 0)
 
 
+def _shorter(lines: list[bytes]) -> tuple[list[bytes], list[Row]]:
+    """Take away the lines of a table that are not read; without a header the file is refused."""
+    long = [line for line in lines if len(line) > LONGEST]
+    if lines and lines[0] in long:
+        raise RefusedError("the header is too long")
+    return [line for line in lines if len(line) <= LONGEST], [(None, None, "over_long")] * len(long)
+
+
 def _of_tabs(lines: list[bytes], label: str) -> Iterator[Row]:
+    lines, long = _shorter(lines)
     table = [line.decode(errors="surrogateescape").split("\t") for line in lines]
     header = _require(table[0] if table else [], label)
-    return (_picked(header, cells, label) for cells in table[1:])
+    return chain(long, (_picked(header, cells, label) for cells in table[1:]))
 
 
 _OF_LINES = {"txt": _of_text, "jsonl": _of_json, "csv": _of_commas, "tsv": _of_tabs}
@@ -181,9 +205,7 @@ def _require(header: list[str], label: str) -> list[str]:
     return header
 
 
-def _picked(header: list[str], cells: list[str] | None, label: str) -> Row:
-    if cells is None:
-        return None, None, "malformed"
+def _picked(header: list[str], cells: list[str], label: str) -> Row:
     if cells in ([], [""]):
         return None, None, "empty"
     if len(cells) != len(header):
@@ -195,9 +217,13 @@ def _picked(header: list[str], cells: list[str] | None, label: str) -> Row:
 
 def _table_of_arrow(content: bytes, label: str) -> Iterable[Row]:
     try:
-        schema = pq.read_schema(io.BytesIO(content))
-    except pa.ArrowException as error:
+        return _rows_of_arrow(content, label)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise RefusedError("no Parquet file") from error
+
+
+def _rows_of_arrow(content: bytes, label: str) -> Iterable[Row]:
+    schema = pq.read_schema(io.BytesIO(content))
     _require(schema.names, label)
     allowed = (_is_string, _is_string if not label else _is_class)
     for name, fits in zip(("text", label), allowed, strict=True):
