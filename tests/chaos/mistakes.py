@@ -17,9 +17,9 @@ from latentia.durable import Manifest
 from latentia.errors import StorageError
 from latentia.records import Batch
 from latentia.training.finiteness import Guard
-from latentia.training.interruption import Interruption, interruption
+from latentia.training.interruption import Interruption, Watchdog, interruption
 from latentia.training.loop import Trainer
-from tests.chaos import defects, kills
+from tests.chaos import defects, kills, native
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -59,6 +59,12 @@ def _untrue(home: Path) -> str:
 
     with patch.object(Trainer, "_save", lazy):
         return _asked(home)
+
+
+def _waiting(home: Path) -> str:
+    """A signal is heard when native code has returned, and not before."""
+    with patch.object(Watchdog, "_is_overdue", lambda _: False):
+        return next((wrong for counts in native.tally(home, 1, 1, patience=3.0) for wrong in counts.failures), "")
 
 
 def _asked(home: Path) -> str:
@@ -156,6 +162,7 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a run that does not heed signals": _deaf,
     "a signal that ends a run at once, unsaved": _heedless,
     "a run that says saved and is not": _untrue,
+    "a signal that waits for native code": _waiting,
     "a resume that fails at the first try": _hesitant,
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
