@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, numbers, saving, sharing
+from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, native, numbers, saving, sharing
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "kills": lambda home, scale, seed: kills.kill_at_random(home, max(3, round(200 * scale)), seed),
     "saving": lambda home, scale, seed: saving.tally(home, min(1.0, scale), seed),
     "signals": lambda home, scale, seed: kills.signals(home, max(4, round(150 * scale)), seed),
+    "native": lambda home, scale, seed: native.tally(home, max(2, round(10 * scale)), seed),
     "sharing": lambda home, scale, seed: sharing.tally(
         home, max(2, round(50 * scale)), max(20, round(2000 * scale)), seed, most=8 if scale >= 1 else 4
     ),

@@ -20,7 +20,7 @@ from latentia.training.loop import Trainer
 from tests.chaos.children import Child, Outcome, run
 from tests.chaos.faults import CELLS, ERRORS, SAVING, STEPPED, Fault, count_at, set_count
 from tests.chaos.report import Tally
-from tests.chaos.training import PLANS, difference, start, start_or_resume, uninterrupted
+from tests.chaos.training import PLANS, SMALL, difference, start, start_or_resume, uninterrupted
 
 LONGEST_EXIT, LONGEST_SECOND = 10.0, 2.0
 """Seconds to end in after one signal, and after two."""
@@ -257,8 +257,11 @@ def _command(home: Path, folder: Path, shared: mmap) -> None:
         original(self, *arguments)
 
     Trainer._step = slow
-    from tests.chaos.training import SMALL
+    train(home, folder)
 
+
+def train(home: Path, folder: Path) -> None:
+    """Call ``latentia train``."""
     _, settings = PLANS["plain"]
     sets = [part for key, value in (*SMALL, *settings) for part in ("--set", f"{key}={value}")]
     sys.argv = ["latentia", "train", str(home / "texts.txt"), "--out", str(folder), *sets]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +12,17 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from latentia.data import Corpus
 from latentia.data.reading import READERS
 from latentia.durable import Manifest
 from latentia.errors import StorageError
 from latentia.records import Batch
 from latentia.training.finiteness import Guard
-from latentia.training.interruption import Interruption, interruption
+from latentia.training.interruption import Interruption, Watchdog, interruption
 from latentia.training.loop import Trainer
-from tests.chaos import defects, kills
+from tests.chaos import defects, hostile, kills, native
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -61,6 +64,12 @@ def _untrue(home: Path) -> str:
         return _asked(home)
 
 
+def _waiting(home: Path) -> str:
+    """A signal is heard when native code has returned, and not before."""
+    with patch.object(Watchdog, "_is_overdue", lambda _: False):
+        return next((wrong for counts in native.tally(home, 1, 1, patience=3.0) for wrong in counts.failures), "")
+
+
 def _asked(home: Path) -> str:
     """Ask runs to stop, each once."""
     return next((wrong for tally in kills.signals(home, 6, seed=1) for wrong in tally.failures), "")
@@ -81,6 +90,18 @@ def _unchecked_loss(home: Path) -> str:
     """A loss that is not finite is followed."""
     with patch.object(Guard, "before", _nothing):
         return poisoned(home, step=4)[0]
+
+
+def _unpickling(home: Path) -> str:
+    """Weights that are no safetensors file are opened as an archive of torch."""
+    canary, victims = home.parent.parent / "canary", hostile._victims(home)  # whose shell would split a space
+
+    def parse(content: bytes, _: Path) -> dict[str, torch.Tensor]:
+        return torch.load(io.BytesIO(content), weights_only=False)  # noqa: TID251 - the defect
+
+    attack = next(each for each in hostile.attacks(canary) if each[0] == "a torch archive as model.safetensors")
+    with patch("latentia.training.weights.parse_tensors", parse):
+        return hostile.opened(home, attack, victims["folder"], canary)[0]
 
 
 def _mistaken(home: Path) -> str:
@@ -156,9 +177,11 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a run that does not heed signals": _deaf,
     "a signal that ends a run at once, unsaved": _heedless,
     "a run that says saved and is not": _untrue,
+    "a signal that waits for native code": _waiting,
     "a resume that fails at the first try": _hesitant,
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
+    "a loader that unpickles weights": _unpickling,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,
 }

@@ -26,7 +26,7 @@ def demo(
     from latentia.recipes.demonstration import demonstrate
     from latentia.training.interruption import interruption
 
-    with interruption() as asked:
+    with interruption(within_time=True) as asked:
         try:
             folder = demonstrate(corpus, out, seed, results, remarks)
         except KeyboardInterrupt:

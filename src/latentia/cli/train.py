@@ -53,7 +53,7 @@ def train(  # noqa: PLR0913 - the options of a command, and the context that kno
 
     if (resume is None) == (not data):
         raise InputError("train takes DATA or --resume RUN, one of them", "see `latentia train --help`")
-    with interruption() as asked:
+    with interruption(within_time=True) as asked:
         if resume is not None:
             _require_alone(context)
             folder, begin = resume, partial(resume_run, resume, remarks)
