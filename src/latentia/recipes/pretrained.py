@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from latentia.operations.pretrained import (
     WEIGHTS,
 )
 from latentia.operations.space import Record
+from latentia.recipes.library import origin_of
 from latentia.recipes.recipe import Recipe
 from latentia.training.weights import read_tensors
 
@@ -92,7 +94,8 @@ def space_of(
     recipe = Recipe(config["recipe"])
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
-    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others)
+    origin = partial(origin_of, recipe.settings)
+    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others, origin)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
 
 
