@@ -78,6 +78,16 @@ def open_pretrained(folder: Path) -> TextSpace:
     return space_of(config, tokenizer, tensors, folder / WEIGHTS, numbers)
 
 
+def recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of such a folder.
+
+    Raises:
+        RunError: If its configuration is missing, damaged, or of a format that this version does not read.
+        RecipeError: If it is not valid.
+    """
+    return Recipe(_config(folder / CONFIG)["recipe"])
+
+
 def space_of(
     config: Mapping[str, Any],
     tokenizer: Tokenizer,
