@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import product
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from benchmarks.imputation import imputed, taken
@@ -18,6 +21,7 @@ from latentia.operations import ImputedMode, Refused, TextSpace, completion
 from latentia.operations.blanks import blanked
 from latentia.operations.completion import Completion
 from latentia.operations.impute import _frequent
+from latentia.operations.sinks import write
 from latentia.records import Batch
 from latentia.shapes import SPECIAL_TOKENS
 from tests.laws.tables import model, sequential_model, spherical_model
@@ -334,7 +338,8 @@ def test_effective_draws_of_an_autoregression():
     effective = effective_draws(torch.stack(values[1:]))
     assert abs(effective / (40_000 / 4) - 1) < 0.15
     assert effective_draws(noise) > 35_000
-    assert effective_draws(torch.ones(10, 3)) == 30.0
+    assert abs(effective_draws(torch.stack([noise, 2 * noise], dim=2)) / effective_draws(noise) - 1) < 1e-6
+    assert math.isnan(effective_draws(torch.ones(10, 3)))
 
 
 def test_sweeps_of_a_method_without_chains_are_refused(space):
@@ -349,3 +354,43 @@ def test_the_benchmark_judges_filled_texts_and_nothing_else(space, method):
     assert [len(text.split()) for text in made] == [5, 5]
     kept = [text.split()[: -taken(text)] for text in texts]
     assert [text.split()[: -taken(text)] for text in made] == kept
+
+
+def drawn_as(fills, monkeypatch, space):
+    """Impute of chains whose draws are these, a list for each sweep."""
+    monkeypatch.setattr(Completion, "draws", lambda *_: fills)
+    answers = space.impute(["a ___ c"], 3, sweeps=30)
+    return list(answers), answers.remarks()
+
+
+def test_a_standard_error_reaches_the_user(space, tmp_path):
+    answers = list(space.impute(["a ___ c"], sweeps=30))
+    error = (answers[0].probability * (1 - answers[0].probability) / answers[0].effective_draws) ** 0.5
+    assert answers[0].standard_error == error > 0
+    assert str(answers[0]) == f"{answers[0].probability:5.3f} ± {error:5.3f}  {answers[0].text}"
+    write(answers, tmp_path / "filled.jsonl")
+    assert json.loads((tmp_path / "filled.jsonl").read_text())["standard_error"] == error
+
+
+@pytest.mark.parametrize(
+    ("suffix", "cell"), [("jsonl", '"standard_error": null'), ("tsv", "\t1.0\t\t"), ("parquet", "")]
+)
+def test_draws_that_all_agree_tell_of_no_error(space, monkeypatch, tmp_path, suffix, cell):
+    answers, remarks = drawn_as([[((FIRST,),)] * 16] * 40, monkeypatch, space)
+    assert [(each.probability, each.standard_error, each.effective_draws) for each in answers] == [(1.0, None, None)]
+    assert str(answers[0]) == "1.000 ± none   a a c"
+    assert remarks == ["1 text: all draws agree, so that no standard error can be told"]
+    write(answers, tmp_path / f"filled.{suffix}")
+    assert cell.encode() in (tmp_path / f"filled.{suffix}").read_bytes()
+    if suffix == "parquet":
+        assert pq.read_schema(tmp_path / "filled.parquet").field("standard_error").type == pa.float64()
+
+
+def test_chains_that_never_move_are_worth_little_more_than_one_draw_each(space, monkeypatch):
+    """Also for a fill that came once, whose own draws look independent."""
+    stuck = [((FIRST,),)] * 8 + [((FIRST + 1,),)] * 8
+    answers, remarks = drawn_as([stuck] * 39 + [[((FIRST + 2,),), *stuck[1:]]], monkeypatch, space)
+    assert all(each.effective_draws < 30 for each in answers)
+    assert remarks == [
+        "1 text: draws worth fewer than 50 independent ones, so that standard errors are rough; take more sweeps"
+    ]

@@ -143,6 +143,20 @@ def test_a_card_without_numbers_says_so(run, tmp_path):
     assert not (tmp_path / "bare" / "evaluation.json").exists()
 
 
+def test_a_card_names_the_recipe_and_its_changes_and_claims_no_outcome(run, tmp_path):
+    space = latentia.load(run)
+    about = {**space.record.recipe["about"], "summary": "Neither collapsed nor holed"}
+    record = replace(space.record, recipe={**space.record.recipe, "about": about})
+    TextSpace(space.model, space.tokenizer, space.max_tokens, record=record).save_pretrained(tmp_path / "card")
+    text = (tmp_path / "card" / "README.md").read_text()
+    assert "Neither collapsed" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("Recipe: ")]
+    assert line.startswith("Recipe: `default` (changed: ")
+    assert all(f"{path}={value}" in line for path, value in TINY)
+    latentia.load(tmp_path / "card").save_pretrained(tmp_path / "again")
+    assert line in (tmp_path / "again" / "README.md").read_text()
+
+
 def test_an_evaluation_of_another_version_is_named(run, tmp_path):
     space = latentia.load(run)
     record = type(space.record)(space.record.recipe, {"elbo": -1.0})

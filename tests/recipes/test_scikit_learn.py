@@ -164,6 +164,15 @@ def test_a_run_is_kept_where_it_is_asked_for_and_opened_from_there(tmp_path):
     np.testing.assert_array_equal(again.transform(TEXTS), fitted.transform(TEXTS))
 
 
+def test_an_export_is_fitted_again_by_its_own_recipe(tmp_path):
+    fitted = tiny().fit(TEXTS)
+    fitted.space_.save_pretrained(tmp_path / "exported")
+    opened = LatentTransformer.from_run(tmp_path / "exported")
+    again = clone(opened).fit(TEXTS)
+    assert again.space_.record.recipe == fitted.space_.record.recipe
+    np.testing.assert_array_equal(again.transform(TEXTS), fitted.transform(TEXTS))
+
+
 def test_a_folder_that_is_not_free_is_refused_and_nothing_is_changed(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine").write_text("mine")

@@ -17,10 +17,8 @@ TAGS = ["latentia", "variational-autoencoder", "latent-space", "text-generation"
 BODY = """\
 # {name}
 
-{summary}
-
-A space of {dimensions} latent dimensions for texts of up to {max_tokens} tokens, {vocabulary:,} different ones, made
-with latentia.
+{origin}A space of {dimensions} latent dimensions for texts of up to {max_tokens} tokens, {vocabulary:,} different ones,
+made with latentia.
 
 ```python
 import latentia
@@ -66,7 +64,7 @@ def model_card(space: Space, name: str, known: Mapping[str, str]) -> str:
         raise RunError(f"evaluation.json holds no {error}", "run `latentia evaluate` again with this version") from None
     body = BODY.format(
         name=name,
-        summary="\n\n".join(sentence for sentence in (about.get("summary", ""), _source(about)) if sentence),
+        origin=_origin(space, about),
         dimensions=space.model.latent_dim,
         max_tokens=space.max_tokens,
         vocabulary=space.tokenizer.vocabulary_size,
@@ -121,5 +119,8 @@ def _cell(text: str) -> str:
     return str(text).replace("|", "\\|")
 
 
-def _source(about: Mapping[str, Any]) -> str:
-    return f"Source of the method: {about['source']}." if about.get("source") else ""
+def _origin(space: Space, about: Mapping[str, Any]) -> str:
+    """Name the recipe, which tells how the model was made; how models of it turn out is not known of this one."""
+    recipe = space.record.origin()
+    source = f" Its sources: {about['source']}." if about.get("source") else ""
+    return f"Recipe: {recipe}.{source}\n\n" if recipe else ""

@@ -14,6 +14,7 @@ from latentia.data.spelling import Spelling, spelling
 from latentia.decoding import AllocatedBeam, Strategy
 from latentia.decoding.automaton import Automaton, in_order, length
 from latentia.decoding.constrained import Constrained
+from latentia.decoding.repetition import RepetitionControl
 from latentia.errors import ImpossibleError, InputError
 from latentia.operations.patterns import compiled
 from latentia.operations.space import Space
@@ -65,9 +66,10 @@ def constrained(
 
 def remarks_on_phrases(strategy: Strategy, must: Sequence[str]) -> list[str]:
     """Say that a strategy which does not plan for phrases puts them off: texts go on until nothing else may follow."""
-    name = type(strategy).__name__
+    chosen = strategy.strategy if isinstance(strategy, RepetitionControl) else strategy
+    name = type(chosen).__name__
     advice = f"{name} puts demanded phrases off, often to the longest text; the strategy AllocatedBeam plans for them"
-    return [advice] if must and not isinstance(strategy, AllocatedBeam) else []
+    return [advice] if must and not isinstance(chosen, AllocatedBeam) else []
 
 
 def all_of(demands: Sequence[Demand], max_tokens: int) -> Automaton:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from latentia.data import Selection
 from latentia.errors import InputError
 from latentia.functional.chains import effective_draws
 from latentia.operations.blanks import Blanked, Fills, blanked
 from latentia.operations.completion import Completion
-from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
+from latentia.operations.lines import Refused, Remarked, remarks_on, remarks_on_unknown
 from latentia.operations.operation import operation
 from latentia.operations.space import Space, seeded
 from latentia.shapes import Count, NonNegativeInt, PositiveInt
@@ -28,6 +30,12 @@ SWEEPS = 40
 BEGINNING = 0.25
 """Share of the sweeps that are not counted, in which chains come to where they belong."""
 
+FEW = 50
+FEW_DRAWS = f"draws worth fewer than {FEW} independent ones, so that standard errors are rough; take more sweeps"
+
+SHARED = 32
+"""Fills, the most frequent ones, that tell how well the chains mix as a whole."""
+
 
 @dataclass(frozen=True)
 class Imputed:
@@ -37,24 +45,29 @@ class Imputed:
         line: Number of the text, counted from 1.
         text: With its blanks filled.
         fills: What fills each; blanks beside each other are one.
-        probability: Share of the chain's draws.
-        effective_draws: Independent draws that the chain's are worth.
+        probability: Share of the chains' draws.
+        standard_error: Of the probability; none where all draws agree, which tells of no error.
+        effective_draws: Independent draws that the chains' are worth, likewise.
     """
 
     line: int
     text: str
     fills: tuple[str, ...]
     probability: float
-    effective_draws: float
+    standard_error: float | None
+    effective_draws: float | None
 
     @property
-    def standard_error(self) -> float:
-        """Of the probability."""
-        return math.sqrt(self.probability * (1 - self.probability) / self.effective_draws)
+    def remark(self) -> str:
+        """Say so if the standard error is rough or missing."""
+        if self.effective_draws is None:
+            return "all draws agree, so that no standard error can be told"
+        return FEW_DRAWS if self.effective_draws < FEW else ""
 
     def __str__(self) -> str:
-        """Show the probability and the text."""
-        return f"{self.probability:5.3f}  {self.text}"
+        """Show the probability with its standard error, and the text."""
+        error = "none" if self.standard_error is None else f"{self.standard_error:5.3f}"
+        return f"{self.probability:5.3f} ± {error:5}  {self.text}"
 
 
 @dataclass(frozen=True)
@@ -75,12 +88,19 @@ class ImputedMode:
     settled: int
     starts: int
 
+    @property
+    def remark(self) -> str:
+        """Nothing: it claims no probability."""
+        return ""
+
     def __str__(self) -> str:
         """Show how many starts settled here, and the text."""
         return f"{self.settled} of {self.starts} starts  {self.text}"
 
 
 Answer = Imputed | ImputedMode
+Written = tuple[str, tuple[str, ...]]
+"""A filled text, and what fills each gap."""
 
 
 @operation
@@ -100,7 +120,8 @@ def impute(
 
     .. math:: (b, z) \sim p(b, z \mid k) \propto p(z) \, p(x(b, k) \mid z)
 
-    and the share of draws with a fill is :math:`p(b \mid k)`. Alternating inference takes the centre of the posterior
+    and the share of draws with a fill is :math:`p(b \mid k)`, with a standard error from the correlation of the draws
+    within and between chains that begin independently. Alternating inference takes the centre of the posterior
     and the best fill in turn instead, until nothing changes: it is faster, and says of how many starts settled on a
     fill, which is no probability.
 
@@ -122,7 +143,7 @@ def impute(
     space.require_whole_codes()
     if method == "modes" and sweeps != SWEEPS:
         raise InputError(f"sweeps is {sweeps} and method 'modes'", "give it beside the method gibbs alone")
-    unknown: Counter[int] = Counter()
+    unknown, said = Counter[int](), Counter[str]()
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Answer] | Refused]:
         for line, text in zip(lines, chosen.texts(), strict=True):
@@ -137,13 +158,15 @@ def impute(
                 drawn = _drawn(completion, method, sweeps)
                 best = _frequent(drawn, n, completion)
             told = _settled if method == "modes" else _imputed
-            yield [told(line, *_written(space, found, fills), fills, drawn) for fills in best]
+            answers = told(line, [_written(space, found, fills) for fills in best], best, drawn)
+            said.update({each.remark for each in answers} - {""})
+            yield answers
 
     def each(answers: list[Answer] | Refused) -> Iterable[Answer | Refused]:
         return answers if isinstance(answers, list) else [answers]
 
     answers = chain.from_iterable(map(each, space.answered(texts, answer, in_part=True)))
-    return Remarked(answers, lambda: remarks_on_unknown(unknown.total()))
+    return Remarked(answers, lambda: [*remarks_on_unknown(unknown.total()), *remarks_on(said)])
 
 
 def _problem(found: Blanked, max_tokens: int) -> tuple[str, str] | tuple[()]:
@@ -173,16 +196,30 @@ def _frequent(drawn: list[list[Fills]], n: int, completion: Completion) -> list[
     return sorted(shown, key=lambda fills: (-counts[fills], -evidence[fills]))[:n]
 
 
-def _written(space: Space, found: Blanked, fills: Fills) -> tuple[str, tuple[str, ...]]:
+def _written(space: Space, found: Blanked, fills: Fills) -> Written:
     text, parts = found.written(fills, space.tokenizer)
     return text, tuple(parts)
 
 
-def _imputed(line: int, text: str, parts: tuple[str, ...], fills: Fills, drawn: list[list[Fills]]) -> Imputed:
-    hits = torch.tensor([[each == fills for each in chains] for chains in drawn]).double()
-    return Imputed(line, text, parts, hits.mean().item(), effective_draws(hits))
+def _imputed(line: int, written: Sequence[Written], best: Sequence[Fills], drawn: list[list[Fills]]) -> list[Answer]:
+    hits = [torch.tensor([[each == fills for each in chains] for chains in drawn]).double() for fills in best]
+    of_all = effective_draws(torch.stack(hits[:SHARED], dim=2))
+    shares = [_share(each, of_all) for each in hits]
+    return [Imputed(line, text, parts, *share) for (text, parts), share in zip(written, shares, strict=True)]
 
 
-def _settled(line: int, text: str, parts: tuple[str, ...], fills: Fills, drawn: list[list[Fills]]) -> ImputedMode:
+def _share(hits: Float[Tensor, "N M"], of_all: float) -> tuple[float, float | None, float | None]:
+    """Return the share of hits, its standard error and effective draws, if any can be told.
+
+    Of a fill that came seldom its own draws say little: it is worth no more draws than all together.
+    """
+    share, effective = hits.mean().item(), min(effective_draws(hits), of_all)
+    if math.isnan(effective):
+        return share, None, None
+    return share, math.sqrt(share * (1 - share) / effective), effective
+
+
+def _settled(line: int, written: Sequence[Written], best: Sequence[Fills], drawn: list[list[Fills]]) -> list[Answer]:
     (rests,) = drawn
-    return ImputedMode(line, text, parts, rests.count(fills), len(rests))
+    counts = [rests.count(fills) for fills in best]
+    return [ImputedMode(line, *own, count, len(rests)) for own, count in zip(written, counts, strict=True)]

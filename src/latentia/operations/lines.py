@@ -155,7 +155,7 @@ def line_by_line(
     read = _one_ahead(partial(_read, chunk, next(firsts), reader) for chunk in chunks)
     unknown, said = _Unknown(), Counter[str]()
     answers = chain.from_iterable(_answered(unknown.counted(chunk), answer) for chunk in read)
-    return Remarked(_counted(answers, said), lambda: [*unknown.remarks(), *_remarks_on(said)])
+    return Remarked(_counted(answers, said), lambda: [*unknown.remarks(), *remarks_on(said)])
 
 
 def _one_ahead(pieces: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -224,7 +224,7 @@ def remarks_of(answers: Iterable[object]) -> list[str]:
     """Say how many answers have which ``remark``, a property of those whose reader should beware of some."""
     said = Counter[str]()
     deque(_counted(answers, said), maxlen=0)
-    return _remarks_on(said)
+    return remarks_on(said)
 
 
 def _counted(answers: Iterable[T], said: Counter[str]) -> Iterator[T]:
@@ -235,7 +235,8 @@ def _counted(answers: Iterable[T], said: Counter[str]) -> Iterator[T]:
         yield answer
 
 
-def _remarks_on(said: Counter[str]) -> list[str]:
+def remarks_on(said: Counter[str]) -> list[str]:
+    """Say of how many texts there is which remark."""
     return [f"{count:,} {'text' if count == 1 else 'texts'}: {remark}" for remark, count in said.items()]
 
 

@@ -221,7 +221,9 @@ class _Parquet(_Sink):
 def _arrow(column: Column) -> Any:  # noqa: ANN401 - Arrow carries no types
     """Turn an array ``[rows, n, m]`` into lists of fixed size of such lists."""
     if not isinstance(column, np.ndarray):
-        return pa.array([plain(value) for value in column] if _nested(column) else column)
+        array = pa.array([plain(value) for value in column] if _nested(column) else column)
+        # Only numbers may be missing, and chunks of them must be of one type.
+        return array.cast(pa.float64()) if pa.types.is_null(array.type) else array
     lists = pa.array(column.ravel())
     for size in reversed(column.shape[1:]):
         lists = pa.FixedSizeListArray.from_arrays(lists, size)
@@ -280,7 +282,7 @@ def _flat(name: str, column: Column) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("\t", " ").replace("\r", " ").replace("\n", " ")
+    return "" if value is None else str(value).replace("\t", " ").replace("\r", " ").replace("\n", " ")
 
 
 class _Vectors(_Sink):
@@ -307,7 +309,7 @@ class _Vectors(_Sink):
 
 
 def _nested(column: Sequence[Any]) -> bool:
-    return not isinstance(column[0], str | int | float)
+    return not isinstance(next((value for value in column if value is not None), 0.0), str | int | float)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever an answer holds

@@ -65,19 +65,21 @@ class Atlas:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a model beside its weights, as plain values.
+    """What is known of a model beside its weights, as plain values but for what is found out when it is asked for.
 
     Attributes:
         recipe: The settings that it is built from; none if it was built by hand.
         evaluation: What was measured of it.
         datasets: Names of public data sets that it was trained on.
         others: What another version has noted in its folder.
+        origin: Returns which recipe it was made by and what was changed in it; an empty text where nobody knows.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[str, ...] = ()
     others: Mapping[str, Any] = field(default_factory=dict)
+    origin: Callable[[], str] = str
 
 
 UNRECORDED = Record()

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from latentia.operations.pretrained import (
     WEIGHTS,
 )
 from latentia.operations.space import Record
+from latentia.recipes.library import origin_of
 from latentia.recipes.recipe import Recipe
 from latentia.training.weights import read_tensors
 
@@ -76,6 +78,16 @@ def open_pretrained(folder: Path) -> TextSpace:
     return space_of(config, tokenizer, tensors, folder / WEIGHTS, numbers)
 
 
+def recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of such a folder.
+
+    Raises:
+        RunError: If its configuration is missing, damaged, or of a format that this version does not read.
+        RecipeError: If it is not valid.
+    """
+    return Recipe(_config(folder / CONFIG)["recipe"])
+
+
 def space_of(
     config: Mapping[str, Any],
     tokenizer: Tokenizer,
@@ -92,7 +104,8 @@ def space_of(
     recipe = Recipe(config["recipe"])
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
-    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others)
+    origin = partial(origin_of, recipe.settings)
+    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others, origin)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
 
 

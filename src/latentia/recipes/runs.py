@@ -27,7 +27,7 @@ from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
 from latentia.recipes.environment import ENVIRONMENT, differences, environment
 from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_files, require_run
-from latentia.recipes.library import load_recipe
+from latentia.recipes.library import load_recipe, origin_of
 from latentia.recipes.pretrained import is_pretrained, open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
@@ -103,7 +103,12 @@ def load(folder: str | Path) -> TextSpace:
     if is_pretrained(folder):
         return open_pretrained(folder)
     model, tokenizer, recipe = open_run(folder)
-    record = Record(recipe.settings, _evaluation_of(folder), _public(sources_of(folder)))
+    record = Record(
+        recipe.settings,
+        _evaluation_of(folder),
+        _public(sources_of(folder)),
+        origin=partial(origin_of, recipe.settings),
+    )
     training, validation = (partial(_selected, rows, folder) for rows in (training_rows, validation_rows))
     return TextSpace(model, tokenizer, recipe.data().max_tokens, training, record, validation)
 

@@ -21,10 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 from latentia.data import Columns, Tokenizer
 from latentia.errors import InputError, RunError
 from latentia.operations import Refused, TextSpace
-from latentia.operations.pretrained import config_of
+from latentia.operations.pretrained import CONFIG, config_of
 from latentia.recipes.corpora import Sources
 from latentia.recipes.library import load_recipe
-from latentia.recipes.pretrained import is_pretrained, space_of
+from latentia.recipes.pretrained import is_pretrained, recipe_of, space_of
 from latentia.recipes.recipe import Recipe
 from latentia.recipes.runs import load, start_run
 from latentia.training.weights import tensors_of
@@ -39,7 +39,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     what is to stay as it is into ``sklearn.frozen.FrozenEstimator``.
 
     Args:
-        recipe: Name of a recipe, or a ``.yaml`` file.
+        recipe: Name of a recipe, a ``.yaml`` file, or the ``config.json`` of an export.
         settings: What to replace in it, pairs of a path and a value, such as ``("training.batch_size", 16)``.
         latent_dim: Dimensions of a code; 0 takes the recipe's.
         epochs: Passes over the texts; 0 takes the recipe's.
@@ -77,14 +77,16 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @classmethod
     def from_run(cls, folder: str | Path, *, unreadable: Literal["raise", "nan"] = "raise") -> LatentTransformer:
-        """Take a trained run, or a folder that ``latentia export`` wrote; to fit it again trains another such run.
+        """Take a trained run, or a folder that ``latentia export`` wrote.
+
+        To fit it again trains another model by the same recipe, with this transformer's ``seed``.
 
         Raises:
             RunError: If the folder cannot be opened.
             InputError: If the model has one code a token, or there is no such way with unreadable texts.
         """
-        recipe = "default" if is_pretrained(Path(folder)) else str(Path(folder) / "recipe.yaml")
-        return _fitted(cls(recipe, unreadable=unreadable), load(folder))
+        recipe = Path(folder) / (CONFIG if is_pretrained(Path(folder)) else "recipe.yaml")
+        return _fitted(cls(str(recipe), unreadable=unreadable), load(folder))
 
     def fit(self, X: Iterable[str], y: object = None) -> LatentTransformer:
         """Train a model on texts; a share of them is held out to choose its best weights.
@@ -172,7 +174,8 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.unreadable not in ("raise", "nan"):
             raise InputError(f"unreadable is {self.unreadable!r}", "take raise or nan")
         sizes = {"model.latent_dim": self.latent_dim, "training.epochs": self.epochs}
-        recipe = load_recipe(self.recipe)
+        path = Path(self.recipe)
+        recipe = recipe_of(path.parent) if path.name == CONFIG else load_recipe(self.recipe)
         recipe = recipe.with_settings([*((key, size) for key, size in sizes.items() if size), *self.settings])
         _require_whole_codes(recipe.model(vocabulary_size=8).whole_codes)
         return recipe

@@ -97,7 +97,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _json_type(hint: Any) -> Any:  # noqa: ANN401 - annotations
     """Return what an annotation becomes in JSON."""
-    if hint is float:
+    if hint in (float, float | None):
         return float | None
     if get_origin(hint) in (tuple, list, Sequence):
         return list[_json_type(get_args(hint)[0])]  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from importlib.resources import files
@@ -13,6 +14,7 @@ import yaml
 
 from latentia.durable import read_bounded
 from latentia.errors import RecipeError, RunError
+from latentia.recipes.build import Settings
 from latentia.recipes.recipe import Recipe
 
 DEFAULT = "default"
@@ -82,6 +84,25 @@ def load_recipe(name: str) -> Recipe:
         if name in recipe_names() or name in error.message:
             raise
         raise RecipeError(f"{name}: {error.message}", error.remedy) from None
+
+
+def origin_of(settings: Settings) -> str:
+    """Name the recipe of the package that differs least from some settings, and what is changed in it.
+
+    >>> origin_of(load_recipe("vae").with_settings([("training.epochs", 3)]).settings)
+    '`vae` (changed: training.epochs=3)'
+    """
+    own = _values(settings)
+    others = {name: _values(load_recipe(name).settings) for name in recipe_names()}
+    nearest = min(others, key=lambda name: len(own.items() ^ others[name].items()))
+    changes = [f"{path}={value}" for path, value in own.items() if others[nearest].get(path) != value]
+    return f"`{nearest}`" + (f" (changed: {', '.join(changes)})" if changes else "")
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    """Return the values of a recipe by their paths, without what it says about itself."""
+    parts = {name: part for name, part in settings.items() if name != "about"}
+    return {path: json.dumps(value) for path, value in _assignments(parts, "")}
 
 
 def recipe_text(name: str) -> str:

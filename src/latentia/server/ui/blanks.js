@@ -10,15 +10,17 @@ export function blanksPanel(session) {
     const { pane } = session;
     const { answers, refused } = await pane.model.operation("impute", { texts: [text.value], n: 6, words: Number(words.value) });
     if (refused.length) throw Object.assign(new Error(`the text ${refused[0].problem}`), { remedy: refused[0].remedy });
-    found.replaceChildren(...answers.map((answer) => result(session, pane, answer.probability.toFixed(3), answer.text)));
-    for (const answer of answers) session.keep("impute", pane, { text: answer.text, probability: answer.probability });
+    found.replaceChildren(...answers.map((answer) => result(session, pane, share(answer), answer.text)));
+    for (const answer of answers) session.keep("impute", pane, { text: answer.text, probability: answer.probability, standard_error: answer.standard_error });
   };
   const form = element("form", { onsubmit: (event) => {
     event.preventDefault();
     session.ask(fill);
   } }, field("Sentence with ___ for each blank", text, { className: "field wide" }), element("div", { className: "row" }, field("Each blank is", words), button("Fill", null, { type: "submit" })));
-  return [form, element("p", { className: "small" }, "Shares of draws from the model, given the words that are there."), found];
+  return [form, element("p", { className: "small" }, "Shares of draws from the model, given the words that are there, with their standard errors."), found];
 }
+
+const share = (answer) => `${answer.probability.toFixed(3)} ± ${answer.standard_error === null ? "none" : answer.standard_error.toFixed(3)}`;
 
 export function searchPanel(session) {
   const text = element("input", { id: "query", type: "search" });
