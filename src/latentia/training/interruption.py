@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -176,15 +176,29 @@ def interruption(within_time: bool = False) -> Iterator[Interruption]:
         yield _installed[0] if _installed and threading.current_thread() is threading.main_thread() else Interruption()
         return
     taken = Interruption()
-    heard = [number for number in ASKING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, taken.note) for number in (*heard, signal.SIGALRM)}
-    watchdog = Watchdog(taken) if within_time else None
-    _installed.append(taken)
-    try:
+    with _watched(taken) if within_time else nullcontext(), _taken(taken):
         yield taken
+
+
+@contextmanager
+def _watched(asked: Interruption) -> Iterator[None]:
+    """Watch the main thread; handlers are of a block within, as a signal may not break off what is given back here."""
+    watchdog = Watchdog(asked)
+    try:
+        yield
+    finally:
+        watchdog.close()
+
+
+@contextmanager
+def _taken(asked: Interruption) -> Iterator[None]:
+    """Install the handlers."""
+    heard = [number for number in ASKING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, asked.note) for number in (*heard, signal.SIGALRM)}
+    _installed.append(asked)
+    try:
+        yield
     finally:
         _installed.clear()
-        if watchdog is not None:
-            watchdog.close()
         for number, handler in before.items():
             signal.signal(number, handler)
