@@ -104,8 +104,8 @@ def space_of(
     recipe = Recipe(config["recipe"])
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
-    origin = partial(origin_of, recipe.settings)
-    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others, origin)
+    datasets = tuple(config.get("datasets", ()))
+    record = Record(recipe.settings, numbers, datasets, others, partial(origin_of, recipe.settings))
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
 
 
