@@ -104,8 +104,8 @@ def space_of(
     recipe = Recipe(config["recipe"])
     model = recipe.trained_model(tokenizer.vocabulary_size, tensors, origin)
     others = {key: value for key, value in config.items() if key not in KEYS}
-    origin = partial(origin_of, recipe.settings)
-    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others, origin)
+    made_by = partial(origin_of, recipe.settings)
+    record = Record(recipe.settings, numbers, tuple(config.get("datasets", ())), others, made_by)
     return TextSpace(model.eval(), tokenizer, recipe.data().max_tokens, record=record)
 
 
