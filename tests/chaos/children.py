@@ -80,8 +80,8 @@ class Child:
     def _be(self, work: Callable[[], object], folder: Path, fault: Fault, memory: int) -> None:
         os.setsid()
         # Whoever started the harness may ignore signals, as nohup does, and a command that inherits that does too.
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
