@@ -107,6 +107,13 @@ def test_bad_texts_of_a_list_are_left_out_and_told(space):
     assert "2 left out, the first because line " in remark
 
 
+def test_unknown_words_of_a_list_are_told(space):
+    answers = space.edit(DOGS[:1], from_=[f"{each} purple" for each in DOGS[:2]], to=CATS)
+    list(answers)
+    told = "2 tokens are unknown to the model, which reads <unk> there"
+    assert f"texts to learn the change from: {told}" in answers.remarks()
+
+
 def test_texts_that_come_back_as_they_were_are_told(space):
     answers = space.edit(DOGS, attribute="cat", strength=0.0, rewrite="words")
     same = sum(each.text == each.edited for each in list(answers))

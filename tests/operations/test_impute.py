@@ -386,6 +386,16 @@ def test_draws_that_all_agree_tell_of_no_error(space, monkeypatch, tmp_path, suf
         assert pq.read_schema(tmp_path / "filled.parquet").field("standard_error").type == pa.float64()
 
 
+def test_standard_errors_do_not_hang_on_how_many_alternatives_are_shown(space, monkeypatch):
+    """A fill that comes in all chains alike tells nothing of the others, in which the chains are stuck."""
+    stuck = [((FIRST,),)] * 8 + [((FIRST + 1,),)] * 8
+    mixed = [[((FIRST + 2,),)] * 16 if number % 2 else stuck for number in range(40)]
+    monkeypatch.setattr(Completion, "draws", lambda *_: mixed)
+    few, many = (list(space.impute(["a ___ c"], n, sweeps=30)) for n in (1, 3))
+    assert few == many[:1]
+    assert few[0].effective_draws < 60
+
+
 def test_chains_that_never_move_are_worth_little_more_than_one_draw_each(space, monkeypatch):
     """Also for a fill that came once, whose own draws look independent."""
     stuck = [((FIRST,),)] * 8 + [((FIRST + 1,),)] * 8

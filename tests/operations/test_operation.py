@@ -212,6 +212,7 @@ def test_unknown_words_among_known_ones_are_told(space):
         space.score(["a x", "y b", "c"], samples=2),
         space.interpolate("a x", "y b"),
         space.analogy("a x", "y b", "c"),
+        space.sample(1, near=["a x", "y b", "c"]),
         operations.encode(space, ["a x", "y b"]),
     ):
         list(answers)

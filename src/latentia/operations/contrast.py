@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from latentia.data import Selection
 from latentia.errors import InputError
-from latentia.operations.lines import Refused
+from latentia.operations.lines import Refused, remarks_on_unknown, unknown_in
 from latentia.operations.regions import labelled, read
 from latentia.operations.space import Space, seeded
 
@@ -36,6 +36,7 @@ class Groups:
         without: Texts that have it not.
         having: Texts that have it.
         refused: Texts of neither, which could not be read.
+        unknown: Tokens of given texts that the model does not know.
 
     Raises:
         InputError: If there are texts of one kind alone.
@@ -44,6 +45,7 @@ class Groups:
     without: Selection
     having: Selection
     refused: tuple[Refused, ...] = ()
+    unknown: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what shows no difference."""
@@ -51,10 +53,9 @@ class Groups:
             raise InputError("all training texts have one label", "give texts to go from and texts to go to")
 
     def remarks(self) -> list[str]:
-        """Say what was left out."""
-        if not self.refused:
-            return []
-        return [f"texts to learn the change from: {len(self.refused):,} left out, the first because {self.refused[0]}"]
+        """Say what was left out, and what could not be read of the others."""
+        left_out = [f"{len(self.refused):,} left out, the first because {each}" for each in self.refused[:1]]
+        return [f"texts to learn the change from: {said}" for said in left_out + remarks_on_unknown(self.unknown)]
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def groups_of(space: Space, attribute: str, away: Iterable[str], towards: Iterab
     if not all(lists):
         raise InputError("it is not said what to change", "give an attribute, or texts to go from and texts to go to")
     (without, left_out), (having, left_out_too) = (read(space, texts) for texts in lists)
-    return Groups(without, having, (*left_out, *left_out_too))
+    return Groups(without, having, (*left_out, *left_out_too), unknown_in(without) + unknown_in(having))
 
 
 def contrast_of(space: Space, groups: Groups) -> Contrast:

@@ -202,10 +202,15 @@ def _written(space: Space, found: Blanked, fills: Fills) -> Written:
 
 
 def _imputed(line: int, written: Sequence[Written], best: Sequence[Fills], drawn: list[list[Fills]]) -> list[Answer]:
-    hits = [torch.tensor([[each == fills for each in chains] for chains in drawn]).double() for fills in best]
-    of_all = effective_draws(torch.stack(hits[:SHARED], dim=2))
-    shares = [_share(each, of_all) for each in hits]
+    most = Counter(chain.from_iterable(drawn)).most_common(SHARED)
+    of_all = effective_draws(torch.stack([_hits(fills, drawn) for fills, _ in most], dim=2))
+    shares = [_share(_hits(fills, drawn), of_all) for fills in best]
     return [Imputed(line, text, parts, *share) for (text, parts), share in zip(written, shares, strict=True)]
+
+
+def _hits(fills: Fills, drawn: list[list[Fills]]) -> Float[Tensor, "N M"]:
+    """Return 1 where a chain had these fills after a sweep, and 0 elsewhere."""
+    return torch.tensor([[each == fills for each in chains] for chains in drawn]).double()
 
 
 def _share(hits: Float[Tensor, "N M"], of_all: float) -> tuple[float, float | None, float | None]:

@@ -68,7 +68,11 @@ def sample(  # noqa: PLR0913 - the options of a command
     """
     demanding = constrained(space, strategy, must, must_not, pattern, length, in_order)
     texts = _sampled(space, codes_of(space, Origin(near, label, region, spread)), demanding, seed, n)
-    return also_said(_different(texts, n) if unique else islice(texts, n), lambda: remarks_on_phrases(strategy, must))
+
+    def remarks() -> list[str]:
+        return [*(space.remarks_on(near) if near else []), *remarks_on_phrases(strategy, must)]
+
+    return also_said(_different(texts, n) if unique else islice(texts, n), remarks)
 
 
 def _sampled(space: Space, draw: Draw, strategy: Strategy, seed: int, n: int) -> Iterator[str]:
