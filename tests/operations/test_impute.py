@@ -190,7 +190,9 @@ def test_weights_times_draws_are_the_likelihood(space):
 
 def test_alternating_inference_settles(space):
     filling = Completion(space.model, blanked("a ___ c ___", space.tokenizer, 1))
-    for fills in filling.modes():
+    ends, at_rest = filling.modes()
+    assert any(at_rest)
+    for fills in (each for each, rests in zip(ends, at_rest, strict=True) if rests):
         code = space.model.infer(filling._batch([fills])).centre
         again = fills
         for gap in (0, 1):
@@ -207,6 +209,20 @@ def test_alternating_inference_counts_starts_and_claims_no_probability(space):
     assert sum(each.settled for each in answers) == answers[0].starts == 8
     assert [each.settled for each in answers] == sorted((each.settled for each in answers), reverse=True)
     assert str(answers[0]) == f"{answers[0].settled} of 8 starts  {answers[0].text}"
+
+
+def test_starts_that_come_to_rest_nowhere_are_not_counted(space, monkeypatch):
+    """The best fill under the centre and the centre of that fill may follow each other round and round."""
+    there, back = ((FIRST,),), ((FIRST + 1,),)
+    turned = {there: back, back: there}
+    monkeypatch.setattr(Completion, "started", lambda *_: ([there] * 3 + [((FIRST + 2,),)] * 5, torch.zeros(8, 3)))
+    monkeypatch.setattr(Completion, "_best_gap", lambda _, fills, *__: [turned.get(each, each) for each in fills])
+    answers = list(space.impute(["a ___ c"], 9, method="modes"))
+    assert [(each.text, each.settled, each.starts, each.remark) for each in answers] == [("a c c", 5, 8, "")]
+    monkeypatch.setattr(Completion, "started", lambda *_: ([there] * 8, torch.zeros(8, 3)))
+    answers = space.impute(["a ___ c"], 9, method="modes")
+    assert [(each.text, each.settled) for each in answers] == [("a a c", 0)]
+    assert "comes to rest nowhere" in answers.remarks()[0]
 
 
 @pytest.mark.usefixtures("_many_chains")

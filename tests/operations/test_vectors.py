@@ -231,6 +231,12 @@ def test_a_graph_holds_each_text_once(space):
     assert (index.method, len({each.text for each in found}), {each.count for each in found}) == ("HNSW", 10, {2})
 
 
+def test_of_a_training_text_that_is_there_often_the_first_line_is_told(space):
+    found = {each.text: (each.line, each.count) for each in space.neighbours("c", 9)}
+    own = ["a b c", "c b a", "a a", "b", "b c a", "c c c c"]
+    assert found == {text: (line, 5) for line, text in enumerate(own, start=1)}
+
+
 def test_neighbours_are_looked_for_in_arrays_of_other_libraries(space):
     pandas = pytest.importorskip("pandas")
     for data in (np.array(["c", "b c"]), pandas.Series(["c", "b c"]), iter(["c", "b c"])):

@@ -67,21 +67,25 @@ class Completion:
         return visited
 
     @torch.no_grad()
-    def modes(self) -> list[Fills]:
-        """Return where each start settles: codes are the centres of posteriors, fills the best of a beam, in turn.
+    def modes(self) -> tuple[list[Fills], list[bool]]:
+        """Return where each start ends, and whether it rests there; codes are centres of posteriors, fills a beam's.
+
+        The two are found in turn, which need not end: the centre is no maximum of what the beam climbs.
 
         Source: Bowman et al., Generating Sentences from a Continuous Space, 2016; Besag, On the
         Statistical Analysis of Dirty Pictures, 1986.
         """
         fills, codes = self.started(STARTS)
+        at_rest = [False] * len(fills)
         for _ in range(ROUNDS):
             before = fills
             for gap in range(len(self.text.sizes)):
                 fills = self._best_gap(fills, codes, gap)
-            if fills == before:
+            at_rest = [now == then for now, then in zip(fills, before, strict=True)]
+            if all(at_rest):
                 break
             codes = self.model.centres(self._batch(fills), 0)
-        return fills
+        return fills, at_rest
 
     @torch.no_grad()
     def log_evidence(self, fills: Sequence[Fills]) -> Float[Tensor, " F"]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Literal
 
@@ -32,6 +33,8 @@ BEGINNING = 0.25
 
 FEW = 50
 FEW_DRAWS = f"draws worth fewer than {FEW} independent ones, so that standard errors are rough; take more sweeps"
+
+UNSETTLED = "alternating inference comes to rest nowhere, so that fills are where it was stopped; take the method gibbs"
 
 SHARED = 32
 """Fills, the most frequent ones, that tell how well the chains mix as a whole."""
@@ -78,7 +81,8 @@ class ImputedMode:
         line: Number of the text, counted from 1.
         text: With its blanks filled.
         fills: What fills each; blanks beside each other are one.
-        settled: Starts from which inference came to rest here: a fill easy to come to, not a probable one.
+        settled: Starts from which inference came to rest here: a fill easy to come to, not a probable one. 0 where no
+            start came to rest, and some were here at the end.
         starts: All starts.
     """
 
@@ -90,8 +94,8 @@ class ImputedMode:
 
     @property
     def remark(self) -> str:
-        """Nothing: it claims no probability."""
-        return ""
+        """Say so if nothing settled."""
+        return "" if self.settled else UNSETTLED
 
     def __str__(self) -> str:
         """Show how many starts settled here, and the text."""
@@ -99,8 +103,6 @@ class ImputedMode:
 
 
 Answer = Imputed | ImputedMode
-Written = tuple[str, tuple[str, ...]]
-"""A filled text, and what fills each gap."""
 
 
 @operation
@@ -143,6 +145,7 @@ def impute(
     space.require_whole_codes()
     if method == "modes" and sweeps != SWEEPS:
         raise InputError(f"sweeps is {sweeps} and method 'modes'", "give it beside the method gibbs alone")
+    filled = _by_modes if method == "modes" else partial(_by_chains, sweeps=sweeps)
     unknown, said = Counter[int](), Counter[str]()
 
     def answer(chosen: Selection, lines: list[int]) -> Iterator[list[Answer] | Refused]:
@@ -154,11 +157,7 @@ def impute(
                 continue
             unknown[line] = found.unknown
             with seeded(seed, line):
-                completion = Completion(space.model, found)
-                drawn = _drawn(completion, method, sweeps)
-                best = _frequent(drawn, n, completion)
-            told = _settled if method == "modes" else _imputed
-            answers = told(line, [_written(space, found, fills) for fills in best], best, drawn)
+                answers = filled(space, line, Completion(space.model, found), n)
             said.update({each.remark for each in answers} - {""})
             yield answers
 
@@ -177,12 +176,24 @@ def _problem(found: Blanked, max_tokens: int) -> tuple[str, str] | tuple[()]:
     return ()
 
 
-def _drawn(completion: Completion, method: Method, sweeps: int) -> list[list[Fills]]:
-    """Return the fills that count, a list of chains for each sweep."""
-    if method == "modes":
-        return [completion.modes()]
+def _by_chains(space: Space, line: int, completion: Completion, n: int, sweeps: int) -> list[Answer]:
     begun = math.ceil(BEGINNING * sweeps)
-    return completion.draws(begun + sweeps)[begun:]
+    drawn = completion.draws(begun + sweeps)[begun:]
+    most = Counter(chain.from_iterable(drawn)).most_common(SHARED)
+    of_all = effective_draws(torch.stack([_hits(fills, drawn) for fills, _ in most], dim=2))
+    best = _frequent(drawn, n, completion)
+    written = (_written(space, completion.text, fills) for fills in best)
+    shares = (_share(_hits(fills, drawn), of_all) for fills in best)
+    return [Imputed(line, text, parts, *share) for (text, parts), share in zip(written, shares, strict=True)]
+
+
+def _by_modes(space: Space, line: int, completion: Completion, n: int) -> list[Answer]:
+    ends, at_rest = completion.modes()
+    rests = [fills for fills, rests in zip(ends, at_rest, strict=True) if rests]
+    best = _frequent([rests or ends], n, completion)
+    return [
+        ImputedMode(line, *_written(space, completion.text, fills), rests.count(fills), len(ends)) for fills in best
+    ]
 
 
 def _frequent(drawn: list[list[Fills]], n: int, completion: Completion) -> list[Fills]:
@@ -196,16 +207,10 @@ def _frequent(drawn: list[list[Fills]], n: int, completion: Completion) -> list[
     return sorted(shown, key=lambda fills: (-counts[fills], -evidence[fills]))[:n]
 
 
-def _written(space: Space, found: Blanked, fills: Fills) -> Written:
+def _written(space: Space, found: Blanked, fills: Fills) -> tuple[str, tuple[str, ...]]:
+    """Return a filled text, and what fills each gap."""
     text, parts = found.written(fills, space.tokenizer)
     return text, tuple(parts)
-
-
-def _imputed(line: int, written: Sequence[Written], best: Sequence[Fills], drawn: list[list[Fills]]) -> list[Answer]:
-    most = Counter(chain.from_iterable(drawn)).most_common(SHARED)
-    of_all = effective_draws(torch.stack([_hits(fills, drawn) for fills, _ in most], dim=2))
-    shares = [_share(_hits(fills, drawn), of_all) for fills in best]
-    return [Imputed(line, text, parts, *share) for (text, parts), share in zip(written, shares, strict=True)]
 
 
 def _hits(fills: Fills, drawn: list[list[Fills]]) -> Float[Tensor, "N M"]:
@@ -222,9 +227,3 @@ def _share(hits: Float[Tensor, "N M"], of_all: float) -> tuple[float, float | No
     if math.isnan(effective):
         return share, None, None
     return share, math.sqrt(share * (1 - share) / effective), effective
-
-
-def _settled(line: int, written: Sequence[Written], best: Sequence[Fills], drawn: list[list[Fills]]) -> list[Answer]:
-    (rests,) = drawn
-    counts = [rests.count(fills) for fills in best]
-    return [ImputedMode(line, *own, count, len(rests)) for own, count in zip(written, counts, strict=True)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
+import numpy as np
 from torch import Tensor
 
+from latentia.data import Selection
 from latentia.errors import InputError
 from latentia.operations.index import Index, Neighbour
 from latentia.operations.lines import Refused, Remarked, remarks_on_unknown
@@ -21,8 +23,9 @@ def neighbours(
 ) -> Iterator[Neighbour | Refused]:
     """Find the texts whose codes are nearest to that of a text.
 
-    A text that is there more than once is one answer, with a count. Distances are Euclidean between the centres of
-    posteriors, on a sphere angles in radians. For many queries make an :class:`Index` once.
+    A text that is there more than once is one answer, with a count and the first of its lines; of training texts the
+    count is that among those looked at, and lines are numbered among those that training used. Distances are Euclidean
+    between the centres of posteriors, on a sphere angles in radians. For many queries make an :class:`Index` once.
 
     Args:
         space: Where the texts are encoded.
@@ -53,5 +56,8 @@ def _found(made: Callable[[], Index], query: Tensor, n: int) -> Iterator[Neighbo
 
 
 def _of_training(space: Space) -> Index:
+    """Index the atlas, which comes by length, in the order of its lines: of equal texts the first is told."""
     atlas = space.atlas
-    return Index(space, list(atlas.texts.texts()), atlas.posteriors.centre, (atlas.texts.rows + 1).tolist())
+    order = np.argsort(atlas.texts.rows)
+    chosen = Selection(atlas.texts.corpus, atlas.texts.rows[order])
+    return Index(space, list(chosen.texts()), atlas.posteriors.centre[order], (chosen.rows + 1).tolist())

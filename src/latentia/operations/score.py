@@ -37,7 +37,7 @@ class Scored:
         tokens: What the likelihood is of, the end of the text counted.
         log_likelihood: The importance-weighted estimate, in expectation not above the log-likelihood.
         standard_error: Of this estimate over draws of codes, not over texts.
-        elbo: The evidence lower bound from the same draws.
+        elbo: The evidence lower bound from the same draws, its KL in closed form where there is one.
         estimator: Name of the estimate, with its number of draws.
     """
 
