@@ -98,6 +98,15 @@ def test_phrases_are_whole_words_whatever_their_tokens(kind):
             assert accepts(where, ids, must_not=[phrase]) != there, (phrase, text)
 
 
+@pytest.mark.parametrize("kind", ["Char", "Byte"])
+def test_a_demanded_phrase_is_written_with_single_spaces_and_a_forbidden_one_in_no_way(kind):
+    where = space(kind)
+    assert accepts(where, "a the mat", must=["the  mat"])
+    assert not accepts(where, "the   mat", must=["the mat"])
+    assert not accepts(where, "the   mat", must_not=["the mat"])
+    assert accepts(where, "the cat mat", must_not=["the mat"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_phrases_appear_as_often_as_they_are_given_and_in_order_if_asked(kind):
     where = space(kind)

@@ -109,7 +109,7 @@ def _demands(
     for phrase in must_not:
         if _unknown(space, written, phrase):
             continue  # what cannot be written does not appear
-        yield Demand(f"must not {phrase!r}", ~_phrases(space, written, (phrase,)))
+        yield Demand(f"must not {phrase!r}", ~_phrases(space, written, (phrase,), r"\s+"))
     if pattern:
         yield Demand(f"pattern {pattern!r}", _matching(pattern, written))
     if tokens:
@@ -121,8 +121,10 @@ def _shown(series: Series) -> str:
     return f"{series[0]!r}{times}" if len(set(series)) == 1 else " and then ".join(map(repr, series))
 
 
-def _phrases(space: Space, written: Spelling, series: Series) -> Automaton:
+def _phrases(space: Space, written: Spelling, series: Series, between: str = " ") -> Automaton:
     """Accept texts that hold phrases one after another, with whole words at their ends, however these are cut.
+
+    Between the words of a phrase stands what the expression ``between`` matches, where tokens are not words.
 
     Raises:
         InputError: If a phrase is empty, or has a word that the model cannot write.
@@ -133,7 +135,7 @@ def _phrases(space: Space, written: Spelling, series: Series) -> Automaton:
         raise InputError(f"the model cannot write {', '.join(unknown)}", "demand words of its training texts")
     if written.of_words:
         return in_order([space.tokenizer.encode(phrase) for phrase in series], len(written.pieces))
-    escaped = r"\s(?s:.*\s)?".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in series)
+    escaped = r"\s(?s:.*\s)?".join(between.join(map(re.escape, phrase.split())) for phrase in series)
     return _matching(rf"(?s:.*\s)?{escaped}(?s:\s.*)?", written)
 
 
