@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -233,6 +234,20 @@ def test_numbers_that_hang_on_few_draws_are_told(space, monkeypatch):
 def test_the_name_of_a_strategy_is_no_strategy(space):
     with pytest.raises(InputError, match="strategy is 'Beam': give an object"):
         space.sample(1, strategy="Beam")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"near": "a b"}, "near is 'a b': give a list of texts"),
+        ({"near": ["a b"], "spread": math.nan}, "spread is nan: give a finite number"),
+        ({"near": ["a b"], "spread": math.inf}, "spread is inf: give a finite number"),
+        ({"near": ["a b"], "spread": 0.0}, "spread is 0.0: input should be greater than 0"),
+    ],
+)
+def test_what_was_given_wrongly_is_told_in_words_of_a_user(space, asked, told):
+    with pytest.raises(InputError, match=told):
+        space.sample(1, **asked)
 
 
 @pytest.mark.parametrize("build", [model, spherical_model])

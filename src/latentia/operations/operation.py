@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, wraps
@@ -10,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from torch import Tensor
 
 from latentia.decoding import Strategy
@@ -106,5 +108,13 @@ def _valid(name: str, check: Callable[[object], Any], value: object) -> Any:  # 
     try:
         return check(value)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise InputError(f"{name} is {value!r}", message[:1].lower() + message[1:]) from None
+        raise InputError(f"{name} is {value!r}", _remedy(error.errors()[0])) from None
+
+
+def _remedy(problem: ErrorDetails) -> str:
+    """Say what a validator asks for; of one text for many, and of no number, it speaks in terms of its own."""
+    if problem["type"] == "sequence_str":
+        return "give a list of texts"
+    if any(isinstance(bound, float) and math.isinf(bound) for bound in problem.get("ctx", {}).values()):
+        return "give a finite number"
+    return problem["msg"][:1].lower() + problem["msg"][1:]
