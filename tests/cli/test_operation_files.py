@@ -207,6 +207,24 @@ def test_a_wrong_choice_is_told_without_the_name_of_an_exception(capsys):
     assert capsys.readouterr().err == "error: Invalid value: 'x' is not one of 'y': see `latentia --help`\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("encode", ["own.jsonl", "--out", "./own.jsonl"]),
+        ("encode", ["own.jsonl", "--refused", "own.jsonl"]),
+        ("impute", ["--data", "own.jsonl", "--out", "own.jsonl"]),
+        ("edit", ["a b", "--from", "own.jsonl", "--to", "b.tsv", "--out", "own.jsonl"]),
+        ("augment", ["own.jsonl", "--label", "label", "--out", "own.jsonl"]),
+    ],
+)
+def test_what_is_read_is_not_written_over(call, tmp_path, name, words):
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"text": "a ___ b", "label": "x"}\n')
+    with pytest.raises(InputError, match=r"own.jsonl would be written over what is read from it: name another file"):
+        call(name, *words, "--overwrite")
+    assert own.read_text() == '{"text": "a ___ b", "label": "x"}\n'
+
+
 def test_refusals_that_the_disk_does_not_take_are_a_typed_error(call, tmp_path):
     (tmp_path / "bad.txt").write_text("\n" * 3000 + "a b\n")
     with small_disk(1000), pytest.raises(StorageError, match=r"no.jsonl cannot be written"):

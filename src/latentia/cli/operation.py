@@ -53,6 +53,7 @@ def _callback(operation: Callable[..., Iterator[object]]) -> Callable[..., None]
 
     def run_operation(run: Path, as_json: bool, out: str, overwrite: bool, refused: str = "", **given: object) -> None:
         _require_files(as_json, out, refused, overwrite, suffixes)
+        _require_other_files([out, refused], _read_from(known, given))
         columns = Columns(str(given.get("text_column", "")), str(given.get("label_column", "")))
         with Bar(into_file=bool(out)) as bar:
             lines = Lines(run, columns, bar)
@@ -105,6 +106,26 @@ def _require_files(as_json: bool, out: str, refused: str, overwrite: bool, suffi
         require_writable(Path(out), overwrite, suffixes)
     if refused:
         require_writable(Path(refused), overwrite)
+
+
+def _read_from(known: Iterable[inspect.Parameter], given: Mapping[str, Any]) -> list[Path]:
+    """Return the files that texts or codes are read from."""
+    bulk = [each for each in known if each.annotation in (LABELLED, CODES, TEXTS)]
+    names = {"data", *(each.name for each in bulk if each.annotation != TEXTS or each.kind is each.KEYWORD_ONLY)}
+    values = (given.get(name) or [] for name in names)
+    return [Path(file) for value in values for file in (value if isinstance(value, list) else [value])]
+
+
+def _require_other_files(written: Iterable[str], read: Iterable[Path]) -> None:
+    """Refuse to write what is read.
+
+    Raises:
+        InputError: If a file is both.
+    """
+    resolved = {each.resolve() for each in read}
+    for file in filter(None, written):
+        if Path(file).resolve() in resolved:
+            raise InputError(f"{file} would be written over what is read from it", "name another file")
 
 
 def _typed(parameter: inspect.Parameter, helps: Mapping[str, str]) -> list[inspect.Parameter]:
