@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from latentia.cli.console import remarks, results
@@ -53,8 +54,8 @@ def _show(verdict: Verdict, run: Path) -> None:
     results.print(f"[bold {colour}]{name}[/] ({verdict.confidence:.1%} sure): {escape(verdict.sentence)}")
     facts = Table.grid(padding=(0, 2))
     for fact, value in verdict.facts:
-        facts.add_row(f"    {escape(fact)}", escape(value))
-    results.print(facts)
+        facts.add_row(escape(fact), escape(value))
+    results.print(Padding(facts, (0, 0, 0, 4), expand=False))
     remedy = verdict.remedy.replace("--resume RUN", f"--resume {run}")
     results.print(f"    what may help: {escape(remedy)}")
     results.print(f"    because {escape(verdict.reason)}\n")
