@@ -61,7 +61,7 @@ DEFECTS = {
     "a resume that ": defects.resuming,
     "a save: ": defects.saves,
     "": mistakes.others,
-    "taken up or left behind: ": astray.defects,
+    "astray: ": astray.defects,
     "faults that do not happen: ": duds.duds,
 }
 
@@ -107,7 +107,7 @@ def _tallies(home: Path, only: list[str], chosen: argparse.Namespace) -> Iterato
 
 
 def _defects(home: Path, chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    _say(chosen, f"\n{'defect put in':<54}seen by")
+    _say(chosen, f"\n{'defect put in':<54} seen by")
     for number, (prefix, found) in enumerate(DEFECTS.items()):
         place = home / f"defects {number}"
         place.mkdir()
