@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from latentia.recipes.runs import training_rows
+from latentia.training.checkpoint import Checkpoints
 from tests.chaos.children import Child, Outcome
 from tests.chaos.faults import CELLS, STEPPED, Fault
 from tests.chaos.report import Tally
@@ -29,6 +30,8 @@ EVERY = 7
 """Steps between checkpoints: most training records come between two, and are told again after a kill there."""
 
 Record = dict[str, Any]
+Whole = tuple[dict[str, object], list[Record], list[int]]
+"""What a run leaves that nobody stops, its records, and the rows of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Long:
     epochs: int
 
     @property
+    def steps(self) -> int:
+        """How long it is."""
+        return self.epochs * EACH
+
+    @property
     def settings(self) -> list[tuple[str, object]]:
         """Settings beside those of the plan."""
         return [
@@ -54,17 +62,17 @@ class Long:
             ("training.stopping.patience", 0),
         ]
 
-    def whole(self) -> tuple[dict[str, object], list[Record], list[int]]:
-        """Train it undisturbed, in this process; return what it leaves, its records, and the rows of an epoch."""
+    def whole(self) -> Whole:
+        """Train it undisturbed, in this process."""
         folder = self.home / "whole"
         start(self.home, "plain", folder, *self.settings)
         found = result(folder), records(folder), training_rows(folder)[1].tolist()
         shutil.rmtree(folder)
         return found
 
-    def sitting(self, folder: Path, shared: mmap) -> None:
-        """Begin it or take it up, and note what it does."""
-        with Note(self.home / "noted", shared=shared).taken():
+    def sitting(self, folder: Path, shared: mmap, place: int) -> None:
+        """Begin it or take it up, and note what it does; wait where the kill of some step is late."""
+        with Note(self.home / "noted", shared=shared, late=place + 5).taken():
             start_or_resume(self.home, "plain", folder, *self.settings)
 
 
@@ -72,31 +80,37 @@ def tally(home: Path, steps: int, kills: int, seed: int) -> Iterator[Tally]:
     """Kill a run so often, at times spread over it, and take it up each time."""
     long, folder, generator = Long(home, ceil(steps / EACH)), home / "killed", random.Random(seed)
     shutil.rmtree(folder, ignore_errors=True)
-    expected, told, rows = long.whole()
-    sittings, fired = list[Sitting](), list[bool]()
-    counts = Tally("SIGKILL, over and over in one run", kills)
+    whole, sittings, fired = long.whole(), list[Sitting](), list[bool]()
     for number in range(kills + 1):
-        place = round((number + generator.uniform(0.1, 0.5)) * long.epochs * EACH / kills)
+        place = round((number + generator.uniform(0.1, 0.5)) * long.steps / kills)
         outcome = _sat(long, folder, place, generator.uniform(0.0, 0.01))
         sittings.append(Sitting.of(home / "noted"))
-        if number < kills:
-            fired.append(outcome.code == -signal.SIGKILL and place <= max(sittings[-1].rows, default=0))
-        elif outcome.code:
-            counts.failures.append(f"exit code {outcome.code}: {outcome.said[-300:]}")
-            break
-    wrong = misread(sittings, rows, long.epochs) or difference(folder, expected)
-    wrong = wrong or miscounted(records(folder), told, [next(iter(each.rows), 1) for each in sittings])
-    for each in fired:
+        fired.append(outcome.code == -signal.SIGKILL and place <= max(sittings[-1].rows, default=0))
+    counts = Tally("SIGKILL, over and over in one run", kills)
+    last = f"exit code {outcome.code}: {outcome.said[-300:]}" if outcome.code else ""
+    wrong = last or _difference(long, folder, whole, sittings)
+    for each in fired[:kills]:
         counts.add(wrong, fired=each)
-    again = sum(len(each.rows) for each in sittings) - long.epochs * EACH
-    counts.note = f"{long.epochs * EACH:,} steps, {again} of them done over"
+    again = sum(len(each.rows) for each in sittings) - long.steps
+    counts.note = f"{long.steps:,} steps, {again} of them done over"
     yield counts
+
+
+def _difference(long: Long, folder: Path, whole: Whole, sittings: list[Sitting]) -> str:
+    """Say what tells the run from one that nobody stopped."""
+    expected, told, rows = whole
+    last = Checkpoints(folder).newest().step
+    if last != long.steps:
+        return f"it ended after step {last}, and not {long.steps}"
+    if wrong := misread(sittings, rows, long.epochs) or difference(folder, expected):
+        return wrong
+    return miscounted(records(folder), told, [next(iter(each.rows), 1) for each in sittings])
 
 
 def _sat(long: Long, folder: Path, place: int, after: float) -> Outcome:
     """Train until some time after a step was begun, and then be killed; to the end where there is no such step."""
     shared = mmap(-1, CELLS)
-    child = Child(partial(long.sitting, folder, shared), folder, Fault(), long.home, shared=shared)
+    child = Child(partial(long.sitting, folder, shared, place), folder, Fault(), long.home, shared=shared)
     while child.count(STEPPED) < place and not child.ended():
         time.sleep(0.002)
     time.sleep(after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -42,8 +43,9 @@ class Place:
 class Note:
     """Notes one sitting of a run, in a file, and ends the process at a place."""
 
-    def __init__(self, log: Path, place: Place | None = None, shared: Any = None) -> None:
-        """Take the file, the place, and where the step under way is told."""
+    def __init__(self, log: Path, place: Place | None = None, shared: Any = None, late: int = 0) -> None:
+        """Take the file, the place, where the step under way is told, and a step from which a kill is waited for."""
+        self.late = late
         self.descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         self.place, self.shared = place, shared
 
@@ -84,13 +86,19 @@ class Note:
         def batches(trainer: Trainer, asked: Interruption) -> Iterator[Batch]:
             for batch in real(trainer, asked):
                 progress = trainer.progress
-                if self.shared is not None:
-                    set_count(self.shared, STEPPED, progress.step)
                 epoch = progress.epoch - (progress.position == 0)
                 self.event("given", progress.step, epoch=epoch, rows=batch.index.tolist())
+                self._tell(progress.step)
                 yield batch
 
         return batches
+
+    def _tell(self, step: int) -> None:
+        """Tell the parent the step under way; wait for it where its kill is late."""
+        if self.shared is not None:
+            set_count(self.shared, STEPPED, step)
+            if step >= self.late:
+                time.sleep(0.05)
 
     def _validate(self, real: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
         def validate(model: Any, objective: Any, batches: Iterable[Batch], step: int, seed: int) -> dict[str, float]:
