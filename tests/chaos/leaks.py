@@ -31,7 +31,6 @@ ENOUGH = 200
 """Cycles of a long walk, in which little growth of memory is told from its noise."""
 PATIENCE = 1800.0
 """Seconds after which no end of the cycles is waited for."""
-PAGE = os.sysconf("SC_PAGESIZE")
 
 Held = dict[str, int]
 
@@ -102,8 +101,14 @@ def _held() -> Held:
     """What this process holds: bytes, descriptors, threads, and tensors that are not garbage."""
     gc.collect()
     return {
-        "memory": int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
+        "memory": _own_memory(),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": len(os.listdir("/proc/self/task")),
         "tensors": sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects()),
     }
+
+
+def _own_memory() -> int:
+    """Bytes of this process alone: pages of libraries come and go as the machine likes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
