@@ -16,7 +16,23 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, native, numbers, saving, sharing
+from tests.chaos import (
+    astray,
+    corpora,
+    damage,
+    defects,
+    duds,
+    endurance,
+    hostile,
+    kills,
+    leaks,
+    mistakes,
+    native,
+    numbers,
+    positions,
+    saving,
+    sharing,
+)
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -32,6 +48,11 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed
     ),
+    "positions": lambda home, scale, _: positions.tally(home, max(6, round(192 * scale))),
+    "endurance": lambda home, scale, seed: endurance.tally(
+        home, max(90, round(2000 * scale)), max(2, round(20 * scale)), seed
+    ),
+    "leaks": lambda home, scale, _: leaks.tally(home, max(12, round(500 * scale))),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
 }
 """The counts that each class promises, and fails without."""
@@ -40,6 +61,7 @@ DEFECTS = {
     "a resume that ": defects.resuming,
     "a save: ": defects.saves,
     "": mistakes.others,
+    "astray: ": astray.defects,
     "faults that do not happen: ": duds.duds,
 }
 
@@ -85,7 +107,7 @@ def _tallies(home: Path, only: list[str], chosen: argparse.Namespace) -> Iterato
 
 
 def _defects(home: Path, chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    _say(chosen, f"\n{'defect put in':<54}seen by")
+    _say(chosen, f"\n{'defect put in':<54} seen by")
     for number, (prefix, found) in enumerate(DEFECTS.items()):
         place = home / f"defects {number}"
         place.mkdir()

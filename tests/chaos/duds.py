@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from latentia.errors import DataError
-from tests.chaos import corpora, damage, faults, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, endurance, faults, hostile, kills, leaks, numbers, positions, saving, sharing
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -108,6 +108,25 @@ def _poisoning(home: Path) -> Iterator[Tally]:
     yield _one(*numbers.poisoned(home, NEVER))
 
 
+def _placing(home: Path) -> Iterator[Tally]:
+    """A place that no run comes to."""
+    with patch.dict(positions.POSITIONS, {"nowhere": [("given", NEVER, 1)]}):
+        cell = positions.Cell("nowhere", "plain", "Mixed", 1)
+        yield _one(*positions.stopped(home, cell, positions.Whole.of(home, cell)))
+
+
+def _enduring(home: Path) -> Iterator[Tally]:
+    """Kills of a long run that do not come."""
+    with patch.object(Child, "send", lambda *_: None):
+        yield from endurance.tally(home, 38, 2, 1)
+
+
+def _idling(home: Path) -> Iterator[Tally]:
+    """Cycles in which nothing is trained."""
+    with patch.object(leaks, "cycle", lambda *_: {"steps": 0, "samples": 0}):
+        yield from leaks.tally(home, leaks.WARM + 2)
+
+
 DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "calls that do not fail": _calls,
     "kills that do not come": _killing,
@@ -118,6 +137,9 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
     "a step that is not poisoned": _poisoning,
+    "a place that is never reached": _placing,
+    "kills over a long run that do not come": _enduring,
+    "cycles that train nothing": _idling,
 }
 """What does not happen, and the class that must fail for it."""
 

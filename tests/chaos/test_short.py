@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 
 from tests.chaos import corpora
 from tests.chaos.__main__ import main
+from tests.chaos.endurance import miscounted
 from tests.chaos.faults import CUTS, KINDS, Disk, Fault
 from tests.chaos.report import Tally
+from tests.chaos.watching import Sitting, misread
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
-PARTS = {"runs": "saving,kills,numbers,signals,native,hostile", "files": "damage,sharing,corpora,defects"}
+PARTS = {
+    "runs": "saving,kills,positions,endurance,leaks,numbers,signals,native,hostile",
+    "files": "damage,sharing,corpora,defects",
+}
 
 
 def test_a_fault_that_does_not_fire_fails_its_class():
@@ -67,6 +72,48 @@ def test_a_fault_is_told_only_where_it_happened(tmp_path, fault):
     happened = fault.happened(disk.fired, disk.dead)
     assert happened == (fault.at == 1 or fault.kind in CUTS)
     assert folder.exists() != happened or fault.kind in ("killed after", "power cut")
+
+
+ROWS = {1: (0, [0, 2]), 2: (0, [1]), 3: (1, [2, 1]), 4: (1, [0])}
+
+
+@pytest.mark.parametrize(
+    ("sittings", "wrong"),
+    [
+        ([Sitting(ROWS)], ""),
+        ([Sitting({1: ROWS[1]}), Sitting({1: ROWS[1], 2: ROWS[2]}, saved=[2]), Sitting({3: ROWS[3], 4: ROWS[4]})], ""),
+        ([Sitting({1: ROWS[1]}), Sitting({1: ROWS[2]})], "step 1 was done over with other rows"),
+        ([Sitting({1: ROWS[1]}, saved=[1]), Sitting(ROWS)], "after step 1 was saved"),
+        ([Sitting({1: ROWS[1]}), Sitting({2: ROWS[2]})], "after step 0 was saved"),
+        ([Sitting({**ROWS, 4: (1, [2])})], "epoch 1: 1 rows twice, 1 never"),
+        ([Sitting({1: ROWS[1]})], "epoch 0: 0 rows twice, 1 never"),
+        ([Sitting({**ROWS, 5: (2, [0, 1, 2])})], "other epochs"),
+    ],
+)
+def test_a_row_that_is_not_once_in_each_epoch_is_seen(sittings, wrong):
+    found = misread(sittings, [0, 1, 2], 2)
+    assert found.startswith(wrong)
+    assert bool(found) == bool(wrong)
+
+
+TOLD = [{"split": "train", "step": 50, "kl": 1.0}, {"split": "validation", "step": 57, "kl": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("found", "begun", "wrong"),
+    [
+        (TOLD, [1], ""),
+        ([{**TOLD[0], "kl": 1.5}, TOLD[1]], [1, 43], ""),
+        ([{**TOLD[0], "kl": 1.5}, TOLD[1]], [1, 51], "the train record of step 50 is another"),
+        ([TOLD[0], {**TOLD[1], "kl": 1.5}], [1, 56], "the validation record of step 57 is another"),
+        ([TOLD[0], *TOLD], [1, 43], "3 records and not 2"),
+        (TOLD[1:], [1, 43], "1 records and not 2"),
+    ],
+)
+def test_a_record_that_is_not_there_once_is_seen(found, begun, wrong):
+    said = miscounted(found, TOLD, begun)
+    assert said.startswith(wrong)
+    assert bool(said) == bool(wrong)
 
 
 @pytest.mark.parametrize("part", PARTS)

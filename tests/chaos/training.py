@@ -49,17 +49,17 @@ def corpus(home: Path) -> Sources:
     return Sources([str(path)], [], Columns())
 
 
-def start(home: Path, plan: str, folder: Path) -> bool:
-    """Train one run to its end."""
+def start(home: Path, plan: str, folder: Path, *more: tuple[str, object]) -> bool:
+    """Train one run to its end, with more settings than those of its plan."""
     recipe, settings = PLANS[plan]
-    return start_run(corpus(home), load_recipe(recipe).with_settings([*SMALL, *settings]), folder, 1, QUIET)
+    return start_run(corpus(home), load_recipe(recipe).with_settings([*SMALL, *settings, *more]), folder, 1, QUIET)
 
 
-def start_or_resume(home: Path, plan: str, folder: Path) -> bool:
+def start_or_resume(home: Path, plan: str, folder: Path, *more: tuple[str, object]) -> bool:
     """Do what whoever restarts a run does: continue it if it was begun."""
     if (folder / "manifest.json").exists():
         return resume_run(folder, QUIET)
-    return start(home, plan, folder)
+    return start(home, plan, folder, *more)
 
 
 def result(folder: Path) -> dict[str, object]:
