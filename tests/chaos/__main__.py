@@ -16,7 +16,20 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, native, numbers, saving, sharing
+from tests.chaos import (
+    corpora,
+    damage,
+    defects,
+    duds,
+    headers,
+    hostile,
+    kills,
+    mistakes,
+    native,
+    numbers,
+    saving,
+    sharing,
+)
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -29,6 +42,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     ),
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
+    "headers": lambda home, scale, seed: headers.tally(home, max(200, round(10_000 * scale)), seed),
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed
     ),

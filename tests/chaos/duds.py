@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from latentia.errors import DataError
-from tests.chaos import corpora, damage, faults, hostile, kills, numbers, saving, sharing
+from latentia.errors import DataError, RunError
+from latentia.training import weights
+from tests.chaos import corpora, damage, faults, headers, hostile, kills, numbers, saving, sharing
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -103,6 +104,16 @@ def _reading(home: Path) -> Iterator[Tally]:
         yield corpora.stepped(home, 5, 1)
 
 
+def _unread(home: Path) -> Iterator[Tally]:
+    """Headers that nobody reads."""
+
+    def refuse(path: Path) -> None:
+        raise RunError(f"{path} cannot be read (deserializing: no)", "none")
+
+    with patch.object(weights, "read_tensors", refuse):
+        yield headers.alone(home, 5, 1)
+
+
 def _poisoning(home: Path) -> Iterator[Tally]:
     """A step that does not come."""
     yield _one(*numbers.poisoned(home, NEVER))
@@ -117,6 +128,7 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "processes that do not meet": _meeting,
     "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
+    "headers that nobody reads": _unread,
     "a step that is not poisoned": _poisoning,
 }
 """What does not happen, and the class that must fail for it."""

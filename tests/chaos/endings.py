@@ -50,6 +50,7 @@ BY_FILE: dict[str, dict[str, Ending]] = {
     },
     "run": {
         "recipe.yaml": Ending(RecipeError),
+        "model.safetensors": Ending(RunError),
         **dict.fromkeys(("run.json", "manifest.json"), Ending(RunError)),
         **dict.fromkeys(("metrics.jsonl", "evaluation.json", ".model.safetensors.tmp"), PASSED_OVER),
         **dict.fromkeys(("optimizer.safetensors", "state.json"), OLDER),

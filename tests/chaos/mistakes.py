@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from latentia.records import Batch
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, Watchdog, interruption
 from latentia.training.loop import Trainer
-from tests.chaos import defects, hostile, kills, native
+from tests.chaos import defects, headers, hostile, kills, native
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -104,6 +106,21 @@ def _unpickling(home: Path) -> str:
         return hostile.opened(home, attack, victims["folder"], canary)[0]
 
 
+def _following(home: Path) -> str:
+    """A loader follows the offsets of a header, wherever they lead."""
+
+    def parse(content: bytes, _: Path) -> dict[str, torch.Tensor]:
+        begin = 8 + int.from_bytes(content[:8], "little")
+        data = ctypes.addressof(ctypes.create_string_buffer(content[begin:]))
+        found = {name: entry["data_offsets"] for name, entry in json.loads(content[8:begin]).items()}
+        return {
+            name: torch.tensor([*ctypes.string_at(data + first, last - first)]) for name, (first, last) in found.items()
+        }
+
+    with patch("latentia.training.weights.parse_tensors", parse):
+        return next((wrong for wrong in headers.alone(home, 60, 1).failures if "exit code -11" in wrong), "")
+
+
 def _mistaken(home: Path) -> str:
     """Another batch is kept than the one whose loss is not finite."""
     keep = Guard._keep
@@ -182,6 +199,7 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
     "a loader that unpickles weights": _unpickling,
+    "a loader that follows any offset": _following,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,
 }

@@ -18,8 +18,8 @@ WEIGHTS = "model.safetensors"
 FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 """Types of numbers that are taken for one another."""
 
-LONGEST_HEADER = 2**24
-"""Bytes of the header of a file, which has about a hundred for a tensor."""
+LONGEST_HEADER = 2**21
+"""Bytes of the header of a file, which has about a hundred for a tensor; a hundred thousand tensors take seconds."""
 
 _LONGEST_NUMBER = 8
 """Bytes of a float64, the longest that a file of weights may hold."""
