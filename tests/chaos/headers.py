@@ -21,7 +21,7 @@ import torch
 from latentia.durable import MANIFEST, Manifest, entry_of
 from latentia.errors import LatentiaError, RunError
 from latentia.training import weights
-from tests.chaos import hostile
+from tests.chaos import hostile, placing
 from tests.chaos.evidence import opened
 from tests.chaos.report import Tally
 from tests.chaos.weighing import grown, peak_begun
@@ -101,7 +101,7 @@ def _dtype(_: Header, entry: dict[str, Any], chance: random.Random) -> None:
 
 
 def _keys(header: Header, entry: dict[str, Any], chance: random.Random) -> None:
-    name, value = chance.choice([*entry.items()])
+    name = chance.choice([*entry])
     what = chance.randrange(4)
     if what == 0:
         del entry[name]
@@ -226,7 +226,7 @@ def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
     for number, _ in zip(numbers, range(counts.least), strict=False):
         name, content = case(number, seed)
         kind = ("folder", "run")[counts.injected % 2]
-        attack = (f"{name}, {number}", kind, hostile._content("model.safetensors", content))
+        attack = (f"{name}, {number}", kind, placing.content("model.safetensors", content))
         wrong, fired = hostile.opened(home, attack, victims[kind], home / "canary")
         counts.add(wrong, fired=fired)
     yield counts
