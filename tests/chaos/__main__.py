@@ -24,6 +24,7 @@ from tests.chaos import (
     headers,
     hostile,
     kills,
+    leaps,
     mistakes,
     native,
     numbers,
@@ -42,6 +43,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     ),
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
+    "leaps": lambda home, scale, seed: leaps.tally(home, max(2, round(18 * scale)), max(1, round(2 * scale)), seed),
     "headers": lambda home, scale, seed: headers.tally(home, max(200, round(10_000 * scale)), seed),
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from latentia.errors import DataError, RunError
 from latentia.training import weights
-from tests.chaos import corpora, damage, faults, headers, hostile, kills, numbers, saving, sharing
+from tests.chaos import corpora, damage, faults, headers, hostile, kills, leaps, numbers, saving, sharing
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -104,6 +104,12 @@ def _reading(home: Path) -> Iterator[Tally]:
         yield corpora.stepped(home, 5, 1)
 
 
+def _level(home: Path) -> Iterator[Tally]:
+    """A KL that stays where it was."""
+    with patch.object(leaps, "FACTOR", 1e-3):
+        yield _one(*leaps.leapt(home, "plain", 40))
+
+
 def _unread(home: Path) -> Iterator[Tally]:
     """Headers that nobody reads."""
 
@@ -128,6 +134,7 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "processes that do not meet": _meeting,
     "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
+    "a KL that stays": _level,
     "headers that nobody reads": _unread,
     "a step that is not poisoned": _poisoning,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ from latentia.data.reading import READERS
 from latentia.durable import Manifest
 from latentia.errors import StorageError
 from latentia.records import Batch
+from latentia.training.alarm import Alarm
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, Watchdog, interruption
-from latentia.training.loop import Trainer
-from tests.chaos import defects, headers, hostile, kills, native
+from latentia.training.loop import Trainer, _Window
+from tests.chaos import defects, headers, hostile, kills, leaps, native
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -104,6 +106,23 @@ def _unpickling(home: Path) -> str:
     attack = next(each for each in hostile.attacks(canary) if each[0] == "a torch archive as model.safetensors")
     with patch("latentia.training.weights.parse_tensors", parse):
         return hostile.opened(home, attack, victims["folder"], canary)[0]
+
+
+def _unalarmed(home: Path) -> str:
+    """Nobody compares the KL with that of the steps before."""
+    with patch.object(Alarm, "after", lambda *_: []):
+        return leaps.leapt(home, "plain", 40)[0]
+
+
+def _smoothed(home: Path) -> str:
+    """A record leaves out what is not finite."""
+    averages = _Window.averages
+
+    def finite(self: _Window) -> dict[str, float]:
+        return {name: value if math.isfinite(value) else 0.0 for name, value in averages(self).items()}
+
+    with patch.object(_Window, "averages", finite):
+        return next((wrong for wrong, _ in leaps.poisoned(home, random.Random(1)) if wrong), "")
 
 
 def _following(home: Path) -> str:
@@ -199,6 +218,8 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
     "a loader that unpickles weights": _unpickling,
+    "a loop that does not tell a leap of the KL": _unalarmed,
+    "a record that hides what is not finite": _smoothed,
     "a loader that follows any offset": _following,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,
