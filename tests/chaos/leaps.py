@@ -26,7 +26,8 @@ from latentia.training.loop import Trainer
 from tests.chaos.report import Tally
 from tests.chaos.training import PLANS, QUIET, SMALL, corpus
 
-FACTOR = 1e3
+FACTOR, FAR = 1e3, 100.0
+"""By what the means of codes are multiplied, and times its largest value that the KL surely is then."""
 STEPS = 60
 POISONED = 50
 """Records of a run of so many steps in which a number is not finite."""
@@ -85,7 +86,7 @@ def leapt(home: Path, plan: str, step: int) -> tuple[str, bool]:
     ):
         folder = _train(home, plan)
     told = [each["step"] for each in records_of(folder) if each["split"] == "leap"]
-    fired = len(met) > step and met[step - 1] > FACTOR * max(met[: step - 1])
+    fired = len(met) > step and met[step - 1] > FAR * max(met[: step - 1])
     return "" if told == [step] else f"{plan}: the KL leapt at step {step}, and was told at {told}", fired
 
 

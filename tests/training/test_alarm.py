@@ -86,7 +86,7 @@ def trained(home: Path, name: str, monkeypatch, factor: float = 1e3) -> tuple[li
     with monkeypatch.context() as patch:
         patch.setattr(loop.Trainer, "__init__", noted)
         patch.setattr(LSTMEncoder, "forward", multiplied)
-        recipe = load_recipe("vae").with_settings([*SMALL, ("training.precision", "float32")])
+        recipe = load_recipe("vae").with_settings(SMALL)
         start_run(Sources([str(home / "texts.txt")], [], Columns()), recipe, home / name, 1, said)
     records = map(json.loads, (home / name / "metrics.jsonl").read_text().splitlines())
     weights = [weight.detach() for weight in trainers[0].plain_model.parameters()]
