@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from tests.chaos import (
+    bombs,
     corpora,
     damage,
     defects,
@@ -30,6 +31,7 @@ from tests.chaos import (
     numbers,
     saving,
     sharing,
+    source,
 )
 from tests.chaos.report import Tally
 
@@ -44,6 +46,8 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     "damage": lambda home, scale, seed: damage.tally(home, round(5000 * scale), max(1, round(1 / scale)), seed),
     "hostile": lambda home, scale, seed: hostile.tally(home, max(1, round(1 / scale))),
     "leaps": lambda home, scale, seed: leaps.tally(home, max(2, round(18 * scale)), max(1, round(2 * scale)), seed),
+    "source": lambda home, scale, seed: iter([source.tally()]),
+    "bombs": lambda home, scale, seed: bombs.tally(home, min(1.0, scale)),
     "headers": lambda home, scale, seed: headers.tally(home, max(200, round(10_000 * scale)), seed),
     "corpora": lambda home, scale, seed: corpora.tally(
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from latentia.errors import DataError, RunError
 from latentia.training import weights
-from tests.chaos import corpora, damage, faults, headers, hostile, kills, leaps, numbers, saving, sharing
+from tests.chaos import bombs, corpora, damage, faults, headers, hostile, kills, leaps, numbers, saving, sharing
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -110,6 +110,12 @@ def _level(home: Path) -> Iterator[Tally]:
         yield _one(*leaps.leapt(home, "plain", 40))
 
 
+def _harmless(home: Path) -> Iterator[Tally]:
+    """A bomb that nobody reads."""
+    with patch.object(bombs, "read_records", lambda *_: iter(())):
+        yield _one("", bombs.met(home, bombs.BOMBS["zeros"], 1)["fired"])
+
+
 def _unread(home: Path) -> Iterator[Tally]:
     """Headers that nobody reads."""
 
@@ -135,6 +141,7 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
     "a KL that stays": _level,
+    "a bomb that nobody reads": _harmless,
     "headers that nobody reads": _unread,
     "a step that is not poisoned": _poisoning,
 }

@@ -26,7 +26,7 @@ from latentia.training.alarm import Alarm
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, Watchdog, interruption
 from latentia.training.loop import Trainer, _Window
-from tests.chaos import defects, headers, hostile, kills, leaps, native
+from tests.chaos import bombs, defects, headers, hostile, kills, leaps, native
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -125,6 +125,13 @@ def _smoothed(home: Path) -> str:
         return next((wrong for wrong, _ in leaps.poisoned(home, random.Random(1)) if wrong), "")
 
 
+def _unbounded(home: Path) -> str:
+    """A reader of gzip reads on, however much comes."""
+    with patch("latentia.data.sources.EXPANSION_RATIO", math.inf):
+        told: str = bombs.met(home, bombs.BOMBS["zeros"], 1)["wrong"]
+    return told
+
+
 def _following(home: Path) -> str:
     """A loader follows the offsets of a header, wherever they lead."""
 
@@ -220,6 +227,7 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a loader that unpickles weights": _unpickling,
     "a loop that does not tell a leap of the KL": _unalarmed,
     "a record that hides what is not finite": _smoothed,
+    "a reader that expands without end": _unbounded,
     "a loader that follows any offset": _following,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,

@@ -50,25 +50,39 @@ CONTROLS = {
 """Sources in each of which something is to be found."""
 
 
+ALLOWED = {
+    "__init__.py: calls importlib.import_module": "of one of the package's own rooms, by a table in the source",
+    "recipes/library/__init__.py: calls yaml.load": "with a SafeLoader that refuses aliases besides",
+    "operations/patterns.py: imports subprocess": "to compile an expression, its text on the standard input",
+}
+"""What stands in the package, and why it may."""
+
+
 def tally() -> Tally:
     """Look for everything forbidden in the package; what is put in are sources in which it stands."""
     counts = Tally("forbidden lines in a source", len(CONTROLS))
     for what, text in CONTROLS.items():
-        found = [*faults_of(text, what)]
+        found = [*faults_of(text)]
         counts.add("" if found else f"{what} was not seen", fired=bool(ast.parse(text).body))
     files = [*Path(latentia.__file__).parent.rglob("*.py")]
-    counts.failures += [fault for path in files for fault in faults_of(path.read_text(), str(path)) if fault]
-    counts.note = f"{len(files)} modules of the package have none" if counts.good else ""
+    counts.failures += sorted({*_in_package(files)} ^ ALLOWED.keys())
+    counts.note = f"{len(files)} modules have {len(ALLOWED)} exceptions and no other" if counts.good else ""
     return counts
 
 
-def faults_of(text: str, where: str) -> Iterator[str]:
-    """Yield what a source does that it may not."""
+def _in_package(files: list[Path]) -> Iterator[str]:
+    root = Path(latentia.__file__).parent
+    for path in files:
+        yield from (f"{path.relative_to(root)}: {what}" for _, what in faults_of(path.read_text()))
+
+
+def faults_of(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a source and what it does there that it may not."""
     tree = ast.parse(text)
     names = _imported(tree)
     for node in ast.walk(tree):
         for what in _of(node, names):
-            yield f"{where}:{getattr(node, 'lineno', 0)}: {what}"
+            yield getattr(node, "lineno", 0), what
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
