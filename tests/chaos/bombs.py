@@ -92,8 +92,8 @@ BOMBS = {
     "one line of letters": Bomb("a.txt.gz", _members(b"a"), EXPANDS),
     "one line of words": Bomb("a.txt.gz", _members(b"ab "), EXPANDS),
     "lines": Bomb("a.txt.gz", _members(LINES), EXPANDS),
-    "empty lines": Bomb("a.txt.gz", _members(b"\n"), EXPANDS),
     "a table of zeros": Bomb("a.csv.gz", _members(b"\0"), EXPANDS),
+    "empty lines": Bomb("a.txt.gz", _members(b"\n"), EXPANDS),
     "a table of an open quote": Bomb(
         "a.csv.gz", lambda count: gzip.compress(b'text\n"') + _member(b"a") * count, EXPANDS
     ),

@@ -12,7 +12,20 @@ from unittest.mock import patch
 
 from latentia.errors import DataError, RunError
 from latentia.training import weights
-from tests.chaos import bombs, corpora, damage, faults, headers, hostile, kills, leaps, numbers, saving, sharing
+from tests.chaos import (
+    bombs,
+    corpora,
+    damage,
+    faults,
+    headers,
+    hostile,
+    kills,
+    leaps,
+    numbers,
+    saving,
+    sharing,
+    terminals,
+)
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -116,6 +129,13 @@ def _harmless(home: Path) -> Iterator[Tally]:
         yield _one("", bombs.met(home, bombs.BOMBS["zeros"], 1)["fired"])
 
 
+def _unseen(home: Path) -> Iterator[Tally]:
+    """Texts that no command shows."""
+    terminals.prepared(home)
+    with patch.object(terminals, "main", lambda: None):
+        yield _one(*terminals.shown(home, terminals.COMMANDS["samples"]))
+
+
 def _unread(home: Path) -> Iterator[Tally]:
     """Headers that nobody reads."""
 
@@ -142,6 +162,7 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "files that nobody opens": _reading,
     "a KL that stays": _level,
     "a bomb that nobody reads": _harmless,
+    "texts that nobody is shown": _unseen,
     "headers that nobody reads": _unread,
     "a step that is not poisoned": _poisoning,
 }

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ from latentia.training.alarm import Alarm
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, Watchdog, interruption
 from latentia.training.loop import Trainer, _Window
-from tests.chaos import bombs, defects, headers, hostile, kills, leaps, native
+from tests.chaos import bombs, defects, headers, hostile, kills, leaps, native, terminals
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -132,6 +133,13 @@ def _unbounded(home: Path) -> str:
     return told
 
 
+def _obeyed(home: Path) -> str:
+    """A command sends to a terminal whatever a text holds."""
+    terminals.prepared(home)
+    with patch("latentia.cli.console.CONTROLS", re.compile("(?!)")):
+        return terminals.shown(home, terminals.COMMANDS["samples"])[0]
+
+
 def _following(home: Path) -> str:
     """A loader follows the offsets of a header, wherever they lead."""
 
@@ -228,6 +236,7 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a loop that does not tell a leap of the KL": _unalarmed,
     "a record that hides what is not finite": _smoothed,
     "a reader that expands without end": _unbounded,
+    "a command that sends a terminal what it obeys": _obeyed,
     "a loader that follows any offset": _following,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,

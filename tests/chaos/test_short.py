@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
 PARTS = {
-    "runs": "saving,kills,numbers,leaps,source,bombs,signals,native,hostile",
+    "runs": "saving,kills,numbers,leaps,source,terminals,bombs,signals,native,hostile",
     "files": "damage,sharing,corpora,headers,defects",
 }
 
