@@ -10,8 +10,25 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from latentia.errors import DataError
-from tests.chaos import corpora, damage, endurance, faults, hostile, kills, leaks, numbers, positions, saving, sharing
+from latentia.errors import DataError, RunError
+from latentia.training import weights
+from tests.chaos import (
+    bombs,
+    corpora,
+    damage,
+    endurance,
+    faults,
+    headers,
+    hostile,
+    kills,
+    leaks,
+    leaps,
+    numbers,
+    positions,
+    saving,
+    sharing,
+    terminals,
+)
 from tests.chaos.children import Child
 from tests.chaos.report import Tally
 
@@ -103,6 +120,35 @@ def _reading(home: Path) -> Iterator[Tally]:
         yield corpora.stepped(home, 5, 1)
 
 
+def _level(home: Path) -> Iterator[Tally]:
+    """A KL that stays where it was."""
+    with patch.object(leaps, "FACTOR", 1e-3):
+        yield _one(*leaps.leapt(home, "plain", 40))
+
+
+def _harmless(home: Path) -> Iterator[Tally]:
+    """A bomb that nobody reads."""
+    with patch.object(bombs, "read_records", lambda *_: iter(())):
+        yield _one("", bombs.met(home, bombs.BOMBS["zeros"], 1)["fired"])
+
+
+def _unseen(home: Path) -> Iterator[Tally]:
+    """Texts that no command shows."""
+    terminals.prepared(home)
+    with patch.object(terminals, "main", lambda: None):
+        yield _one(*terminals.shown(home, terminals.COMMANDS["samples"]))
+
+
+def _unread(home: Path) -> Iterator[Tally]:
+    """Headers that nobody reads."""
+
+    def refuse(path: Path) -> None:
+        raise RunError(f"{path} cannot be read (deserializing: no)", "none")
+
+    with patch.object(weights, "read_tensors", refuse):
+        yield headers.alone(home, 5, 1)
+
+
 def _poisoning(home: Path) -> Iterator[Tally]:
     """A step that does not come."""
     yield _one(*numbers.poisoned(home, NEVER))
@@ -136,6 +182,10 @@ DUDS: dict[str, Callable[[Path], Iterator[Tally]]] = {
     "processes that do not meet": _meeting,
     "processes that come one after another": _in_turn,
     "files that nobody opens": _reading,
+    "a KL that stays": _level,
+    "a bomb that nobody reads": _harmless,
+    "texts that nobody is shown": _unseen,
+    "headers that nobody reads": _unread,
     "a step that is not poisoned": _poisoning,
     "a place that is never reached": _placing,
     "kills over a long run that do not come": _enduring,

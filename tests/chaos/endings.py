@@ -8,6 +8,7 @@ from pathlib import Path
 from latentia import errors
 from latentia.errors import DataError, InputError, LatentiaError, RecipeError, RunError, StorageError
 from tests.chaos.children import UNTYPED, Outcome
+from tests.chaos.injections import SPOKEN
 
 SET_ASIDE = "set aside"
 
@@ -50,17 +51,21 @@ BY_FILE: dict[str, dict[str, Ending]] = {
     },
     "run": {
         "recipe.yaml": Ending(RecipeError),
+        "model.safetensors": Ending(RunError),
         **dict.fromkeys(("run.json", "manifest.json"), Ending(RunError)),
         **dict.fromkeys(("metrics.jsonl", "evaluation.json", ".model.safetensors.tmp"), PASSED_OVER),
-        **dict.fromkeys(("optimizer.safetensors", "state.json"), OLDER),
+        "state.json": OLDER,
         "run.lock": Ending(StorageError),
         "checkpoints": Ending(RunError),
         "train.arrow": Ending(DataError),
     },
     "measured": {"train.arrow": Ending(DataError)},
-    "corpus": dict.fromkeys(("corpus.txt.gz", "corpus.parquet", "corpus.csv"), Ending(DataError)),
+    "corpus": dict.fromkeys(("corpus.txt.gz", "corpus.parquet", "corpus.parquet.gz", "corpus.csv"), Ending(DataError)),
+    "codes": dict.fromkeys(("codes.npy", "codes.parquet"), Ending(DataError)),
+    "set": {"set": Ending(RecipeError)},
+    "sealed run": {"tokenizer.json": Ending(RunError)},
 }
-BY_FILE["sealed"] = BY_FILE["folder"]
+BY_FILE["sealed"] = BY_FILE["served"] = BY_FILE["folder"]
 """What is attacked, and the file."""
 
 UNFIT = Ending(RunError, "model.safetensors")
@@ -88,6 +93,13 @@ BY_NAME: dict[str, Ending] = {
     "a file that it extends": Ending(RecipeError, "../../etc/passwd"),
     "an address that it extends": Ending(RecipeError, "http://127.0.0.1/x"),
     "a tokenizer with another vocabulary": UNFIT,
+    "a tokenizer with one token more": UNFIT,
+    "a tokenizer with one token fewer": UNFIT,
+    "a poisoned number ": Ending(RunError, "is not finite at"),
+    "weights of 1e-40": PASSED_OVER,
+    "a manifest that names ": PASSED_OVER,
+    **{f"{told} is told of ": Ending(RecipeError, told) for told in SPOKEN},
+    "no KEY=VALUE is told of ": Ending(InputError, "no KEY=VALUE"),
     "truncation ": PASSED_OVER,
     "padding": PASSED_OVER,
     "a decoder of too much": Ending(InputError, "Strip"),
@@ -110,4 +122,9 @@ def ending_of(name: str, victim: str, touched: set[str]) -> Ending:
     ]
     if begun:
         return BY_NAME[max(begun, key=len)]
-    return next(BY_FILE[victim][Path(each).name] for each in sorted(touched))
+    return next(BY_FILE[victim][_file(Path(each))] for each in sorted(touched))
+
+
+def _file(path: Path) -> str:
+    """Return the name of a file; all those of a checkpoint stand for one another."""
+    return "state.json" if "checkpoints" in path.parts[:-1] else path.name

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import json
+import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +23,11 @@ from latentia.data.reading import READERS
 from latentia.durable import Manifest
 from latentia.errors import StorageError
 from latentia.records import Batch
+from latentia.training.alarm import Alarm
 from latentia.training.finiteness import Guard
 from latentia.training.interruption import Interruption, Watchdog, interruption
-from latentia.training.loop import Trainer
-from tests.chaos import defects, hostile, kills, native
+from latentia.training.loop import Trainer, _Window
+from tests.chaos import bombs, defects, headers, hostile, kills, leaps, native, terminals
 from tests.chaos.corpora import stepped
 from tests.chaos.damage import flips
 from tests.chaos.files import files_of
@@ -104,6 +109,52 @@ def _unpickling(home: Path) -> str:
         return hostile.opened(home, attack, victims["folder"], canary)[0]
 
 
+def _unalarmed(home: Path) -> str:
+    """Nobody compares the KL with that of the steps before."""
+    with patch.object(Alarm, "after", lambda *_: []):
+        return leaps.leapt(home, "plain", 40)[0]
+
+
+def _smoothed(home: Path) -> str:
+    """A record leaves out what is not finite."""
+    averages = _Window.averages
+
+    def finite(self: _Window) -> dict[str, float]:
+        return {name: value if math.isfinite(value) else 0.0 for name, value in averages(self).items()}
+
+    with patch.object(_Window, "averages", finite):
+        return next((wrong for wrong, _ in leaps.poisoned(home, random.Random(1)) if wrong), "")
+
+
+def _unbounded(home: Path) -> str:
+    """A reader of gzip reads on, however much comes."""
+    with patch("latentia.data.sources.EXPANSION_RATIO", math.inf):
+        told: str = bombs.met(home, bombs.BOMBS["zeros"], 1)["wrong"]
+    return told
+
+
+def _obeyed(home: Path) -> str:
+    """A command sends to a terminal whatever a text holds."""
+    terminals.prepared(home)
+    with patch("latentia.cli.console.CONTROLS", re.compile("(?!)")):
+        return terminals.shown(home, terminals.COMMANDS["samples"])[0]
+
+
+def _following(home: Path) -> str:
+    """A loader follows the offsets of a header, wherever they lead."""
+
+    def parse(content: bytes, _: Path) -> dict[str, torch.Tensor]:
+        begin = 8 + int.from_bytes(content[:8], "little")
+        data = ctypes.addressof(ctypes.create_string_buffer(content[begin:]))
+        found = {name: entry["data_offsets"] for name, entry in json.loads(content[8:begin]).items()}
+        return {
+            name: torch.tensor([*ctypes.string_at(data + first, last - first)]) for name, (first, last) in found.items()
+        }
+
+    with patch("latentia.training.weights.parse_tensors", parse):
+        return next((wrong for wrong in headers.alone(home, 60, 1).failures if "exit code -11" in wrong), "")
+
+
 def _mistaken(home: Path) -> str:
     """Another batch is kept than the one whose loss is not finite."""
     keep = Guard._keep
@@ -182,6 +233,11 @@ OTHERS: dict[str, Callable[[Path], str]] = {
     "a run that crashes before its kill comes": _crashing,
     "a folder without a lock": _unlocked,
     "a loader that unpickles weights": _unpickling,
+    "a loop that does not tell a leap of the KL": _unalarmed,
+    "a record that hides what is not finite": _smoothed,
+    "a reader that expands without end": _unbounded,
+    "a command that sends a terminal what it obeys": _obeyed,
+    "a loader that follows any offset": _following,
     "a loop that keeps another batch": _mistaken,
     "a loop that follows any loss": _unchecked_loss,
 }

@@ -321,7 +321,10 @@ def test_a_file_of_no_codes_is_refused(call):
     np.save("words.npy", np.array([["a"]]))
     np.save("one.npy", np.zeros((2, 1), dtype=np.float32))
     (Path.cwd() / "broken.parquet").write_text("no table")
-    for file, reason in (("c.txt", "is no .npy"), ("words.npy", "holds no codes"), ("broken.parquet", "no codes")):
+    np.savez("several.npz", np.zeros((2, 2)))
+    Path("several.npz").rename("several.npy")
+    wrong = {"words.npy": "holds no codes", "several.npy": "holds no codes", "broken.parquet": "no codes"}
+    for file, reason in {"c.txt": "is no .npy", **wrong}.items():
         with pytest.raises((InputError, DataError), match=reason):
             call("decode", file)
     with pytest.raises(InputError, match=r"the codes have shape \[2, 1\]"):

@@ -411,11 +411,11 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch, ending):
 
 
 def test_what_expands_to_a_few_megabytes_is_read_however_small_it_was(tmp_path):
-    lines = (b"a" * (2**20 - 1) + b"\n") * 8
+    lines = (b"a" * 1023 + b"\n") * 2**11
     packed = gzip.compress(lines)
     assert len(lines) == sources_module.EXPANSION_FREE > 2 * sources_module.EXPANSION_RATIO * len(packed)
     (tmp_path / "a.txt.gz").write_bytes(packed)
-    assert len(read(tmp_path / "a.txt.gz")[0]) == 8
+    assert len(read(tmp_path / "a.txt.gz")[0]) == 2**11
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(lines + b"b\n"))
     with pytest.raises(DataError, match="expands to more than 200 times"):
         read(tmp_path / "a.txt.gz")

@@ -272,6 +272,15 @@ def test_a_file_system_without_locks_is_refused_and_told(tmp_path, monkeypatch, 
     require_unheld(tmp_path)
 
 
+def test_a_lock_that_has_another_name_is_not_written(tmp_path):
+    (tmp_path / "precious").write_text("words")
+    (tmp_path / "run.lock").hardlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError, match="another file too") as raised, locked(tmp_path):
+        pass
+    assert raised.value.exit_code == 74
+    assert (tmp_path / "precious").read_text() == "words"
+
+
 def test_a_lock_is_looked_at_without_a_trace(tmp_path):
     require_unheld(tmp_path)
     assert not list(tmp_path.iterdir())

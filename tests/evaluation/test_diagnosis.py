@@ -129,6 +129,13 @@ CASES = {
 }
 
 
+def test_a_leap_of_the_kl_is_told_though_the_records_average_it_away():
+    leap = {"split": "leap", "step": 321, "epoch": 3, "kl": 9e3, "median": 5.0}
+    [verdict] = diagnose(with_history(records=[*sound().history.records, leap]))
+    assert verdict.name == "numerical trouble"
+    assert ("leaps of the KL, the first at step", "1, 321") in verdict.facts
+
+
 def test_a_sound_run_has_no_verdict():
     assert diagnose(sound()) == []
 

@@ -134,6 +134,7 @@ def test_a_change_that_does_not_fit_is_named(tmp_path):
         ("data.validation_share", 1.0, "less than 1"),
         ("training.optimizer.learning_rate", float("inf"), "less than inf"),
         ("training.clip_norm", float("nan"), "less than inf"),
+        ("training." * 20_000 + "epochs", 1, r"unknown key [a-z.]{80}\.\.\.: write a path"),
     ],
 )
 def test_a_wrong_setting_is_told_the_remedy(path, value, told):

@@ -34,6 +34,17 @@ def test_what_is_no_number_of_the_model_is_refused(kind):
         loaded(torch.zeros(1, 2).to(kind))
 
 
+@pytest.mark.parametrize("value", [1e38, -1e20, 1.1e12])
+def test_what_no_product_would_hold_is_refused(value):
+    with pytest.raises(RunError, match=r"holds a number beyond 1e\+12 at weight"):
+        loaded(torch.tensor([[0.0, value]]))
+
+
+@pytest.mark.parametrize("value", [1e-40, 1e6])
+def test_small_and_large_numbers_are_numbers(value):
+    assert loaded(torch.tensor([[0.0, value]])).tolist() == [[0.0, pytest.approx(value)]]
+
+
 @pytest.mark.parametrize("value", [1e300, -1e39, float("nan"), float("inf")])
 def test_what_is_infinite_once_it_is_held_is_refused(value):
     with pytest.raises(RunError, match="is not finite at weight"):

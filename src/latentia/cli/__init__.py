@@ -10,6 +10,7 @@ from typing import cast
 import typer
 
 from latentia.cli.app import app
+from latentia.cli.console import escaped
 from latentia.errors import LatentiaError, StorageError
 
 __all__ = ["app", "main"]
@@ -29,7 +30,7 @@ def main() -> None:
     try:
         sys.exit(app(prog_name="latentia", standalone_mode=False))
     except LatentiaError as error:
-        sys.stderr.write(f"error: {error}\n")
+        _tell(f"error: {error}")
         sys.exit(error.exit_code)
     except _UsageError as error:
         _explain(error)
@@ -38,15 +39,13 @@ def main() -> None:
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
     except OSError as error:
-        sys.stderr.write(
-            f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk\n"
-        )
+        _tell(f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk")
         sys.exit(StorageError.exit_code if error.errno in _OF_THE_DISK else 2)
 
 
 def _remark(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning as a line; where in the code it was raised is nothing to a user."""
-    sys.stderr.write(f"remark: {message}\n")
+    _tell(f"remark: {message}")
 
 
 def _explain(error: typer.BadParameter) -> None:
@@ -54,4 +53,9 @@ def _explain(error: typer.BadParameter) -> None:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx else "latentia"
     if message:
-        sys.stderr.write(f"error: {message}: see `{command} --help`\n")
+        _tell(f"error: {message}: see `{command} --help`")
+
+
+def _tell(line: str) -> None:
+    """Write a line beside the results; names in files may hold what a terminal obeys."""
+    sys.stderr.write(f"{escaped(line) if sys.stderr.isatty() else line}\n")

@@ -32,7 +32,7 @@ def vectors(path: Path) -> Iterator[Any]:
 
 
 def _of_array(path: Path) -> Any:  # noqa: ANN401 - an array, row by row
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.lib.format.open_memmap(path, mode="r")
     if array.dtype.kind not in "fiu" or array.ndim < 2:
         raise ValueError(f"an array of {array.dtype}, {array.ndim} axes")
     return array

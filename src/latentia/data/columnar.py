@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentia.data.rows import Columns, Row, require_columns
-from latentia.data.sources import EXPANSION_FREE, EXPANSION_RATIO, HUB_PREFIX, Source, bomb, seekable
+from latentia.data.sources import EXPANSION_RATIO, HUB_PREFIX, Source, bomb, seekable
 from latentia.errors import DataError
 
 _ROWS = 4096
+_FREE = 8 * 2**20
+"""Bytes that a column may expand to; past them the ratio counts. One that says the same in each row is short."""
+
 _LISTED = 2**24
 """Bytes of the values of a dictionary that are decoded together; more are decoded as they are met."""
 
@@ -115,7 +118,7 @@ def _batch_size(chunks: Sequence[pq.ColumnChunkMetaData]) -> int:
 
 def _allowed(chunk: pq.ColumnChunkMetaData) -> int:
     """Return the bytes to which a part of a column may expand."""
-    return max(EXPANSION_FREE, EXPANSION_RATIO * int(chunk.total_compressed_size))
+    return max(_FREE, EXPANSION_RATIO * int(chunk.total_compressed_size))
 
 
 def _rows(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[Row]:
@@ -146,7 +149,7 @@ def _in_bytes(values: pa.Array) -> pa.Array:
 
 def _within(rows: Iterable[Row], name: str, size: int) -> Iterator[Row]:
     """Refuse a file whose rows, written out, are longer than a file of its size may expand to."""
-    expanded, most = 0, max(EXPANSION_FREE, EXPANSION_RATIO * size)
+    expanded, most = 0, max(_FREE, EXPANSION_RATIO * size)
     for row in rows:
         expanded += 1 + sum(len(cell) for cell in (row.text, row.label) if isinstance(cell, bytes))
         if expanded > most:

@@ -18,8 +18,8 @@ from latentia.errors import DataError
 FORMATS = {".txt": "txt", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 HUB_PREFIX = "hf:"
 
-EXPANSION_FREE = 8 * 2**20
-"""Bytes that anything may expand to; past them the ratio counts."""
+EXPANSION_FREE = 2 * 2**20
+"""Bytes that anything may expand to; past them the ratio counts. As many empty lines take seconds to count."""
 
 EXPANSION_RATIO = 200
 """Expanded bytes for a compressed one past which a file is refused; prose has 2 to 5."""

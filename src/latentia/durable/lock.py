@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from latentia.durable.writing import stored
-from latentia.errors import BusyError
+from latentia.errors import BusyError, StorageError
 
 LOCK = "run.lock"
 _HOLDER = 200
@@ -58,7 +58,10 @@ def require_unheld(folder: Path) -> None:
 
 
 def _held(path: Path) -> int:
-    """Open and lock the file; one that was removed meanwhile locks nothing, and another is opened."""
+    """Open and lock the file; one that was removed meanwhile locks nothing, and another is opened.
+
+    What has another name is not written: it may be a file of another folder, put there by who packed this one.
+    """
     while True:
         with stored(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
@@ -71,6 +74,9 @@ def _held(path: Path) -> int:
                 with stored(path):
                     raise
             raise _busy(path, holder) from None
+        if os.fstat(descriptor).st_nlink > 1:
+            os.close(descriptor)
+            raise StorageError(f"{path} is another file too: nothing is written through it", f"remove {path}")
         if _is_there(path, descriptor):
             return descriptor
         os.close(descriptor)

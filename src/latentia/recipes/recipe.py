@@ -16,6 +16,12 @@ from latentia.shapes import InnerShare, TokenCount
 from latentia.training import Training
 from latentia.training.weights import load_tensors, longest
 
+DEEPEST = 32
+"""Sections within one another that a path may name; recipes have about five."""
+
+SHOWN = 80
+"""Characters of a longer path that are shown."""
+
 
 class About:
     """What a recipe is for.
@@ -145,7 +151,9 @@ def _validated(settings: Settings) -> Settings:
 
 
 def _require_whole_path(settings: Settings, path: str) -> None:
-    """Refuse the end of a path in place of the path, naming those that end so."""
+    """Refuse the end of a path in place of the path, naming those that end so; and one longer than any."""
+    if path.count(".") > DEEPEST:
+        raise RecipeError(f"unknown key {path[:SHOWN]}...", "write a path such as training.epochs")
     whole = [each for each in _paths(settings) if each.endswith(f".{path}")]
     if whole and path.partition(".")[0] not in settings:
         raise RecipeError(f"unknown key {path}", f"write the whole path, {' or '.join(whole)}")

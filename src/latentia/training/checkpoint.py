@@ -248,6 +248,8 @@ def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
         known = index.isdecimal() and len(index) < _DIGITS and int(index) < len(shapes)
         if not known or tensors[name].dtype not in FLOATS or tensors[name].shape not in ((), shapes[int(index)]):
             raise RunError(f"{origin} does not fit the recipe at {name}", "restore the files of the same run")
+        if not bool(torch.isfinite(tensors[name]).all()):
+            raise RunError(f"{origin} is not finite at {name}", "restore the files of the same run")
         state.setdefault(int(index), {})[entry] = tensors[name]
     wanted = _ENTRIES if isinstance(optimizer, torch.optim.AdamW) else frozenset[str]()
     if lacking := [index for index, entries in state.items() if not wanted <= entries.keys()]:

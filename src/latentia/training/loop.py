@@ -18,6 +18,7 @@ from latentia.models import TextModel
 from latentia.nn.precision import multiplies_bfloat16
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
+from latentia.training.alarm import Alarm, Leap
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.finiteness import DIVERGED, Guard, require_finite
 from latentia.training.interruption import Interruption, interruption
@@ -46,6 +47,10 @@ class Observer(Protocol):
 
     def advance(self, progress: Progress) -> None:
         """Hear that a step was done."""
+        ...
+
+    def leap(self, record: dict[str, float]) -> None:
+        """Hear that the KL of a step is far above the median of those before."""
         ...
 
 
@@ -81,7 +86,8 @@ class Trainer:
         together = [weight for name, weight in named if not name.startswith("auxiliary.")]
         self.clipped_together = [weights for weights in (together, apart) if weights]
         self.checkpoints = Checkpoints(folder, longest(model.state_dict()))
-        self.guard = Guard(folder, later=self.accelerator.device.type != "cpu")
+        later = self.accelerator.device.type != "cpu"
+        self.guard, self.alarm = Guard(folder, later), Alarm(later)
         self.progress = Progress(memory=settings.plan.memory)
         self.remarks: list[str] = []
         self.total, self.window, self.since = 0, _Window(), 0.0
@@ -215,15 +221,22 @@ class Trainer:
     def _record(self, batch: Batch, terms: Terms, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
         self.window.add(batch, terms)
+        self._tell_leaps(self.alarm.after(self.progress.step, terms.parts["kl"].detach().mean()), observer)
         observer.advance(self.progress)
         if self.progress.step % LOG_EVERY == 0 or self.progress.step == self.total:
             observer.step({"step": self.progress.step, "epoch": self.progress.epoch, **self.window.averages()})
             self.window = _Window()
+            self._tell_leaps(self.alarm.look(), observer)
+
+    def _tell_leaps(self, leaps: Iterable[Leap], observer: Observer) -> None:
+        for leap in leaps:
+            observer.leap({"epoch": self.progress.epoch, **leap._asdict()})
 
     def _validate(self, validation: Callable[[], Iterable[Batch]], observer: Observer) -> None:
         """Measure, keep the best weights, and decide whether to go on; interrupted, save and leave it due."""
         rule, progress = self.settings.stopping, self.progress
         self.window.wait()
+        self._tell_leaps(self.alarm.look(), observer)
         self._count_seconds()
         try:
             batches = (batch.to(self.accelerator.device) for batch in validation())

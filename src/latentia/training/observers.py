@@ -103,6 +103,15 @@ class Watch:
             highlight=False,
         )
 
+    def leap(self, record: dict[str, float]) -> None:
+        """Print and write that the KL leaps."""
+        self.metrics.write("leap", record)
+        self._say(
+            f"step {record['step']:>7,.0f}  the KL leaps to {_number(record['kl'], 0)} nats a sequence, "
+            f"from {_number(record['median'], 0)}: if it stays there, train anew with a lower "
+            "training.optimizer.learning_rate or training.clip_norm; the last checkpoints are from before or soon after"
+        )
+
     def _say(self, sentence: str) -> None:
         self.console.print(sentence, highlight=False, markup=False)
 

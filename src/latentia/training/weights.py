@@ -18,8 +18,11 @@ WEIGHTS = "model.safetensors"
 FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 """Types of numbers that are taken for one another."""
 
-LONGEST_HEADER = 2**24
-"""Bytes of the header of a file, which has about a hundred for a tensor."""
+LONGEST_HEADER = 2**21
+"""Bytes of the header of a file, which has about a hundred for a tensor; a hundred thousand tensors take seconds."""
+
+LARGEST = 1e12
+"""Size of a weight beyond which few products are finite; what is trained here stays below a thousand."""
 
 _LONGEST_NUMBER = 8
 """Bytes of a float64, the longest that a file of weights may hold."""
@@ -48,7 +51,8 @@ def load_tensors(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> 
     """Copy weights into a model.
 
     Raises:
-        RunError: If a tensor is missing, left over, of another shape or kind, or not finite as the model takes it.
+        RunError: If a tensor is missing, left over, of another shape or kind, or not finite or far too large where
+            the model takes it.
     """
     own = tensors_of(model)
     wrong = sorted(
@@ -69,6 +73,8 @@ def _as_held(tensor: Tensor, own: Tensor, origin: str, name: str) -> Tensor:
     held = tensor.to(own.dtype)
     if not bool(torch.isfinite(held).all()):
         raise RunError(f"{origin} is not finite at {name}", _RESTORE)
+    if held.numel() and held.is_floating_point() and held.abs().max().item() > LARGEST:
+        raise RunError(f"{origin} holds a number beyond {LARGEST:.0e} at {name}", _RESTORE)
     return held
 
 

@@ -21,17 +21,20 @@ SPIKE = 2.0
 
 
 def numerical_trouble(evidence: Evidence) -> Verdict | None:
-    """Find records that are not finite, and costs that jump to twice their level after the first pass."""
-    broken = [record for record in evidence.history.records if not _finite(record)]
+    """Find records that are not finite, costs that jump to twice their level after the first pass, leaps of the KL."""
+    leaps = [record for record in evidence.history.records if record.get("split") == "leap"]
+    broken = [record for record in evidence.history.records if record.get("split") != "leap" and not _finite(record)]
     spikes = _spikes([record for record in evidence.history.records if "weight_kl" in record])
-    if not broken and not spikes:
+    if not broken and not spikes and not leaps:
         return None
     facts = [("records that are not finite", f"{len(broken)}"), ("spikes of the training cost", f"{len(spikes)}")]
     if spikes:
         facts.append(("the first, at step", f"{spikes[0]['step']:,.0f}"))
+    if leaps:
+        facts.append(("leaps of the KL, the first at step", f"{len(leaps)}, {leaps[0]['step']:,.0f}"))
     return Verdict(
         "numerical trouble",
-        "the training cost was not finite, or jumped to twice its level",
+        "the training cost was not finite, or jumped to twice its level, or its KL leapt",
         tuple(facts),
         MOST_SURE,
         "train with `--set training.optimizer.learning_rate=` half of what it was",
