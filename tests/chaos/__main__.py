@@ -16,7 +16,21 @@ from pathlib import Path
 
 import torch
 
-from tests.chaos import corpora, damage, defects, duds, hostile, kills, mistakes, native, numbers, saving, sharing
+from tests.chaos import (
+    corpora,
+    damage,
+    defects,
+    duds,
+    full,
+    hostile,
+    kills,
+    mistakes,
+    native,
+    numbers,
+    saving,
+    sharing,
+    storing,
+)
 from tests.chaos.report import Tally
 
 CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
@@ -33,6 +47,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
+    "full": lambda home, scale, seed: full.tally(home, max(2, round(30 * scale)), seed),
 }
 """The counts that each class promises, and fails without."""
 
@@ -41,6 +56,7 @@ DEFECTS = {
     "a save: ": defects.saves,
     "": mistakes.others,
     "faults that do not happen: ": duds.duds,
+    "storage: ": storing.seen,
 }
 
 

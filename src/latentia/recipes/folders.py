@@ -151,7 +151,7 @@ def continued(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     with locked(folder):
-        for place in (folder, folder / "data", folder / EVIDENCE):
+        for place in (folder, *(folder / name for name in ("data", "checkpoints", EVIDENCE))):
             sweep(place)
         vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
         yield

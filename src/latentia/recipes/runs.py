@@ -35,6 +35,7 @@ from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.interruption import ended_at_once
 from latentia.training.loop import Trainer
 from latentia.training.observers import LONGEST_RECORDS, Watch
+from latentia.training.room import require_room_to_train
 from latentia.training.weights import WEIGHTS, read_tensors
 
 _INEXACT = "it goes on, but may not end with the same numbers to the last bit"
@@ -218,8 +219,10 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
     recipe, record, tokenizer = _recipe_of(folder), _record_of(folder), Tokenizer.load(folder)
     torch.manual_seed(record.seed)
     model, settings = recipe.model(tokenizer.vocabulary_size), recipe.training()
+    require_room_to_train(folder, model, settings.optimizer.remembered)
     corpora = corpora_of(folder, record.sources, tokenizer, recipe.data(), partial(_say, console))
     vouch(folder, CORPORA)
+    require_room_to_train(folder, model, settings.optimizer.remembered)  # the corpora have taken some
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
     total = settings.planned_steps(loader)

@@ -26,6 +26,7 @@ from latentia.durable import (
     make_folder,
     names_in,
     read_manifest,
+    size_of,
     stored,
     sweep,
     vouched,
@@ -155,9 +156,9 @@ class Checkpoints:
                 break
         return Progress()
 
-    def sweep(self) -> None:
-        """Remove what saves that were cut short have left; the caller holds the run."""
-        sweep(self.folder)
+    def size(self) -> int:
+        """Return the bytes of the checkpoints that there are."""
+        return sum(size_of(file) for folder in self._found() for file in folder.glob("*"))
 
     def _found(self) -> list[Path]:
         """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""

@@ -89,7 +89,6 @@ class Trainer:
 
     def resume(self) -> None:
         """Take up the newest whole checkpoint; a run that was stopped before its first begins."""
-        self.checkpoints.sweep()
         restored = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
         if restored is not None:
             self.progress = restored
