@@ -231,6 +231,25 @@ def test_what_may_not_be_read_is_neither_lost_nor_damaged(sources, tmp_path, mon
     assert contents(tmp_path / "run") == before
 
 
+@pytest.mark.parametrize("name", ["checkpoints/step-00000004", "checkpoints/step-00000003", "model.safetensors"])
+def test_what_is_never_given_back_can_be_gone_round(sources, tmp_path, monkeypatch, name):
+    train(sources, tmp_path / "whole", ("training.max_steps", 6))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        train(sources, tmp_path / "run", ("training.max_steps", 6))
+    if name.endswith("3"):
+        shutil.rmtree(newest(tmp_path / "run"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refusing(os.open, tmp_path / "run" / name))
+        with pytest.raises(StorageError) as raised:
+            resume_run(tmp_path / "run", QUIET)
+    told = re.search(r"; or rename (.+) to (\S+), and .*(the one before|begins again|of step 4)", raised.value.remedy)
+    Path(told[1]).rename(Path(told[1]).with_name(told[2]))
+    assert resume_run(tmp_path / "run", QUIET)
+    for file in ("model.safetensors", "checkpoints/step-00000006/model.safetensors"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_a_checkpoint_that_the_memory_does_not_take_is_not_set_aside(sources, tmp_path, monkeypatch, error):
     def fails(_: bytes) -> object:

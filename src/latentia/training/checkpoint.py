@@ -32,7 +32,7 @@ from latentia.durable import (
     vouched,
     write_new,
 )
-from latentia.errors import RunError
+from latentia.errors import RunError, StorageError
 from latentia.training.weights import FLOATS, WEIGHTS, load_tensors, read_tensors, tensors_of
 
 MOMENTS, STATE = "optimizer.safetensors", "state.json"
@@ -128,12 +128,16 @@ class Checkpoints:
             RunError: If there are some and none is whole.
             StorageError: If the system does not give one back, or the memory does not take it: it may be whole.
         """
-        for folder in self._found():
+        found = self._found()
+        for folder in found:
             try:
                 contents, progress = self._contents(folder)
             except RunError as error:
                 self._set_aside(folder, error)
                 continue
+            except StorageError as error:
+                then = "goes on from the one before it" if folder != found[-1] else "begins again"
+                raise with_a_way_on(error, folder, f"the run {then}, to the same end") from None
             load_tensors(model, contents[WEIGHTS], folder / WEIGHTS)
             _restore_moments(optimizer, contents[MOMENTS], folder / MOMENTS)
             return progress
@@ -158,7 +162,7 @@ class Checkpoints:
 
     def size(self) -> int:
         """Return the bytes of the checkpoints that there are."""
-        return sum(size_of(file) for folder in self._found() for file in folder.glob("*"))
+        return sum(size_of(folder / name) for folder in self._found() for name in (WEIGHTS, MOMENTS, STATE, MANIFEST))
 
     def _found(self) -> list[Path]:
         """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""
@@ -201,6 +205,12 @@ class Checkpoints:
             with stored(old):
                 os.rename(old, beside(old))
         sweep(self.folder)
+
+
+def with_a_way_on(error: StorageError, path: Path, then: str) -> StorageError:
+    """Say how to go on without what is not given back; whether it is lost, only its owner knows."""
+    way = f"rename {path} to {path.name}.unreadable, and {then}"
+    return StorageError(error.message, f"{error.remedy}; or {way}")
 
 
 def _require_possible(progress: Progress) -> None:
