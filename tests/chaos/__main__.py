@@ -24,9 +24,11 @@ from tests.chaos import (
     full,
     hostile,
     kills,
+    memory,
     mistakes,
     native,
     numbers,
+    rotation,
     saving,
     sharing,
     storing,
@@ -47,6 +49,8 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
         home, max(2000, round(10_000 * scale)), max(30, round(300 * scale)), seed
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
+    "rotation": lambda home, scale, seed: rotation.tally(home, max(10, round(500 * scale)), seed),
+    "memory": lambda home, scale, seed: memory.tally(home, max(1, round(10 * scale))),
     "full": lambda home, scale, seed: full.tally(home, max(2, round(30 * scale)), seed),
 }
 """The counts that each class promises, and fails without."""

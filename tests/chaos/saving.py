@@ -58,11 +58,11 @@ def save(folder: Path, step: int) -> None:
     Checkpoints(folder).save(model, optimizer, Progress(step=step, memory={"step": float(step)}))
 
 
-def template(folder: Path) -> Path:
+def template(folder: Path, settings: str = "") -> Path:
     """A run folder with two checkpoints."""
     folder.mkdir()
     for name in ("recipe.yaml", "run.json", "tokenizer.json"):
-        (folder / name).write_text(name)
+        (folder / name).write_text(name + settings)
     vouch(folder, ("recipe.yaml", "run.json", "tokenizer.json"))
     for step in (1, BEFORE):
         save(folder, step)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,24 +13,57 @@ from unittest.mock import patch
 
 from latentia.recipes import runs
 from latentia.training import checkpoint
-from tests.chaos import full
+from latentia.training.checkpoint import Checkpoints
+from tests.chaos import full, memory, rotation, unread
 from tests.chaos.report import Tally
 
 Look = Callable[[Path], Iterator[Tally]]
+
+
+def _unread(home: Path) -> Iterator[Tally]:
+    yield unread._never(home, 0.3, random.Random(1))
+
+
+def _memory(home: Path) -> Iterator[Tally]:
+    yield from memory.tally(home, 1)
+
+
+def _rotation(home: Path) -> Iterator[Tally]:
+    yield from rotation.tally(home, 15, 1)
+
+
+def _by_name_alone(self: Checkpoints) -> None:
+    for old in self._found()[checkpoint.KEPT :]:
+        shutil.rmtree(old)
 
 
 def _full(home: Path) -> Iterator[Tally]:
     yield from full.tally(home, 1, 1)
 
 
+def _without(module: Any, name: str, replacement: Any) -> Callable[[], Any]:
+    return partial(patch.object, module, name, replacement)
+
+
 DEFECTS: dict[str, tuple[Callable[[], Any], Look]] = {
-    "a save that leaves what did not fit": (partial(patch.object, checkpoint, "sweep", lambda _: None), _full),
-    "a run that asks for no room first": (partial(patch.object, runs, "require_room_to_train", lambda *_: None), _full),
+    "a save that leaves what did not fit": (_without(checkpoint, "sweep", lambda _: None), _full),
+    "a run that asks for no room first": (_without(runs, "require_room_to_train", lambda *_: None), _full),
+    "an error that says no way on": (
+        partial(patch.object, checkpoint, "with_a_way_on", lambda error, *_: error),
+        _unread,
+    ),
+    "a rotation by names alone": (_without(Checkpoints, "_prune", _by_name_alone), _rotation),
+    "a full memory that is no error of the package": (
+        partial(patch.object, runs, "within_memory", nullcontext),
+        _memory,
+    ),
 }
 """What is done wrong, and the class that must fail for it."""
 
 DUDS: dict[str, tuple[Callable[[], Any], Look]] = {
-    "a disk that is not full": (partial(patch.object, full, "fill", lambda *_: None), _full),
+    "a disk that is not full": (_without(full, "fill", lambda *_: None), _full),
+    "histories in which nothing is removed": (_without(Checkpoints, "_prune", lambda _: None), _rotation),
+    "a memory that has no limit": (_without(memory, "limit", lambda _: None), _memory),
 }
 """What does not happen, and the class that must fail for it."""
 

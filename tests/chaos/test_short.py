@@ -20,7 +20,10 @@ from tests.chaos.report import Tally
 ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
-PARTS = {"runs": "saving,kills,numbers,signals,native,hostile,full", "files": "damage,sharing,corpora,defects"}
+PARTS = {
+    "runs": "saving,kills,numbers,signals,native,hostile,full,memory,rotation",
+    "files": "damage,sharing,corpora,defects",
+}
 
 
 def test_a_fault_that_does_not_fire_fails_its_class():

@@ -61,7 +61,8 @@ def _never(home: Path, share: float, generator: random.Random) -> Tally:
     counts, victim = Tally("a checkpoint is never given back", least=1), _killed(home)
     looks = [look for look in looks_of(home, victim.folder) if look[1].startswith("checkpoints/")]
     for name, path in generator.sample(looks, max(1, round(share * len(looks)))):
-        counts.add(*gone_round(home, victim, Fault("EIO", name=name, path=path)))
+        wrong, fired = gone_round(home, victim, Fault("EIO", name=name, path=path))
+        counts.add(wrong, fired=fired)
     return counts
 
 

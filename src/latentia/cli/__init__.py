@@ -10,14 +10,14 @@ from typing import cast
 import typer
 
 from latentia.cli.app import app
-from latentia.errors import LatentiaError, StorageError
+from latentia.errors import LatentiaError, StorageError, is_of_memory
 
 __all__ = ["app", "main"]
 
 
 INTERRUPTED = 130
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM)
 
 # The library keeps the class of all usage errors private, and a descendant of it public.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
@@ -37,6 +37,14 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        sys.stderr.write(
+            f"error: the memory does not take it ({reason}): end other programs, or ask for less at once\n"
+        )
+        sys.exit(StorageError.exit_code)
     except OSError as error:
         sys.stderr.write(
             f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk\n"

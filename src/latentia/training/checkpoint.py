@@ -25,6 +25,7 @@ from latentia.durable import (
     entry_of,
     make_folder,
     names_in,
+    read_bounded,
     read_manifest,
     size_of,
     stored,
@@ -99,15 +100,16 @@ class Checkpoints:
         self.damage: list[str] = []
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write one checkpoint, commit it by a rename, and then remove all but the last two.
+        """Write one checkpoint, commit it by a rename, and then remove all but the last two of this run.
 
         Raises:
             StorageError: If the disk does not take it; those before are whole.
         """
         target = self.folder / f"step-{progress.step:08d}{'-unvalidated' if progress.due else ''}"
         with stored(target):
-            if target.exists():
-                return
+            standing = target.exists()
+        if standing and self._is_whole(target):
+            return
         temporary = beside(target)
         make_folder(temporary)
         state = _json({"run": self._identity(), "progress": asdict(progress)})
@@ -194,6 +196,23 @@ class Checkpoints:
         known = {name: manifest.files[name].sha256 for name in BINDING if name in manifest.files} if manifest else {}
         return entry_of(_json(known)).sha256 if known else ""
 
+    def _is_whole(self, folder: Path) -> bool:
+        """Tell whether a checkpoint is whole and of this run; one that is not is set aside."""
+        try:
+            self._contents(folder)
+        except RunError as error:
+            self._set_aside(folder, error)
+            return False
+        return True
+
+    def _is_own(self, folder: Path) -> bool:
+        """Tell whether a checkpoint is known to be of this run; no other is removed, or counts as kept."""
+        try:
+            self._progress(folder / STATE, read_bounded(folder / STATE))
+        except (RunError, StorageError):
+            return False
+        return True
+
     def _set_aside(self, folder: Path, error: RunError) -> None:
         self.damage.append(error.message)
         with stored(folder):
@@ -201,7 +220,8 @@ class Checkpoints:
 
     def _prune(self) -> None:
         """Remove the old ones; under their names they are whole or gone."""
-        for old in self._found()[KEPT:]:
+        own = [folder for folder in self._found() if self._is_own(folder)]
+        for old in own[KEPT:]:
             with stored(old):
                 os.rename(old, beside(old))
         sweep(self.folder)
