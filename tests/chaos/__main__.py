@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from tests.chaos import (
+    clock,
     corpora,
     damage,
     defects,
@@ -50,6 +51,7 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     ),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
     "rotation": lambda home, scale, seed: rotation.tally(home, max(10, round(500 * scale)), seed),
+    "clock": lambda home, scale, seed: clock.tally(home, max(1, round(20 * scale)), seed),
     "memory": lambda home, scale, seed: memory.tally(home, max(1, round(10 * scale))),
     "full": lambda home, scale, seed: full.tally(home, max(2, round(30 * scale)), seed),
 }

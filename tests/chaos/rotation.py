@@ -77,13 +77,14 @@ class Histories(RuleBasedStateMachine):
         found = self._restored()
         self.wrong = self.wrong or ("" if found == self.step else f"step {found} was restored, not {self.step}")
 
-    @rule(step=st.integers(1, 40))
-    def copy_of_another(self, step: int) -> None:
-        """Somebody puts the checkpoint of another run beside those of this one."""
-        target = self.checkpoints / f"step-{step:08d}"
-        if not target.exists():
-            shutil.copytree(self.home / "other" / "checkpoints" / f"step-{saving.BEFORE:08d}", target)
-            self._mind(target)
+    @rule(steps=st.lists(st.integers(1, 40), min_size=1, max_size=3))
+    def copies_of_another(self, steps: list[int]) -> None:
+        """Somebody puts checkpoints of another run beside those of this one, which is trained on."""
+        for target in (self.checkpoints / f"step-{step:08d}" for step in steps):
+            if not target.exists():
+                shutil.copytree(self.home / "other" / "checkpoints" / f"step-{saving.BEFORE:08d}", target)
+                self._mind(target)
+        self.save(2, best=False, due=False)
 
     @rule(name=st.sampled_from(STRANGE))
     def put_beside(self, name: str) -> None:
@@ -92,6 +93,7 @@ class Histories(RuleBasedStateMachine):
         if not target.exists():
             shutil.copytree(self.home / "template" / "checkpoints" / f"step-{saving.BEFORE:08d}", target)
             self._mind(target)
+            self.save(1, best=False, due=False)
 
     @rule(times=st.lists(st.integers(0, 2**32), min_size=1, max_size=4))
     def shuffle_times(self, times: list[int]) -> None:

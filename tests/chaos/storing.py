@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from unittest.mock import patch
 from latentia.recipes import runs
 from latentia.training import checkpoint
 from latentia.training.checkpoint import Checkpoints
-from tests.chaos import full, memory, rotation, unread
+from tests.chaos import clock, full, memory, rotation, unread
 from tests.chaos.report import Tally
 
 Look = Callable[[Path], Iterator[Tally]]
@@ -29,12 +30,23 @@ def _memory(home: Path) -> Iterator[Tally]:
 
 
 def _rotation(home: Path) -> Iterator[Tally]:
-    yield from rotation.tally(home, 15, 1)
+    yield from rotation.tally(home, 20, 1)
 
 
 def _by_name_alone(self: Checkpoints) -> None:
     for old in self._found()[checkpoint.KEPT :]:
         shutil.rmtree(old)
+
+
+_found = Checkpoints._found
+
+
+def _by_age(self: Checkpoints) -> list[Path]:
+    return sorted(_found(self), key=os.path.getmtime, reverse=True)
+
+
+def _clock(home: Path) -> Iterator[Tally]:
+    yield from clock.tally(home, 3, 1)
 
 
 def _full(home: Path) -> Iterator[Tally]:
@@ -52,6 +64,7 @@ DEFECTS: dict[str, tuple[Callable[[], Any], Look]] = {
         partial(patch.object, checkpoint, "with_a_way_on", lambda error, *_: error),
         _unread,
     ),
+    "checkpoints chosen by the ages of files": (_without(Checkpoints, "_found", _by_age), _clock),
     "a rotation by names alone": (_without(Checkpoints, "_prune", _by_name_alone), _rotation),
     "a full memory that is no error of the package": (
         partial(patch.object, runs, "within_memory", nullcontext),

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
 PARTS = {
-    "runs": "saving,kills,numbers,signals,native,hostile,full,memory,rotation",
-    "files": "damage,sharing,corpora,defects",
+    "runs": "saving,kills,numbers,signals,native,hostile,clock",
+    "files": "damage,sharing,corpora,defects,full,memory,rotation",
 }
 
 
