@@ -9,8 +9,6 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "latentia"
 CLOCKS = re.compile(r"\btime\.time(_ns)?\b|datetime\.(now|utcnow|today)|st_[mac]time|getmtime|gmtime|localtime")
-    r"\btime\.time\b|datetime\.(now|utcnow|today)|\btime\.time_ns\b|st_[mac]time|getmtime|gmtime|localtime"
-)
 MEANT = {"training/board.py": 2}
 """How often each module reads the time of day: an event of TensorBoard has one, and so has the name of its file."""
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from latentia.durable import replace_vouched
 from latentia.recipes import runs
-from latentia.training import checkpoint
+from latentia.training import checkpoint, weights
 from latentia.training.checkpoint import Checkpoints
-from tests.chaos import clock, full, memory, rotation, unread
+from tests.chaos import clock, full, mapped, memory, rotation, unread
 from tests.chaos.report import Tally
 
 Look = Callable[[Path], Iterator[Tally]]
@@ -45,6 +46,17 @@ def _by_age(self: Checkpoints) -> list[Path]:
     return sorted(_found(self), key=os.path.getmtime, reverse=True)
 
 
+def _in_place(folder: Path, name: str, content: bytes) -> None:
+    if (folder / name).exists():
+        (folder / name).write_bytes(content)
+    else:
+        replace_vouched(folder, name, content)
+
+
+def _mapped(home: Path) -> Iterator[Tally]:
+    yield from mapped.tally(home, 1)
+
+
 def _clock(home: Path) -> Iterator[Tally]:
     yield from clock.tally(home, 3, 1)
 
@@ -65,6 +77,7 @@ DEFECTS: dict[str, tuple[Callable[[], Any], Look]] = {
         _unread,
     ),
     "checkpoints chosen by the ages of files": (_without(Checkpoints, "_found", _by_age), _clock),
+    "weights written in their place": (_without(weights, "replace_vouched", _in_place), _mapped),
     "a rotation by names alone": (_without(Checkpoints, "_prune", _by_name_alone), _rotation),
     "a full memory that is no error of the package": (
         partial(patch.object, runs, "within_memory", nullcontext),

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
 PARTS = {
-    "runs": "saving,kills,numbers,signals,native,hostile,clock",
+    "runs": "saving,kills,numbers,signals,native,hostile,clock,mapped",
     "files": "damage,sharing,corpora,defects,full,memory,rotation",
 }
 
