@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from latentia.durable import replace_vouched
+from latentia.durable import MANIFEST, Manifest, entry_of, replace_vouched
 from latentia.recipes import runs
 from latentia.training import checkpoint, weights
 from latentia.training.checkpoint import Checkpoints
 from tests.chaos import clock, full, mapped, memory, rotation, unread
+from tests.chaos.defects import writing_manifest
 from tests.chaos.report import Tally
 
 Look = Callable[[Path], Iterator[Tally]]
@@ -49,6 +50,8 @@ def _by_age(self: Checkpoints) -> list[Path]:
 def _in_place(folder: Path, name: str, content: bytes) -> None:
     if (folder / name).exists():
         (folder / name).write_bytes(content)
+        known = writing_manifest(folder).files
+        (folder / MANIFEST).write_bytes(Manifest({**known, name: entry_of(content)}).encode())
     else:
         replace_vouched(folder, name, content)
 
