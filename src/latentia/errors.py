@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
+_FULL_MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "alloc_failed",
+    "bad_alloc",
+    "create a primitive",
+)
+"""What PyTorch and its libraries say; the last is oneDNN's, whatever it lacks."""
+
 
 class LatentiaError(Exception):
     """An expected failure: what is wrong, what to do about it, and the exit code of the command.
@@ -53,3 +65,17 @@ class NumericalError(LatentiaError):
 
 class ImpossibleError(InputError):
     """No text meets what was demanded, or none was found in the tries that were allowed."""
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that the memory is full, of the machine or of a GPU.
+
+    PyTorch has one type of error for a full memory of the machine and for much else.
+
+    >>> is_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    True
+    >>> is_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    False
+    """
+    told = isinstance(error, RuntimeError) and any(sign in f"{error}".lower() for sign in _FULL_MEMORY)
+    return told or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)

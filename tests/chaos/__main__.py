@@ -19,23 +19,29 @@ import torch
 from tests.chaos import (
     astray,
     bombs,
+    clock,
     corpora,
     damage,
     defects,
     duds,
     endurance,
+    full,
     headers,
     hostile,
     kills,
     leaks,
     leaps,
+    mapped,
+    memory,
     mistakes,
     native,
     numbers,
     positions,
+    rotation,
     saving,
     sharing,
     source,
+    storing,
     terminals,
 )
 from tests.chaos.report import Tally
@@ -64,6 +70,11 @@ CLASSES: dict[str, Callable[[Path, float, int], Iterator[Tally]]] = {
     ),
     "leaks": lambda home, scale, _: leaks.tally(home, max(12, round(500 * scale))),
     "numbers": lambda home, scale, seed: numbers.tally(home, max(6, round(50 * scale)), seed),
+    "rotation": lambda home, scale, seed: rotation.tally(home, max(10, round(500 * scale)), seed),
+    "mapped": lambda home, scale, seed: mapped.tally(home, max(4, round(100 * scale))),
+    "clock": lambda home, scale, seed: clock.tally(home, max(1, round(20 * scale)), seed),
+    "memory": lambda home, scale, seed: memory.tally(home, max(1, round(10 * scale))),
+    "full": lambda home, scale, seed: full.tally(home, max(2, round(30 * scale)), seed),
 }
 """The counts that each class promises, and fails without."""
 
@@ -73,6 +84,7 @@ DEFECTS = {
     "": mistakes.others,
     "astray: ": astray.defects,
     "faults that do not happen: ": duds.duds,
+    "storage: ": storing.seen,
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pyarrow.parquet as pq
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latentia.cli import main
@@ -25,6 +25,7 @@ from tests.chaos.files import files_of
 from tests.chaos.ledger import Ledger, ledger
 from tests.chaos.report import Tally
 from tests.chaos.training import SMALL
+from tests.chaos.tries import tried
 
 FORMATS = ("txt", "jsonl", "csv", "tsv", "parquet", "txt.gz", "jsonl.gz", "csv.gz", "tsv.gz", "parquet.gz")
 MOST = 40
@@ -54,13 +55,7 @@ def commanded(home: Path, count: int, seed: int) -> Tally:
 
 
 def _of_format(home: Path, suffix: str, count: int, seed: int, counts: Tally, done: dict[str, int]) -> None:
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @tried(count)
     @given(files_of(suffix, LINES), st.sampled_from(["", "label"]))
     def each(case: tuple[bytes, str], label: str) -> None:
         folder = home / "commanded"

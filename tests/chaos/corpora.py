@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latentia.data import (
@@ -36,6 +36,7 @@ from tests.chaos.files import CASES, FLIPS, flipped
 from tests.chaos.ledger import Ledger, ledger
 from tests.chaos.report import Tally
 from tests.chaos.training import SMALL
+from tests.chaos.tries import tried
 
 KINDS = (Word(size=50), Char(), Byte(), BPE(size=270))
 MOST = 40
@@ -56,13 +57,7 @@ def stepped(home: Path, count: int, seed: int, cases: st.SearchStrategy[tuple[by
     counts, used, bits = Tally("random corpora, one step each", count), [0], [0]
     recipe = load_recipe("vae").with_settings(SMALL)
 
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @tried(count)
     @given(cases, st.sampled_from(KINDS), st.sampled_from(["", "", "label"]), FLIPS)
     def each(case: tuple[bytes, str], kind: object, label: str, flip: float | None) -> None:
         content, suffix = case

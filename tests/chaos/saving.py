@@ -16,6 +16,7 @@ from unittest.mock import Mock
 import torch
 from torch import nn
 
+from latentia.durable import sweep as sweep_folder
 from latentia.durable import vouch
 from latentia.errors import LatentiaError, StorageError
 from latentia.training.checkpoint import Checkpoints, Progress
@@ -57,11 +58,11 @@ def save(folder: Path, step: int) -> None:
     Checkpoints(folder).save(model, optimizer, Progress(step=step, memory={"step": float(step)}))
 
 
-def template(folder: Path) -> Path:
+def template(folder: Path, settings: str = "") -> Path:
     """A run folder with two checkpoints."""
     folder.mkdir()
     for name in ("recipe.yaml", "run.json", "tokenizer.json"):
-        (folder / name).write_text(name)
+        (folder / name).write_text(name + settings)
     vouch(folder, ("recipe.yaml", "run.json", "tokenizer.json"))
     for step in (1, BEFORE):
         save(folder, step)
@@ -93,7 +94,7 @@ def _wrong_with(folder: Path, outcome: Outcome, fault: Fault, before: int) -> st
     weights = read_tensors(folder / "model.safetensors")["weight"]
     step = next((step for step in (BEFORE, AFTER) if torch.equal(weights, parts(step)[0].weight)), 0)
     checkpoints = Checkpoints(folder)
-    checkpoints.sweep()
+    sweep_folder(checkpoints.folder)
     model, optimizer = parts(9)
     progress = checkpoints.restore(model, optimizer)
     if checkpoints.damage:

@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own: it forks, which a process with threads must not.
 PARTS = {
-    "runs": "saving,kills,positions,endurance,leaks,numbers,leaps,source,terminals,bombs,signals,native,hostile",
-    "files": "damage,sharing,corpora,headers,defects",
+    "runs": "saving,kills,positions,endurance,leaks,numbers,leaps,source,terminals,bombs,signals,native,hostile,"
+    "clock,mapped",
+    "files": "damage,sharing,corpora,headers,defects,full,memory,rotation",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ STOPPED_EARLY = [
 WRITTEN = ("run.lock", "metrics.jsonl")
 """Files that any resume writes; of the records the result has what counts."""
 
+_RENAME = re.compile(r"or rename (.+) to (\S+), and ")
+
 NOTHING = Fault(name="nothing")
 
 
@@ -50,6 +53,31 @@ def tally(home: Path, share: float, seed: int = 0) -> Iterator[Tally]:
             wrong, fired = withheld(home, victim, fault)
             counts.add(wrong, fired=fired)
     yield counts
+    yield _never(home, share, generator)
+
+
+def _never(home: Path, share: float, generator: random.Random) -> Tally:
+    """Never give files of checkpoints back."""
+    counts, victim = Tally("a checkpoint is never given back", least=1), _killed(home)
+    looks = [look for look in looks_of(home, victim.folder) if look[1].startswith("checkpoints/")]
+    for name, path in generator.sample(looks, max(1, round(share * len(looks)))):
+        wrong, fired = gone_round(home, victim, Fault("EIO", name=name, path=path))
+        counts.add(wrong, fired=fired)
+    return counts
+
+
+def gone_round(home: Path, victim: _Victim, fault: Fault) -> tuple[str, bool]:
+    """Resume without a file that is never given back, do what the error says, and resume without it again."""
+    folder = copied(victim.folder, home / "run")
+    outcome = run(partial(resume_run, folder, QUIET), folder, home, fault)
+    told, fired = _RENAME.search(outcome.said), outcome.felt(fault)
+    if outcome.code and not told:
+        return f"{fault}: exit code {outcome.code}, {outcome.said[-400:]}", fired
+    if told:
+        Path(told[1]).rename(Path(told[1]).with_name(told[2]))
+        outcome = run(partial(resume_run, folder, QUIET), folder, home, fault)
+    wrong = outcome.said[-400:] if outcome.code else difference(folder, victim.expected)
+    return wrong and f"{fault}: exit code {outcome.code}, {wrong}", fired
 
 
 def looks_of(home: Path, source: Path) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from latentia.cli.demo import demo
+from latentia.errors import StorageError
 from latentia.recipes import demonstration
 from latentia.training.loop import Trainer
 
@@ -26,6 +27,14 @@ def test_before_training_nothing_is_left(tmp_path, monkeypatch, number, code):
     monkeypatch.setattr(demonstration, "_write", lambda *_: os.kill(os.getpid(), number))
     assert ended(tmp_path / "run") == code
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_anything_is(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path / "run")
+    with pytest.raises(StorageError, match=r"run cannot be written .*: name a folder that may be written"):
+        demo("grammar", tmp_path / "run", 1)
+    assert [path.name for path in tmp_path.rglob("*")] == ["run"]
 
 
 def test_in_training_it_saves(tmp_path, monkeypatch, capsys):

@@ -35,6 +35,7 @@ from latentia.errors import BusyError, RunError, StorageError
 from latentia.training.checkpoint import Checkpoints
 from tests.chaos import saving
 from tests.chaos.faults import UNREAD, Disk, Fault
+from tests.disk import small_disk
 
 
 def test_a_file_is_written_whole_and_described_by_what_was_written(tmp_path):
@@ -74,6 +75,16 @@ def test_a_disk_that_cannot_give_back_what_is_to_be_replaced_fails(tmp_path, mon
         replace_vouched(tmp_path, "a", b"new")
     monkeypatch.undo()
     assert vouched(tmp_path, "a") == b"old"
+
+
+def test_a_limit_of_a_file_s_length_keeps_the_checkpoint_before(tmp_path):
+    folder = saving.template(tmp_path / "run")
+    with small_disk(100), pytest.raises(StorageError, match=r"make room for [\d,]+ bytes .*raise the limit") as raised:
+        saving.save(folder, saving.AFTER)
+    assert isinstance(raised.value.__cause__, OSError)
+    assert raised.value.__cause__.errno == errno.EFBIG
+    assert Checkpoints(folder).newest().step == saving.BEFORE
+    assert not list(folder.rglob("*.tmp"))
 
 
 def test_short_writes_are_continued(tmp_path, monkeypatch):

@@ -231,6 +231,25 @@ def test_what_may_not_be_read_is_neither_lost_nor_damaged(sources, tmp_path, mon
     assert contents(tmp_path / "run") == before
 
 
+@pytest.mark.parametrize("name", ["checkpoints/step-00000004", "checkpoints/step-00000003", "model.safetensors"])
+def test_what_is_never_given_back_can_be_gone_round(sources, tmp_path, monkeypatch, name):
+    train(sources, tmp_path / "whole", ("training.max_steps", 6))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        train(sources, tmp_path / "run", ("training.max_steps", 6))
+    if name.endswith("3"):
+        shutil.rmtree(newest(tmp_path / "run"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refusing(os.open, tmp_path / "run" / name))
+        with pytest.raises(StorageError) as raised:
+            resume_run(tmp_path / "run", QUIET)
+    told = re.search(r"; or rename (.+) to (\S+), and .*(the one before|begins again|of step 4)", raised.value.remedy)
+    Path(told[1]).rename(Path(told[1]).with_name(told[2]))
+    assert resume_run(tmp_path / "run", QUIET)
+    for file in ("model.safetensors", "checkpoints/step-00000006/model.safetensors"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_a_checkpoint_that_the_memory_does_not_take_is_not_set_aside(sources, tmp_path, monkeypatch, error):
     def fails(_: bytes) -> object:
@@ -242,6 +261,48 @@ def test_a_checkpoint_that_the_memory_does_not_take_is_not_set_aside(sources, tm
     with pytest.raises(StorageError, match="the memory does not take it"):
         resume_run(tmp_path / "run", QUIET)
     assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_full_memory_ends_training_with_what_helps_and_loses_nothing_that_was_saved(
+    sources, tmp_path, monkeypatch, error
+):
+    train(sources, tmp_path / "whole", ("training.max_steps", 8))
+    original = Objective.__call__
+
+    def fails(self: Objective, run: ModelRun, step: int) -> Terms:
+        if step == 4:
+            raise error
+        return original(self, run, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "__call__", fails)
+        with pytest.raises(StorageError, match=r"memory does not take the training .*--resume.*batch_size") as raised:
+            train(sources, tmp_path / "run", ("training.max_steps", 8))
+    assert raised.value.exit_code == 74
+    assert Checkpoints(tmp_path / "run").newest().step == 3
+    assert resume_run(tmp_path / "run", QUIET)
+    assert (newest(tmp_path / "run") / "model.safetensors").read_bytes() == (
+        newest(tmp_path / "whole") / "model.safetensors"
+    ).read_bytes()
+
+
+def test_what_is_not_of_memory_stays_what_it_is(sources, tmp_path, monkeypatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Trainer, "_step", fails)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        train(sources, tmp_path / "run")
 
 
 def recorded_as(folder: Path, **changes: object) -> None:

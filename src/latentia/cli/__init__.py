@@ -11,14 +11,14 @@ import typer
 
 from latentia.cli.app import app
 from latentia.cli.console import escaped
-from latentia.errors import LatentiaError, StorageError
+from latentia.errors import LatentiaError, StorageError, is_of_memory
 
 __all__ = ["app", "main"]
 
 
 INTERRUPTED = 130
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM)
 
 # The library keeps the class of all usage errors private, and a descendant of it public.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
@@ -38,6 +38,12 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        _tell(f"error: the memory does not take it ({reason}): end other programs, or ask for less at once")
+        sys.exit(StorageError.exit_code)
     except OSError as error:
         _tell(f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk")
         sys.exit(StorageError.exit_code if error.errno in _OF_THE_DISK else 2)

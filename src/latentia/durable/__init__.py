@@ -12,6 +12,7 @@ from latentia.durable.manifest import (
     vouched,
 )
 from latentia.durable.reading import SMALL, is_file, is_there, names_in, read_bounded, readable
+from latentia.durable.room import free_in, require_room, size_of
 from latentia.durable.writing import (
     Entry,
     append,
@@ -41,6 +42,7 @@ __all__ = [
     "commit_folder",
     "entry_of",
     "exchange_folder",
+    "free_in",
     "is_file",
     "is_there",
     "locked",
@@ -50,8 +52,10 @@ __all__ = [
     "read_manifest",
     "readable",
     "replace_vouched",
+    "require_room",
     "require_unheld",
     "require_whole",
+    "size_of",
     "stored",
     "sweep",
     "sync",

@@ -18,7 +18,7 @@ SMALL = 2**22
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """Where a path leads to no file. Any other error is of the disk, of the system or of rights: the file may be whole."""
 
-_CHECK = "check the disk, and try again; if it stays so, restore the file, or move a checkpoint's folder away"
+_CHECK = "check the disk, and try again; if it stays so, restore the file from a copy"
 _PERMIT = "check its permissions, and those of the folders above it"
 _ROOM = "end other programs, or take a machine with more memory"
 _RESTORE = "restore the file from where the folder comes from"

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentia.durable.room import free_in
 from latentia.errors import StorageError
 
 _PIECE = 2**22
@@ -112,7 +113,10 @@ def append(path: Path, content: bytes, *, durable: bool = False) -> None:
     Raises:
         StorageError: If the disk does not take it.
     """
-    with stored(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor:
+    with (
+        stored(path, len(content)),
+        _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW) as descriptor,
+    ):
         while content:
             content = content[os.write(descriptor, content) :]
         if durable:
@@ -213,7 +217,8 @@ def _remedy(number: int | None, path: Path, wanted: int) -> str:
     """Say what helps against an error of the operating system."""
     if number in _FULL:
         needed = f" for {wanted:,} bytes" if wanted else ""
-        return f"make room{needed} ({_free(path)}); what was saved before is whole"
+        limit = ", or raise the limit of a file's length" if number == errno.EFBIG else ""
+        return f"make room{needed} ({_free(path)}){limit}; what was saved before is whole"
     if number in _REFUSED:
         return "name a folder that may be written; what was saved before is whole"
     if number in _LOCKLESS:
@@ -222,10 +227,8 @@ def _remedy(number: int | None, path: Path, wanted: int) -> str:
 
 
 def _free(path: Path) -> str:
-    try:
-        return f"{shutil.disk_usage(path.parent).free:,} bytes are free"
-    except OSError:
-        return "how much is free cannot be told"
+    free = free_in(path.parent)
+    return "how much is free cannot be told" if free is None else f"{free:,} bytes are free"
 
 
 @contextmanager

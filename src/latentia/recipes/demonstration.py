@@ -11,6 +11,7 @@ from rich.console import Console
 from latentia.data import Columns
 from latentia.data.grammar import Grammar, write_grammar
 from latentia.data.pydoc import write_pydoc
+from latentia.durable import stored
 from latentia.evaluation.table import evaluation_table
 from latentia.recipes.corpora import Sources
 from latentia.recipes.folders import require_free
@@ -65,7 +66,8 @@ def demonstrate(corpus: str, folder: Path | None, seed: int, results: Console, r
 
 
 def _write(corpus: str, folder: Path, seed: int) -> dict[str, Path]:
-    return write_grammar(folder, seed=seed) if corpus == "grammar" else write_pydoc(folder, seed=seed)
+    with stored(folder):
+        return write_grammar(folder, seed=seed) if corpus == "grammar" else write_pydoc(folder, seed=seed)
 
 
 def _show_numbers(corpus: str, measured: dict[str, Any], results: Console) -> None:

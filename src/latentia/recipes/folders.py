@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator
@@ -45,7 +47,7 @@ def require_free(folder: Path) -> None:
     Raises:
         RunError: If it is a file, or a folder that is not empty.
         BusyError: If another process trains there.
-        StorageError: If it cannot be looked into.
+        StorageError: If it cannot be looked into, or may not be written.
     """
     with stored(folder):
         for place in (folder, *folder.parents):
@@ -54,6 +56,12 @@ def require_free(folder: Path) -> None:
         if folder.exists() and not _is_free(folder):
             require_unheld(folder)
             raise _not_empty(folder)
+        _require_writable(folder)
+
+
+def is_pretrained(folder: Path) -> bool:
+    """Tell whether a folder is one to be passed on, and no run."""
+    return (folder / CONFIG).is_file() and not (folder / "run.json").exists()
 
 
 def is_vacant(folder: Path) -> bool:
@@ -95,7 +103,7 @@ def require_files(folder: Path) -> None:
 def _require_files(folder: Path) -> None:
     if not folder.exists():
         raise RunError(f"{folder} does not exist", "name a folder that `latentia train` wrote")
-    if (folder / CONFIG).is_file() and not (folder / "run.json").exists():
+    if is_pretrained(folder):
         raise RunError(f"{folder} was exported, and holds no training", "name the run that it came from")
     for place in (folder / name for name in WRITTEN_IN):
         if place.is_symlink():
@@ -151,10 +159,17 @@ def continued(folder: Path) -> Iterator[None]:
         StorageError: If it cannot be written.
     """
     with locked(folder):
-        for place in (folder, folder / "data", folder / EVIDENCE):
+        for place in (folder, *(folder / name for name in ("data", "checkpoints", EVIDENCE))):
             sweep(place)
         vouch(folder, (*SETTLED, *CORPORA, WEIGHTS))
         yield
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse a folder, or what it would be made in, that may not be written."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _is_free(folder: Path) -> bool:

@@ -57,11 +57,6 @@ def from_pretrained(name: str | Path, **hub: Any) -> TextSpace:  # noqa: ANN401 
     return open_pretrained(_fetched(str(name), hub))
 
 
-def is_pretrained(folder: Path) -> bool:
-    """Tell whether a folder is one to be passed on, and no run."""
-    return (folder / CONFIG).is_file() and not (folder / "run.json").exists()
-
-
 def open_pretrained(folder: Path) -> TextSpace:
     """Open a folder of ``save_pretrained``.
 

@@ -26,15 +26,17 @@ from latentia.operations import TextSpace
 from latentia.operations.space import Record
 from latentia.recipes.corpora import Corpora, Sources, corpora_of, lacks_corpora
 from latentia.recipes.environment import ENVIRONMENT, differences, environment
-from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, require_files, require_run
+from latentia.recipes.folders import CORPORA, SETTLED, begun, continued, is_pretrained, require_files, require_run
 from latentia.recipes.library import load_recipe, origin_of
-from latentia.recipes.pretrained import is_pretrained, open_pretrained
+from latentia.recipes.pretrained import open_pretrained
 from latentia.recipes.recipe import Recipe
 from latentia.shapes import NonNegativeInt
 from latentia.training.checkpoint import Checkpoints, Progress
 from latentia.training.interruption import ended_at_once
 from latentia.training.loop import Trainer
+from latentia.training.memory import within_memory
 from latentia.training.observers import LONGEST_RECORDS, Watch
+from latentia.training.room import require_room_to_train
 from latentia.training.weights import WEIGHTS, read_tensors
 
 _INEXACT = "it goes on, but may not end with the same numbers to the last bit"
@@ -46,11 +48,11 @@ def start_run(sources: Sources, recipe: Recipe, folder: Path, seed: int, console
     Raises:
         RunError: If the folder is not empty.
         BusyError: If another process has begun a run there.
-        StorageError: If it cannot be written.
+        StorageError: If it cannot be written, or disk or memory do not take the training.
         DataError: If the data cannot be used.
     """
     sources = sources.absolute()
-    with begun(folder):
+    with within_memory(), begun(folder):
         _learnt(sources, recipe).save(folder)
         _write_yaml(folder / "recipe.yaml", recipe.settings)
         _write_json(folder / "run.json", {"format": 2, "seed": seed, "sources": asdict(sources)})
@@ -65,11 +67,11 @@ def resume_run(folder: Path, console: Console) -> bool:
     Raises:
         RunError: If it is no run, a file of it was altered, or no checkpoint is whole.
         BusyError: If another process trains it.
-        StorageError: If it cannot be written.
+        StorageError: If it cannot be written, or disk or memory do not take the training.
     """
     require_run(folder)
     _record_of(folder)
-    with continued(folder):
+    with within_memory(), continued(folder):
         return _train(folder, console, resume=True)
 
 
@@ -218,8 +220,10 @@ def _train(folder: Path, console: Console, resume: bool) -> bool:
     recipe, record, tokenizer = _recipe_of(folder), _record_of(folder), Tokenizer.load(folder)
     torch.manual_seed(record.seed)
     model, settings = recipe.model(tokenizer.vocabulary_size), recipe.training()
+    require_room_to_train(folder, model, settings.optimizer.remembered)
     corpora = corpora_of(folder, record.sources, tokenizer, recipe.data(), partial(_say, console))
     vouch(folder, CORPORA)
+    require_room_to_train(folder, model, settings.optimizer.remembered)  # the corpora have taken some
     trainer = Trainer(model, recipe.objective(), settings, folder, record.seed)
     loader = Loader(corpora.train, settings.batching, settings.batch_size, record.seed, corpora.train_rows)
     total = settings.planned_steps(loader)

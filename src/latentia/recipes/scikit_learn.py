@@ -23,8 +23,9 @@ from latentia.errors import InputError, RunError
 from latentia.operations import Refused, TextSpace
 from latentia.operations.pretrained import CONFIG, config_of
 from latentia.recipes.corpora import Sources
+from latentia.recipes.folders import is_pretrained
 from latentia.recipes.library import load_recipe
-from latentia.recipes.pretrained import is_pretrained, recipe_of, space_of
+from latentia.recipes.pretrained import recipe_of, space_of
 from latentia.recipes.recipe import Recipe
 from latentia.recipes.runs import load, start_run
 from latentia.training.weights import tensors_of

@@ -25,13 +25,15 @@ from latentia.durable import (
     entry_of,
     make_folder,
     names_in,
+    read_bounded,
     read_manifest,
+    size_of,
     stored,
     sweep,
     vouched,
     write_new,
 )
-from latentia.errors import RunError
+from latentia.errors import RunError, StorageError
 from latentia.training.weights import FLOATS, WEIGHTS, load_tensors, read_tensors, tensors_of
 
 MOMENTS, STATE = "optimizer.safetensors", "state.json"
@@ -98,15 +100,16 @@ class Checkpoints:
         self.damage: list[str] = []
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write one checkpoint, commit it by a rename, and then remove all but the last two.
+        """Write one checkpoint, commit it by a rename, and then remove all but the last two of this run.
 
         Raises:
             StorageError: If the disk does not take it; those before are whole.
         """
         target = self.folder / f"step-{progress.step:08d}{'-unvalidated' if progress.due else ''}"
         with stored(target):
-            if target.exists():
-                return
+            standing = target.exists()
+        if standing and self._is_whole(target):
+            return
         temporary = beside(target)
         make_folder(temporary)
         state = _json({"run": self._identity(), "progress": asdict(progress)})
@@ -127,12 +130,16 @@ class Checkpoints:
             RunError: If there are some and none is whole.
             StorageError: If the system does not give one back, or the memory does not take it: it may be whole.
         """
-        for folder in self._found():
+        found = self._found()
+        for folder in found:
             try:
                 contents, progress = self._contents(folder)
             except RunError as error:
                 self._set_aside(folder, error)
                 continue
+            except StorageError as error:
+                then = "goes on from the one before it" if folder != found[-1] else "begins again"
+                raise with_a_way_on(error, folder, f"the run {then}, to the same end") from None
             load_tensors(model, contents[WEIGHTS], folder / WEIGHTS)
             _restore_moments(optimizer, contents[MOMENTS], folder / MOMENTS)
             return progress
@@ -155,9 +162,9 @@ class Checkpoints:
                 break
         return Progress()
 
-    def sweep(self) -> None:
-        """Remove what saves that were cut short have left; the caller holds the run."""
-        sweep(self.folder)
+    def size(self) -> int:
+        """Return the bytes of the checkpoints that there are."""
+        return sum(size_of(folder / name) for folder in self._found() for name in (WEIGHTS, MOMENTS, STATE, MANIFEST))
 
     def _found(self) -> list[Path]:
         """Folders named as checkpoints, the newest first; a validated one is newer than one that waits for it."""
@@ -189,6 +196,23 @@ class Checkpoints:
         known = {name: manifest.files[name].sha256 for name in BINDING if name in manifest.files} if manifest else {}
         return entry_of(_json(known)).sha256 if known else ""
 
+    def _is_whole(self, folder: Path) -> bool:
+        """Tell whether a checkpoint is whole and of this run; one that is not is set aside."""
+        try:
+            self._contents(folder)
+        except RunError as error:
+            self._set_aside(folder, error)
+            return False
+        return True
+
+    def _is_own(self, folder: Path) -> bool:
+        """Tell whether a checkpoint is known to be of this run; no other is removed, or counts as kept."""
+        try:
+            self._progress(folder / STATE, read_bounded(folder / STATE))
+        except (RunError, StorageError):
+            return False
+        return True
+
     def _set_aside(self, folder: Path, error: RunError) -> None:
         self.damage.append(error.message)
         with stored(folder):
@@ -196,10 +220,17 @@ class Checkpoints:
 
     def _prune(self) -> None:
         """Remove the old ones; under their names they are whole or gone."""
-        for old in self._found()[KEPT:]:
+        own = [folder for folder in self._found() if self._is_own(folder)]
+        for old in own[KEPT:]:
             with stored(old):
                 os.rename(old, beside(old))
         sweep(self.folder)
+
+
+def with_a_way_on(error: StorageError, path: Path, then: str) -> StorageError:
+    """Say how to go on without what is not given back; whether it is lost, only its owner knows."""
+    way = f"rename {path} to {path.name}.unreadable, and {then}"
+    return StorageError(error.message, f"{error.remedy}; or {way}")
 
 
 def _require_possible(progress: Progress) -> None:

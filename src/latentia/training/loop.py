@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from latentia.data.loader import Loader
 from latentia.durable import require_whole
-from latentia.errors import NumericalError, RunError
+from latentia.errors import NumericalError, RunError, StorageError
 from latentia.models import TextModel
 from latentia.nn.precision import multiplies_bfloat16
 from latentia.objectives import Objective
 from latentia.records import Batch, Terms
 from latentia.training.alarm import Alarm, Leap
-from latentia.training.checkpoint import Checkpoints, Progress
+from latentia.training.checkpoint import Checkpoints, Progress, with_a_way_on
 from latentia.training.finiteness import DIVERGED, Guard, require_finite
 from latentia.training.interruption import Interruption, interruption
 from latentia.training.optimizers import groups_of
@@ -95,7 +95,6 @@ class Trainer:
 
     def resume(self) -> None:
         """Take up the newest whole checkpoint; a run that was stopped before its first begins."""
-        self.checkpoints.sweep()
         restored = self.checkpoints.restore(self.plain_model, self.optimizer.optimizer)
         if restored is not None:
             self.progress = restored
@@ -113,6 +112,9 @@ class Trainer:
                 progress.best, progress.best_step = math.inf, 0
             save_weights(self.plain_model, self.folder)
             self.remarks.append(f"{error.message}; the weights of step {progress.step:,} take its place")
+        except StorageError as error:
+            place = f"the weights of step {self.progress.step:,} take its place until better ones come"
+            raise with_a_way_on(error, self.folder / WEIGHTS, place) from None
 
     def fit(self, loader: Loader, validation: Callable[[], Iterable[Batch]], observer: Observer) -> bool:
         """Train until the recipe's end, an early stop or an interrupt; tell whether it ended of itself.

@@ -53,10 +53,15 @@ class CosineRate(LearningRate):
 
 
 class Optimizer(ABC):
-    """Settings of an optimiser; ``rate`` scales ``learning_rate`` over the run."""
+    """Settings of an optimiser; ``rate`` scales ``learning_rate`` over the run.
+
+    Attributes:
+        remembered: Numbers that it remembers for each weight.
+    """
 
     learning_rate: float
     rate: LearningRate
+    remembered: int
 
     @abstractmethod
     def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -80,6 +85,7 @@ class AdamW(Optimizer):
         """Take the rates; the decays are Adam's two betas."""
         self.rate, self.learning_rate, self.weight_decay = rate, learning_rate, weight_decay
         self.betas = (first_decay, second_decay)
+        self.remembered = 2
 
     def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return the fused optimiser."""
@@ -100,6 +106,7 @@ class SGD(Optimizer):
     ) -> None:
         """Take the rates."""
         self.rate, self.learning_rate, self.momentum, self.weight_decay = rate, learning_rate, momentum, weight_decay
+        self.remembered = int(momentum > 0)
 
     def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return the fused optimiser."""

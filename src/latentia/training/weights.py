@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from latentia.durable import LONGEST, replace_vouched, vouched
-from latentia.errors import RunError, StorageError
+from latentia.errors import RunError, StorageError, is_of_memory
 
 WEIGHTS = "model.safetensors"
 
@@ -99,14 +99,9 @@ def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:
     try:
         return load(content)
     except (SafetensorError, ValueError, KeyError, AssertionError, RuntimeError, MemoryError) as error:
-        if _is_of_memory(error):
+        if is_of_memory(error):
             raise StorageError(f"{origin} cannot be read (the memory does not take it)", _ROOM) from None
         raise RunError(f"{origin} cannot be read ({error})", _RESTORE) from None
-
-
-def _is_of_memory(error: Exception) -> bool:
-    """Tell whether an error says that there is no room; PyTorch has one type for that and for everything else."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in f"{error}")
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
