@@ -74,7 +74,10 @@ class Trainer:
     def __init__(self, model: nn.Module, objective: Objective, settings: Training, folder: Path, seed: int) -> None:
         """Prepare model and optimiser for the device and the precision."""
         from accelerate import Accelerator  # a second to import, and only training needs it
+        from accelerate.state import AcceleratorState
 
+        # Else the precision of the first run in a process binds all that follow.
+        AcceleratorState._reset_state()  # noqa: SLF001
         self.objective, self.settings, self.folder, self.seed = objective, settings, folder, seed
         self.accelerator = Accelerator(mixed_precision="bf16" if wants_bfloat16(settings.precision) else "no")
         optimizer = settings.optimizer.build(groups_of(model))
