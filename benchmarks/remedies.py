@@ -15,7 +15,7 @@ A row is a recipe, or one with a setting changed, its value as in JSON:
 `--rows density-gap:objective.aggregation_size=4`; `--rows ablation` stands for the density gap with groups of 1 to the
 whole batch.
 
-The cost of a step is a ratio of processor time to the recipe `vae` on the same batches, by turns, median over the turns.
+The cost of a step is a ratio of processor times, to the recipe `vae` on the same batches by turns, median of turns.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _cost(protocol: Protocol, name: str) -> float:
 
 
 def _measured_cost(protocol: Protocol, recipe: Recipe) -> float:
-    """Take steps of the recipe and of ``vae`` on the same batches by turns; return the median ratio of processor time."""
+    """Take steps of the recipe and of ``vae`` on the same batches by turns; return the median ratio of times."""
     with tempfile.TemporaryDirectory() as scratch:
         corpus, vocabulary = _corpus(protocol, recipe, Path(scratch))
         training = recipe.training()
