@@ -52,6 +52,13 @@ def test_what_rises_as_a_kl_may_is_no_leap(kls):
     assert told(kls) == []
 
 
+def test_a_kl_that_hardly_weighs_does_not_leap():
+    alarm = Alarm(later=False)
+    weighed = [(0.08, 0.025), *[(0.08, 0.025)] * 33, (110.0, 0.027), (0.5, 0.028), (9e3, 0.03)]
+    found = [alarm.after(step, torch.tensor(kl), weight) for step, (kl, weight) in enumerate(weighed)]
+    assert [leap.step for leaps in found for leap in leaps] == [36]
+
+
 def test_an_episode_is_told_once_and_the_next_one_again():
     episode = [5.0, 9e3, 5.0, 8e3, 8e3]
     assert [leap.step for leap in told([5.0] * 30 + episode)] == [31]
