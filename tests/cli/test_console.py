@@ -27,8 +27,15 @@ FORMS = {
 }
 
 
-def printed(form: str, terminal: bool) -> str:
-    console = Terminal(file=io.StringIO(), force_terminal=terminal, color_system=None, width=500, highlight=False)
+class Screen(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(form: str, terminal: bool | None, file: io.StringIO | None = None) -> str:
+    console = Terminal(file=file or io.StringIO(), force_terminal=terminal, color_system=None, width=500, highlight=False)
     console.print(FORMS[form](HOSTILE), markup=False)
     return console.file.getvalue()
 
@@ -46,6 +53,11 @@ def test_a_whole_line_is_there_on_a_terminal():
 
 def test_a_pipe_gets_what_there_is():
     assert printed("a line", terminal=False) == HOSTILE + "\n"
+
+
+def test_a_terminal_that_the_environment_denies_obeys_all_the_same(monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert printed("a line", terminal=None, file=Screen()) == SHOWN + "\n"
 
 
 def test_letters_tabs_and_line_ends_are_no_control_characters():
