@@ -35,9 +35,10 @@ class Screen(io.StringIO):
 
 
 def printed(form: str, terminal: bool | None, file: io.StringIO | None = None) -> str:
-    console = Terminal(file=file or io.StringIO(), force_terminal=terminal, color_system=None, width=500, highlight=False)
+    out = file or io.StringIO()
+    console = Terminal(file=out, force_terminal=terminal, color_system=None, width=500, highlight=False)
     console.print(FORMS[form](HOSTILE), markup=False)
-    return console.file.getvalue()
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("form", FORMS)
