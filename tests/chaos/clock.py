@@ -54,11 +54,12 @@ def under(
             start_or_resume(home, "plain", folder)
 
     kill = Fault("killed after", generator.randint(150, 300))
-    fired = run(work, folder, home, kill).felt(kill) and asked.exists()
+    killed = run(work, folder, home, kill).felt(kill)
     for path in folder.rglob("*"):
         os.utime(path, (generator.randint(0, 2**32),) * 2)
     begun = len(list(folder.glob(f"{BOARD}/*")))
     outcome = run(work, folder, home)
+    fired = killed and asked.exists()
     if outcome.code:
         return f"exit code {outcome.code}: {outcome.said[-300:]}", fired
     boards = [path.name for path in (folder / BOARD).iterdir()]
