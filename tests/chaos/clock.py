@@ -53,9 +53,9 @@ def under(
         with patch.object(time, "time", clock):
             start_or_resume(home, "plain", folder)
 
-    kill = Fault("killed after", generator.randint(150, 300))
+    kill = Fault("killed after", generator.randint(150, 350))
     killed = run(work, folder, home, kill).felt(kill)
-    for path in folder.rglob("*"):
+    for path in sorted(folder.rglob("*")):
         os.utime(path, (generator.randint(0, 2**32),) * 2)
     begun = len(list(folder.glob(f"{BOARD}/*")))
     outcome = run(work, folder, home)
