@@ -41,7 +41,7 @@ def tally(home: Path, count: int, seed: int) -> Iterator[Tally]:
 def under(
     home: Path, folder: Path, name: str, expected: dict[str, object], generator: random.Random
 ) -> tuple[str, bool]:
-    """Say what is wrong with a run that was killed and taken up under a clock, and whether anything asked that."""
+    """Say what is wrong with a run that was killed and taken up under a clock, and whether both were so."""
     asked = home / "asked"
     asked.unlink(missing_ok=True)
 
@@ -53,13 +53,15 @@ def under(
         with patch.object(time, "time", clock):
             start_or_resume(home, "plain", folder)
 
-    run(work, folder, home, Fault("killed after", generator.randint(150, 350)))
-    for path in folder.rglob("*"):
+    kill = Fault("killed after", generator.randint(150, 350))
+    killed = run(work, folder, home, kill).felt(kill)
+    for path in sorted(folder.rglob("*")):
         os.utime(path, (generator.randint(0, 2**32),) * 2)
     begun = len(list(folder.glob(f"{BOARD}/*")))
     outcome = run(work, folder, home)
+    fired = killed and asked.exists()
     if outcome.code:
-        return f"exit code {outcome.code}: {outcome.said[-300:]}", asked.exists()
+        return f"exit code {outcome.code}: {outcome.said[-300:]}", fired
     boards = [path.name for path in (folder / BOARD).iterdir()]
     wrong = difference(folder, expected)
-    return wrong or ("" if len(boards) == begun + 1 else f"{boards} of two sittings"), asked.exists()
+    return wrong or ("" if len(boards) == begun + 1 else f"{boards} of two sittings"), fired

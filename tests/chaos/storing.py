@@ -61,7 +61,7 @@ def _mapped(home: Path) -> Iterator[Tally]:
 
 
 def _clock(home: Path) -> Iterator[Tally]:
-    yield from clock.tally(home, 3, 1)
+    yield from clock.tally(home, 6, 1)
 
 
 def _full(home: Path) -> Iterator[Tally]:

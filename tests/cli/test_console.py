@@ -27,10 +27,18 @@ FORMS = {
 }
 
 
-def printed(form: str, terminal: bool) -> str:
-    console = Terminal(file=io.StringIO(), force_terminal=terminal, color_system=None, width=500, highlight=False)
+class Screen(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(form: str, terminal: bool | None, file: io.StringIO | None = None) -> str:
+    out = file or io.StringIO()
+    console = Terminal(file=out, force_terminal=terminal, color_system=None, width=500, highlight=False)
     console.print(FORMS[form](HOSTILE), markup=False)
-    return console.file.getvalue()
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -46,6 +54,11 @@ def test_a_whole_line_is_there_on_a_terminal():
 
 def test_a_pipe_gets_what_there_is():
     assert printed("a line", terminal=False) == HOSTILE + "\n"
+
+
+def test_a_terminal_that_the_environment_denies_obeys_all_the_same(monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert printed("a line", terminal=None, file=Screen()) == SHOWN + "\n"
 
 
 def test_letters_tabs_and_line_ends_are_no_control_characters():

@@ -225,6 +225,14 @@ def test_what_is_read_is_not_written_over(call, tmp_path, name, words):
     assert own.read_text() == '{"text": "a ___ b", "label": "x"}\n'
 
 
+def test_links_that_lead_to_themselves_are_told_as_what_cannot_be_read(call, tmp_path):
+    (tmp_path / "round.txt").symlink_to("round.txt")
+    with pytest.raises(DataError, match=r"round.txt"):
+        call("encode", "round.txt", "--out", "codes.csv")
+    with pytest.raises(InputError, match="for answers and for refusals"):
+        call("encode", "a.txt", "--out", "round.jsonl", "--refused", "./round.jsonl")
+
+
 def test_refusals_that_the_disk_does_not_take_are_a_typed_error(call, tmp_path):
     (tmp_path / "bad.txt").write_text("\n" * 3000 + "a b\n")
     with small_disk(1000), pytest.raises(StorageError, match=r"no.jsonl cannot be written"):

@@ -768,9 +768,10 @@ def test_a_validation_that_is_not_finite_stops_and_loses_no_step(sources, tmp_pa
     assert resume_run(tmp_path / "run", QUIET)
 
 
-def test_weights_that_are_not_finite_are_never_written(sources, tmp_path):
-    with pytest.raises(NumericalError, match="not finite after step 1"):
-        train(sources, tmp_path / "run", ("training.optimizer.learning_rate", 1e42), ("training.checkpoint_every", 1))
+@pytest.mark.parametrize(("rate", "wrong"), [(1e42, "not finite"), (1e20, r"beyond 1e\+12")])
+def test_weights_that_are_not_finite_are_never_written(sources, tmp_path, rate, wrong):
+    with pytest.raises(NumericalError, match=f"is {wrong} after step 1"):
+        train(sources, tmp_path / "run", ("training.optimizer.learning_rate", rate), ("training.checkpoint_every", 1))
     assert not (tmp_path / "run").exists()
 
 

@@ -20,8 +20,9 @@ class Terminal(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render what is printed; what moves the console's own cursor is none of it."""
+        shown = self.is_terminal or self.file.isatty()  # the environment may deny a terminal, which obeys all the same
         for segment in super().render(renderable, options):
-            obeyed = self.is_terminal and not segment.control and CONTROLS.search(segment.text)
+            obeyed = shown and not segment.control and CONTROLS.search(segment.text)
             yield Segment(escaped(segment.text), segment.style) if obeyed else segment
 
 

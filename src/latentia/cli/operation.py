@@ -8,6 +8,7 @@ of all strategies are options beside it. Help is the docstring.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
@@ -100,7 +101,7 @@ def _require_files(as_json: bool, out: str, refused: str, overwrite: bool, suffi
         raise InputError("--overwrite is given and no file", "name one with --out")
     if refused and Path(refused).suffix != ".jsonl":
         raise InputError(f"{refused} is no .jsonl file", "name one")
-    if refused and out and Path(refused).resolve() == Path(out).resolve():
+    if refused and out and os.path.realpath(refused) == os.path.realpath(out):
         raise InputError(f"{out} is given for answers and for refusals", "name two files")
     if out:
         require_writable(Path(out), overwrite, suffixes)
@@ -122,9 +123,9 @@ def _require_other_files(written: Iterable[str], read: Iterable[Path]) -> None:
     Raises:
         InputError: If a file is both.
     """
-    resolved = {each.resolve() for each in read}
+    places = {os.path.realpath(each) for each in read}
     for file in filter(None, written):
-        if Path(file).resolve() in resolved:
+        if os.path.realpath(file) in places:
             raise InputError(f"{file} would be written over what is read from it", "name another file")
 
 

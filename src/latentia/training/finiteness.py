@@ -14,6 +14,7 @@ from latentia.data.corpus import Corpus
 from latentia.durable import make_folder, write_atomically
 from latentia.errors import NumericalError
 from latentia.records import Batch
+from latentia.training.weights import LARGEST, is_too_large, tensors_of
 
 DIVERGED = "lower training.optimizer.learning_rate or training.clip_norm; what was saved before is intact"
 EVIDENCE = "diverged"
@@ -27,11 +28,15 @@ def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, memory: M
     """Check all numbers that a checkpoint would hold.
 
     Raises:
-        NumericalError: If a weight, a buffer, a moment or what the plan remembers is not finite.
+        NumericalError: If a weight, a buffer, a moment or what the plan remembers is not finite, or a weight or a
+            buffer so large that it would not be opened.
     """
     for name, value in _numbers(model, optimizer, memory):
         if not (bool(torch.isfinite(value).all()) if torch.is_tensor(value) else math.isfinite(value)):
             raise NumericalError(f"{name} is not finite after step {step}", DIVERGED)
+    for name, tensor in tensors_of(model).items():
+        if is_too_large(tensor):
+            raise NumericalError(f"{name} is beyond {LARGEST:.0e} after step {step}", DIVERGED)
 
 
 def _numbers(

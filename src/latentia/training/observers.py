@@ -36,7 +36,7 @@ class Metrics:
         self.board = Board(folder, from_step, tell)
 
     def write(self, split: str, record: dict[str, float]) -> None:
-        """Write a record of ``train`` or ``validation``."""
+        """Write a record of ``train``, ``validation`` or ``leap``."""
         # The checkpoint that follows a validation says that it was done; then its record must be there too.
         append_line(self.path, json.dumps({"split": split, **record}), durable=split == "validation")
         self.board.write(split, record)

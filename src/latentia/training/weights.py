@@ -73,7 +73,7 @@ def _as_held(tensor: Tensor, own: Tensor, origin: str, name: str) -> Tensor:
     held = tensor.to(own.dtype)
     if not bool(torch.isfinite(held).all()):
         raise RunError(f"{origin} is not finite at {name}", _RESTORE)
-    if held.numel() and held.is_floating_point() and held.abs().max().item() > LARGEST:
+    if is_too_large(held):
         raise RunError(f"{origin} holds a number beyond {LARGEST:.0e} at {name}", _RESTORE)
     return held
 
@@ -85,6 +85,11 @@ def read_tensors(path: Path, most: int = LONGEST) -> dict[str, Tensor]:
         RunError: If it is missing, too long, altered or not whole.
     """
     return parse_tensors(vouched(path.parent, path.name, most), path)
+
+
+def is_too_large(tensor: Tensor) -> bool:
+    """Tell whether a number is so large that weights with it are not opened."""
+    return tensor.is_floating_point() and tensor.numel() > 0 and tensor.abs().max().item() > LARGEST
 
 
 def parse_tensors(content: bytes, origin: Path) -> dict[str, Tensor]:
