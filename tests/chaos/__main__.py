@@ -129,12 +129,12 @@ def _tallies(home: Path, only: list[str], chosen: argparse.Namespace) -> Iterato
 
 
 def _defects(home: Path, chosen: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    _say(chosen, f"\n{'defect put in':<54} seen by")
+    _say(chosen, f"\n{'defect put in':<68}seen by")
     for number, (prefix, found) in enumerate(DEFECTS.items()):
         place = home / f"defects {number}"
         place.mkdir()
         for name, seen in found(place):
-            _say(chosen, f"{prefix + name:<54}{' '.join(seen.split())[:80] or 'NOT SEEN'}")
+            _say(chosen, f"{prefix + name:<68}{' '.join(seen.split())[:100] or 'NOT SEEN'}")
             yield prefix + name, seen
 
 
