@@ -18,6 +18,7 @@ from tests.chaos.endurance import miscounted
 from tests.chaos.faults import CUTS, KINDS, Disk, Fault
 from tests.chaos.report import Tally
 from tests.chaos.watching import Sitting, misread
+from tests.platforms import needs_linux
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,6 +118,7 @@ def test_a_record_that_is_not_there_once_is_seen(found, begun, wrong):
     assert bool(said) == bool(wrong)
 
 
+@needs_linux
 @pytest.mark.parametrize("part", PARTS)
 def test_faults_fire_and_are_survived(part):
     command = [sys.executable, "-m", "tests.chaos", "--json", "--scale", "0.02", "--only", PARTS[part]]

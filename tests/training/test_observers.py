@@ -14,6 +14,7 @@ from rich.console import Console
 from latentia.errors import StorageError
 from latentia.training.checkpoint import Progress
 from latentia.training.observers import Metrics, Watch
+from tests.platforms import needs_linux
 
 RECORD = {"step": 7, "epoch": 1, "kl": 2.5, "loss": 1e40}
 
@@ -58,6 +59,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, call: str, place: str) -> list[str]:
     return refused
 
 
+@needs_linux
 @pytest.mark.parametrize(
     ("call", "begun"), [("makedirs", False), ("open", False), ("open", True), ("write", False), ("write", True)]
 )
@@ -80,6 +82,7 @@ def test_a_file_in_the_place_of_tensorboards_folder_ends_no_run(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text()
 
 
+@needs_linux
 def test_a_disk_that_takes_no_record_is_a_typed_error(tmp_path, monkeypatch):
     metrics = Metrics(tmp_path, 0)
     assert not refuse(monkeypatch, "write", "metrics.jsonl")

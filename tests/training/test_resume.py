@@ -35,6 +35,7 @@ from latentia.training.interruption import interruption
 from latentia.training.loop import Trainer
 from latentia.training.observers import Metrics
 from latentia.training.validation import validate
+from tests.platforms import needs_linux
 from tests.vouching import revouch
 
 SETTINGS = [
@@ -722,6 +723,7 @@ def test_the_batch_that_was_not_finite_is_kept_where_numbers_are_read_later_too(
     assert newest(tmp_path / "run").name == "step-00000003"
 
 
+@needs_linux
 def test_a_record_of_a_validation_is_on_the_disk_before_the_checkpoint_that_says_it_was_done(
     sources, tmp_path, monkeypatch
 ):
