@@ -67,6 +67,15 @@ class ImpossibleError(InputError):
     """No text meets what was demanded, or none was found in the tries that were allowed."""
 
 
+def reason_of(error: BaseException) -> str:
+    r"""Return the first line of what an error says, or its type where it says nothing.
+
+    >>> reason_of(ValueError("no header\nat byte 0")), reason_of(MemoryError())
+    ('no header', 'MemoryError')
+    """
+    return next(iter(f"{error}".splitlines()), type(error).__name__)
+
+
 def is_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that the memory is full, of the machine or of a GPU.
 

@@ -11,7 +11,7 @@ import typer
 
 from latentia.cli.app import app
 from latentia.cli.console import escaped
-from latentia.errors import LatentiaError, StorageError, is_of_memory
+from latentia.errors import LatentiaError, StorageError, is_of_memory, reason_of
 
 __all__ = ["app", "main"]
 
@@ -41,8 +41,7 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_of_memory(error):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        _tell(f"error: the memory does not take it ({reason}): end other programs, or ask for less at once")
+        _tell(f"error: the memory does not take it ({reason_of(error)}): end other programs, or ask for less at once")
         sys.exit(StorageError.exit_code)
     except OSError as error:
         _tell(f"error: {error.filename or 'a file'}: {error.strerror or error}: check the path and the disk")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from latentia.errors import DataError, InputError
+from latentia.errors import DataError, InputError, reason_of
 
 
 def vectors(path: Path) -> Iterator[Any]:
@@ -27,8 +27,9 @@ def vectors(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist", "name a file that `latentia encode --out` wrote") from None
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} holds no codes ({reason})", "write it again with `latentia encode --out`") from None
+        raise DataError(
+            f"{path} holds no codes ({reason_of(error)})", "write it again with `latentia encode --out`"
+        ) from None
 
 
 def _of_array(path: Path) -> Any:  # noqa: ANN401 - an array, row by row

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from latentia.data.rows import Columns, Row, require_columns
 from latentia.data.sources import EXPANSION_RATIO, HUB_PREFIX, Source, bomb, seekable
-from latentia.errors import DataError
+from latentia.errors import DataError, reason_of
 
 _ROWS = 4096
 _FREE = 8 * 2**20
@@ -50,8 +50,9 @@ def _parquet(name: str) -> Iterator[None]:
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{name} is not a readable Parquet file ({reason})", "write the file again") from error
+        raise DataError(
+            f"{name} is not a readable Parquet file ({reason_of(error)})", "write the file again"
+        ) from error
 
 
 class _ReachedError(Exception):
@@ -241,9 +242,9 @@ def _hub(shown: str) -> Iterator[None]:
     except (DataError, GeneratorExit):
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"the dataset {shown} cannot be read ({reason})", "check its name, configuration and split, or give a file"
+            f"the dataset {shown} cannot be read ({reason_of(error)})",
+            "check its name, configuration and split, or give a file",
         ) from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from latentia.errors import DataError
+from latentia.errors import DataError, reason_of
 
 LABELS_KEY = b"latentia.labels"
 """Metadata of a chunk: the labels that it is the first to hold, as JSON."""
@@ -92,8 +92,9 @@ def open_file(path: Path) -> Columnar:
             found = views(mapped.read_buffer())
         _require(len(found.sizes) > 0, "it has no row")
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, RecursionError, struct.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is no corpus file ({reason})", "remove it, and the data is read again") from error
+        raise DataError(
+            f"{path} is no corpus file ({reason_of(error)})", "remove it, and the data is read again"
+        ) from error
     return found
 
 

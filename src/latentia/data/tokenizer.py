@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from latentia.durable import make_folder, read_bounded, write_atomically
-from latentia.errors import InputError, RunError
+from latentia.errors import InputError, RunError, reason_of
 from latentia.shapes import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, NonNegativeInt, PositiveInt
 
 RESERVED = "|".join(token for token in SPECIAL_TOKENS if token != SPECIAL_TOKENS[UNK])
@@ -142,7 +142,7 @@ def _failure(error: BaseException, what: str) -> BaseException:
     """Name what failed where the Rust library did; what stops the program goes on."""
     if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
         return error
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    reason = reason_of(error)[:200]
     return RunError(f"{what} ({reason})", "restore tokenizer.json from the run it belongs to")
 
 

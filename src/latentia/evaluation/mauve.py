@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentia.errors import InputError
+from latentia.errors import InputError, reason_of
 from latentia.evaluation.decoded import prior_samples
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
@@ -114,8 +114,7 @@ class _Reader:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
             self.model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe).eval()
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{folder} holds no language model ({reason})", SAVED) from None
+            raise InputError(f"{folder} holds no language model ({reason_of(error)})", SAVED) from None
         self.length = length
 
     def __call__(self, texts: Sequence[str], advance: Advance) -> Float[Tensor, "N F"]:

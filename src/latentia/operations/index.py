@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentia.distributions import HypersphericalUniform
-from latentia.errors import DataError, InputError
+from latentia.errors import DataError, InputError, reason_of
 from latentia.functional.nearest import Nearest, nearest
 from latentia.operations.encode import Encoded, encode
 from latentia.operations.lines import Refused, not_written
@@ -169,8 +169,7 @@ class Index:
         except FileNotFoundError:
             raise DataError(f"{path} does not exist", "name one of Index.save or `latentia encode`") from None
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{path} is no index of this space ({reason})", AGAIN) from None
+            raise DataError(f"{path} is no index of this space ({reason_of(error)})", AGAIN) from None
         _require_own(space, texts, codes, path)
         return cls(space, texts, codes, lines, exact_up_to=exact_up_to)
 

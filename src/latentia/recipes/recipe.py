@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latentia.data import TokenizerKind
-from latentia.errors import RecipeError, RunError
+from latentia.errors import RecipeError, RunError, reason_of
 from latentia.models import TextModel
 from latentia.objectives import Objective
 from latentia.recipes.build import Settings, build, build_part, takes, validate
@@ -81,8 +81,9 @@ class Recipe:
         try:
             model: TextModel = build_part(TextModel, self.settings["model"], {"vocabulary_size": vocabulary_size})
         except (RuntimeError, MemoryError, OverflowError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise RecipeError(f"the recipe's model cannot be built ({reason})", "lower the sizes of model") from None
+            raise RecipeError(
+                f"the recipe's model cannot be built ({reason_of(error)})", "lower the sizes of model"
+            ) from None
         return model
 
     def outline(self, vocabulary_size: int) -> TextModel:

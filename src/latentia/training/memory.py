@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from latentia.errors import StorageError, is_of_memory
+from latentia.errors import StorageError, is_of_memory, reason_of
 
 _REMEDY = (
     "end other programs, or take a machine or a GPU with more memory, and continue with --resume; a new run with a "
@@ -25,5 +25,4 @@ def within_memory() -> Iterator[None]:
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_of_memory(error):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StorageError(f"the memory does not take the training ({reason})", _REMEDY) from None
+        raise StorageError(f"the memory does not take the training ({reason_of(error)})", _REMEDY) from None
