@@ -123,6 +123,7 @@ NOISES = {
     "Shuffle": lambda: Shuffle(2),
     "Substitute": lambda: Substitute(V, 0.4),
 }
+NOISES_OF_SEQUENCES = ("words", "types", "embeddings", "recurrent", "states", "outputs")
 PRIORS = {
     "LearnedMixture": lambda: LearnedMixture(D, components=4),
     "StandardNormal": lambda: StandardNormal(D),

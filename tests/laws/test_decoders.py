@@ -14,7 +14,7 @@ from latentia.errors import InputError
 from latentia.nn import SequenceDropout
 from latentia.records import Batch
 from latentia.shapes import BOS, EOS, UNK
-from tests.laws.tables import DECODERS, D, E, H, V
+from tests.laws.tables import DECODERS, NOISES_OF_SEQUENCES, D, E, H, V
 
 SEQUENCES = [[4, 5, 6, 5], [6], [5, 4]]
 
@@ -104,8 +104,18 @@ def test_every_parameter_gets_a_gradient(decoder, draw):
 def test_nothing_is_dropped_in_evaluation(decoder, draw):
     batch, codes = Batch.collate(SEQUENCES), draw(1, 3)
     plain = decoder(codes).log_prob(batch)
-    decoder.dropout = SequenceDropout(words=0.9, embeddings=0.9, states=0.9).eval()
+    decoder.dropout = SequenceDropout(**dict.fromkeys(NOISES_OF_SEQUENCES, 0.9)).eval()
     assert torch.equal(decoder(codes).log_prob(batch), plain)
+
+
+@pytest.mark.parametrize("noise", NOISES_OF_SEQUENCES)
+def test_each_noise_is_heard_in_training(decoder, draw, noise):
+    """But for that of words, where none is read."""
+    batch, codes = Batch.collate(SEQUENCES), draw(1, 3)
+    plain = decoder.train()(codes).log_prob(batch)
+    decoder.dropout = SequenceDropout(**{noise: 0.9})
+    unheard = decoder.inputless and noise == "words"
+    assert torch.allclose(decoder(codes).log_prob(batch), plain) == unheard
 
 
 def test_word_dropout_leaves_the_targets():
@@ -193,7 +203,8 @@ def test_embedding_dropout_is_not_word_dropout():
     dropout = SequenceDropout(embeddings=0.5)
     tokens = torch.tensor([[BOS, 5, 6]])
     assert torch.equal(dropout.drop_words(tokens), tokens)
-    assert set(dropout.drop_embeddings(torch.ones(4, 5, 6)).unique().tolist()) == {0.0, 2.0}
+    table = torch.nn.Embedding.from_pretrained(torch.ones(7, 50))
+    assert set(dropout.embed(table, tokens).unique().tolist()) == {0.0, 2.0}
 
 
 def test_one_mask_a_sequence_is_kept_over_time():

@@ -54,6 +54,26 @@ def test_a_mask_of_a_sequence_is_the_same_at_every_step():
     assert dropped.unique().tolist() == [0.0, 2.0]
 
 
+def test_a_type_is_dropped_whole_and_wherever_it_stands():
+    table, tokens = nn.Embedding.from_pretrained(torch.ones(400, 3)), torch.arange(400).repeat(2, 1)
+    first, second = SequenceDropout(types=0.25).embed(table, tokens)
+    assert torch.equal(first, second)
+    assert first.unique(dim=0).tolist() == [[0.0] * 3, [pytest.approx(4 / 3)] * 3]
+    assert 0.15 < (first[:, 0] == 0).float().mean() < 0.35
+
+
+def test_types_and_outputs_are_left_alone_in_evaluation_mode():
+    dropout, table = SequenceDropout(types=0.5, outputs=0.5).eval(), nn.Embedding(9, 3)
+    assert torch.equal(dropout.embed(table, torch.arange(9)[None]), table(torch.arange(9)[None]))
+    assert torch.equal(dropout.drop_outputs(INPUTS), INPUTS)
+
+
+def test_outputs_without_steps_are_dropped_one_by_one():
+    """A mask a sequence spans its steps; of one vector a sequence it would drop all or nothing."""
+    dropped = SequenceDropout(outputs=0.5, per_sequence=True).drop_outputs(torch.ones(4, 400))
+    assert ((dropped == 0).float().mean(dim=1) - 0.5).abs().max() < 0.15
+
+
 @pytest.mark.parametrize(
     ("training", "gradients", "wanted"), [(True, True, True), (False, False, True), (False, True, False)]
 )

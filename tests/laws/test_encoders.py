@@ -24,7 +24,7 @@ from latentia.nn import (
 from latentia.nn.threads import on_threads
 from latentia.records import Batch
 from latentia.shapes import EOS, PAD
-from tests.laws.tables import ENCODERS, POOLINGS, D, H
+from tests.laws.tables import ENCODERS, NOISES_OF_SEQUENCES, POOLINGS, STEPWISE_ENCODERS, D, H
 
 SEQUENCES = [[4, 5, 6, 5], [6], [5, 4], [4, 4, 4, 4, 4, 6]]
 
@@ -222,8 +222,17 @@ def test_what_is_pooled_are_the_hidden_states_of_the_tokens():
 def test_an_encoder_drops_nothing_in_evaluation():
     encoder = ENCODERS["LSTMEncoder-LastState-GaussianHead"]().eval()
     plain = encoder(Batch.collate(SEQUENCES)).mean
-    encoder.dropout = SequenceDropout(words=0.9, embeddings=0.9, states=0.9).eval()
+    encoder.dropout = SequenceDropout(**dict.fromkeys(NOISES_OF_SEQUENCES, 0.9)).eval()
     assert torch.equal(encoder(Batch.collate(SEQUENCES)).mean, plain)
+
+
+@pytest.mark.parametrize("noise", NOISES_OF_SEQUENCES)
+@pytest.mark.parametrize("kind", ["LSTMEncoder-LastState-GaussianHead", "AnticausalLSTMEncoder"])
+def test_an_encoder_hears_each_noise_in_training(kind, noise):
+    encoder = (ENCODERS | STEPWISE_ENCODERS)[kind]().train()
+    plain = encoder(Batch.collate(SEQUENCES)).mean
+    encoder.dropout = SequenceDropout(**{noise: 0.9})
+    assert not torch.allclose(encoder(Batch.collate(SEQUENCES)).mean, plain)
 
 
 def test_poolings_of_known_states():

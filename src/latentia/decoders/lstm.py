@@ -122,7 +122,7 @@ class LSTMDecoder(Decoder):
     def _embedded(self, batch: Batch) -> Float[Tensor, "B T E"]:
         """What the recurrence reads of the inputs."""
         inputs = self.dropout.drop_words(self._readable(batch.decoder_inputs))
-        embedded = self.dropout.drop_embeddings(self.embedding(inputs))
+        embedded = self.dropout.embed(self.embedding, inputs)
         return embedded * batch.visibility[:, :, None] if batch.visibility.numel() > 1 else embedded
 
     def _states(self, latent: Tensor, inputs: Float[Tensor, "B T I"]) -> Float[Tensor, "N T E"]:
@@ -135,7 +135,7 @@ class LSTMDecoder(Decoder):
         else:
             read = torch.cat([inputs.repeat(samples, 1, 1), each_step], dim=-1)
             outputs = self.dropout.run(self.recurrence, read, (hidden[None], cell[None]))
-        return self._output(self.dropout.drop_states(outputs), each_step)
+        return self.dropout.drop_outputs(self._output(self.dropout.drop_states(outputs), each_step))
 
     def _measured(self) -> bool:
         """Whether there are neither gradients nor noise, on a processor in full precision."""

@@ -48,10 +48,10 @@ class AnticausalLSTMEncoder(StepwiseEncoder):
         """Return the posterior of each sequence's steps."""
         order = turned_around(batch.lengths, batch.tokens.shape[1])
         tokens = self.dropout.drop_words(batch.tokens.gather(1, order))
-        embedded = self.dropout.drop_embeddings(self.embedding(tokens))
+        embedded = self.dropout.embed(self.embedding, tokens)
         start = embedded.new_zeros(1, len(batch), self.recurrence.hidden_size)
         states = self.dropout.run(self.recurrence, embedded, (start, start))
         states = states.gather(1, order[..., None].expand_as(states))
-        each = self.posterior(self.dropout.drop_states(states).flatten(0, 1))
+        each = self.posterior(self.dropout.drop_outputs(self.dropout.drop_states(states)).flatten(0, 1))
         mean, log_variance = (part.unflatten(0, tuple(order.shape)) for part in each.parameters)
         return StepwiseGaussian(mean, log_variance, batch.mask)

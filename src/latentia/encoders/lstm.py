@@ -69,10 +69,10 @@ class LSTMEncoder(Encoder):
     def _trained(self, batch: Batch) -> Float[Tensor, "B H"]:
         """Features of each sequence, with gradients and what is dropped while training."""
         batch = self.noise(batch)
-        embedded = self.embedding(self.dropout.drop_words(batch.tokens))
+        embedded = self.dropout.embed(self.embedding, self.dropout.drop_words(batch.tokens))
         zero = embedded.new_zeros(1, len(batch), self.recurrence.hidden_size)
-        states = self.dropout.run(self.recurrence, self.dropout.drop_embeddings(embedded), (zero, zero))
-        return self.pooling(self.dropout.drop_states(states), batch)
+        states = self.dropout.run(self.recurrence, embedded, (zero, zero))
+        return self.dropout.drop_outputs(self.pooling(self.dropout.drop_states(states), batch))
 
     def _read(self, batch: Batch) -> Float[Tensor, "B H"]:
         """The same features without gradients: the input weights meet each different token once."""

@@ -13,8 +13,9 @@ from latentia.shapes import Share, ShareBelowOne
 class SequenceDropout(nn.Module):
     """Word dropout on the tokens read, and dropout on their embeddings and on the recurrent states.
 
-    Word dropout replaces a token by UNK before the embedding; embedding dropout zeroes features of the
-    embedded token. They are different things. Nothing is dropped in evaluation mode.
+    Word dropout replaces a token by UNK before the embedding; embedding dropout zeroes features of the embedded token;
+    type dropout zeroes all of them wherever the batch has that token, which says less where UNK is a word that texts
+    hold. They are different things. Nothing is dropped in evaluation mode.
 
     Args:
         words: Share of decoder inputs replaced by UNK; BOS never is. At 1 the decoder is inputless.
@@ -22,9 +23,11 @@ class SequenceDropout(nn.Module):
         states: Share of recurrent output features set to zero.
         per_sequence: Draw one mask a sequence and keep it over time (Gal and Ghahramani, 2016), not one a token.
         recurrent: Share of the weights from state to state set to zero, the same for a whole batch.
+        outputs: Share of features set to zero of what the last layer reads: the vocabulary, or a posterior's head.
+        types: Share of the vocabulary whose embeddings are set to zero, the same for a whole batch.
 
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 3.1 (words); Merity, Keskar and
-    Socher, Regularizing and Optimizing LSTM Language Models, 2018, section 2 (recurrent).
+    Socher, Regularizing and Optimizing LSTM Language Models, 2018, sections 2 (recurrent) and 4.3 (types).
     """
 
     def __init__(
@@ -34,23 +37,33 @@ class SequenceDropout(nn.Module):
         states: ShareBelowOne = 0.0,
         per_sequence: bool = False,
         recurrent: ShareBelowOne = 0.0,
+        outputs: ShareBelowOne = 0.0,
+        types: ShareBelowOne = 0.0,
     ) -> None:
         """Take the rates."""
         super().__init__()
         self.words, self.embeddings, self.states, self.per_sequence = words, embeddings, states, per_sequence
-        self.recurrent = recurrent
+        self.recurrent, self.outputs, self.types = recurrent, outputs, types
 
     def drop_words(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         """Apply word dropout while training."""
         return drop_words(tokens, self.words) if self.training and self.words > 0 else tokens
 
-    def drop_embeddings(self, embedded: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
-        """Apply embedding dropout while training."""
+    def embed(self, table: nn.Embedding, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
+        """Look tokens up; while training, with type and embedding dropout."""
+        embedded: Tensor = table(tokens)
+        if self.training and self.types > 0:
+            keep = embedded.new_empty(table.num_embeddings).bernoulli_(1 - self.types).div_(1 - self.types)
+            embedded = embedded * keep[tokens][..., None]
         return self._drop(embedded, self.embeddings)
 
     def drop_states(self, states: Float[Tensor, "B T H"]) -> Float[Tensor, "B T H"]:
         """Apply dropout to recurrent outputs while training."""
         return self._drop(states, self.states)
+
+    def drop_outputs(self, features: Float[Tensor, "B *steps H"]) -> Float[Tensor, "B *steps H"]:
+        """Apply dropout while training to what the last layer reads."""
+        return self._drop(features, self.outputs)
 
     def run(
         self, recurrence: nn.LSTM, inputs: Float[Tensor, "N T I"], state: tuple[Tensor, Tensor]
@@ -68,7 +81,7 @@ class SequenceDropout(nn.Module):
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         if not self.training or rate == 0:
             return values
-        if not self.per_sequence:
+        if not self.per_sequence or values.ndim == 2:
             return nn.functional.dropout(values, rate)
         keep = torch.empty_like(values[:, :1]).bernoulli_(1 - rate).div_(1 - rate)
         return values * keep
