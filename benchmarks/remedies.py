@@ -50,7 +50,7 @@ ROWS = (
     "density-gap", "density-gap-joint", "density-gap-vmf",
     "pooling-mean", "pooling-max", "pooling-abs",
     "delta", "delta-ar1",
-    "adversarial-dropout",
+    "word-dropout", "adversarial-dropout",
     "bn", "moment-matched",
     "free-bits-dimension", "free-bits-example", "free-bits-total", "fbp", "beta", "cyclical",
     "lagging", "semi-amortised", "skip", "bag-of-words",

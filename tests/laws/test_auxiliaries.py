@@ -99,6 +99,16 @@ def test_the_adversary_is_as_strong_as_codes_need_to_follow():
     assert load_recipe("aae").settings["model"]["auxiliary"]["strength"] >= 10
 
 
+def test_the_strength_weighs_the_deception_and_not_the_discriminator():
+    adversary, latent, batch = Adversary(D, features=8), latent_of(torch.randn(1, 20, D)), Batch.collate([[4]] * 20)
+    found = []
+    for adversary.strength in (1.0, 10.0):
+        torch.manual_seed(2)
+        found.append(adversary(latent, batch))
+    torch.testing.assert_close(found[1]["deception"], 10 * found[0]["deception"])
+    torch.testing.assert_close(found[1]["discriminator"], found[0]["discriminator"])
+
+
 def test_the_adversary_draws_codes_to_the_prior():
     adversary = Adversary(D, features=32)
     mean = torch.full((D,), 2.0, requires_grad=True)

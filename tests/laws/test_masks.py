@@ -38,7 +38,14 @@ def test_the_share_seen_is_that_of_true_lengths(selection):
     batch = Batch.collate(SEQUENCES)
     visible, _ = AdversarialMask(V, 0.4, selection=selection, features=8)(batch)
     expected = ((batch.lengths - 1) * 0.6).round()
-    torch.testing.assert_close(visible.sum(dim=1) - 1, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close((visible * batch.mask).sum(dim=1) - 1, expected, atol=1e-4, rtol=0)
+    assert (visible[~batch.mask] == 0).all()  # padding that took part would be seen in the place of words
+
+
+def test_the_penalty_counts_no_padding():
+    mask, together = AdversarialMask(V, 0.4, features=8), Batch.collate(SEQUENCES)
+    alone = torch.cat([mask(Batch.collate([sequence]))[1]["mask"] for sequence in SEQUENCES])
+    torch.testing.assert_close(mask(together)[1]["mask"], alone)
 
 
 class OnlyTheStart(WordMask):

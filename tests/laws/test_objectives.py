@@ -20,6 +20,7 @@ from latentia.errors import RecipeError
 from latentia.functional import schedule
 from latentia.functional.discrepancy import maximum_mean_discrepancy
 from latentia.functional.schedule import Constant
+from latentia.functional.sphere import log_area
 from latentia.objectives import (
     ELBO,
     DensityGap,
@@ -256,6 +257,24 @@ def test_the_gap_on_the_sphere_is_the_kl_less_the_information_of_the_group():
     measured = DensityGap(Constant(), "joint", draws=4000).regulariser(run, sum_of_kl(run))
     information = information_of_each(latent.posterior, 4000).mean().item()
     assert measured.tolist() == pytest.approx([sum_of_kl(run).mean().item() - information] * 16, abs=0.03)
+
+
+def test_the_gap_on_the_sphere_has_the_gradients_of_its_definition():
+    """Through draws and components alike: components held fixed would not feel that the group crowds together."""
+    raw, concentration = torch.randn(6, 4).requires_grad_(), torch.full((6,), 8.0).requires_grad_()
+    posterior = VonMisesFisher(normalize(raw, dim=-1), concentration)
+    run = directional_run(6)
+    run = replace(run, latents=(replace(run.latents[0], posterior=posterior),))
+    torch.manual_seed(5)
+    measured = DensityGap(Constant(), "joint", draws=7).regulariser(run, sum_of_kl(run))[0]
+    torch.manual_seed(5)
+    draws = posterior.rsample((7,)).flatten(0, 1)
+    each = [posterior.with_parameters(*row).log_prob(draws) for row in zip(*posterior.parameters, strict=True)]
+    expected = torch.stack(each).exp().mean(dim=0).log().mean() + log_area(4)
+    torch.testing.assert_close(measured, expected)
+    ours, theirs = (torch.autograd.grad(cost, (raw, concentration), retain_graph=True) for cost in (measured, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("information", "of_kl", "of_gap"), [(1.0, 0.0, 5.0), (0.25, 0.75, 4.25), (0.0, 1.0, 4.0)])

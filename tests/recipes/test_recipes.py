@@ -54,6 +54,24 @@ def test_every_recipe_survives_yaml(name):
     assert settings["about"]["source"]
 
 
+AGGREGATE = ("DensityGap", "MaximumMeanDiscrepancy", "Adversary")
+"""What holds the codes of a batch together to the prior."""
+
+
+def of_the_aggregate(name: str) -> bool:
+    settings = load_recipe(name).settings
+    auxiliary = settings["model"].get("auxiliary", {})
+    return not {settings["objective"]["kind"], auxiliary.get("kind")}.isdisjoint(AGGREGATE) or (
+        auxiliary.get("of_each") is False
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if of_the_aggregate(name)])
+def test_what_holds_the_aggregate_to_the_prior_sees_batches_of_all_lengths(name):
+    """In batches of one length the codes of each length would be held to the prior, and not those of the corpus."""
+    assert load_recipe(name).settings["training"]["batching"] == {"kind": "Mixed"}
+
+
 def test_what_a_recipe_leaves_out_does_nothing():
     model = load_recipe("vae").settings["model"]
     assert model["auxiliary"] == {"kind": "Nothing"}
