@@ -41,6 +41,7 @@ from latentia.evaluation import (
     Representation,
     Smoothness,
     Subject,
+    WordDeletion,
 )
 from latentia.functional import schedule
 from latentia.models import SequentialTextVAE, TextVAE
@@ -289,6 +290,7 @@ MEASURES: dict[str, Callable[[], Measure]] = {
     "NeuralPerplexity": lambda: NeuralPerplexity(samples=8, tokens=60, passes=2, features=4),
     "Representation": lambda: Representation(neighbours=3, folds=2),
     "Smoothness": lambda: Smoothness(pairs=3, points=4),
+    "WordDeletion": lambda: WordDeletion(sequences=10),
     "AnnealedImportance": lambda: AnnealedImportance(temperatures=3, chains=2, leapfrogs=2, sequences=6),
     "DefensiveImportance": lambda: DefensiveImportance(samples=5, sequences=6),
     "InferenceGap": lambda: InferenceGap(steps=2, draws=2, samples=5, sequences=6),

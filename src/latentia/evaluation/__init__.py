@@ -27,6 +27,7 @@ from latentia.evaluation.representation import Representation
 from latentia.evaluation.smoothness import Smoothness
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.suite import evaluate
+from latentia.evaluation.word_deletion import WordDeletion
 
 __all__ = [
     "AnnealedImportance",
@@ -47,6 +48,7 @@ __all__ = [
     "Representation",
     "Smoothness",
     "Subject",
+    "WordDeletion",
     "active_units",
     "aggregate_of",
     "evaluate",

@@ -62,7 +62,7 @@ class CodeUse(Measure):
             batches = list(chosen.batches(BATCH))
             own = torch.cat([subject.model.draw(batch).sample[0] for batch in batches])
             centres = torch.cat([subject.model.centres(batch, subject.steps) for batch in batches])
-            swapped = own[_derangement(len(own))]
+            swapped = own[derangement(len(own))]
             codes = torch.stack([own, swapped, subject.model.sample(len(own), subject.steps), centres])
             scores = torch.cat(list(_scores(subject, batches, codes, advance)), dim=1)
         apart = self._decoded(subject, own, swapped)
@@ -104,8 +104,8 @@ def _scores(
         advance(len(batch))
 
 
-def _derangement(count: int) -> Tensor:
-    """Random places such that none is its own: along a random cycle, each takes the next."""
+def derangement(count: int) -> Tensor:
+    """Return random places such that none is its own: along a random cycle, each takes the next."""
     order = torch.randperm(count)
     places = torch.empty_like(order)
     places[order] = order.roll(1)
