@@ -38,10 +38,11 @@ def sentence(found: dict[str, Any]) -> str:
     'negative ELBO 2.0, nll_iw(5) 2.0, KL 0.50, information 0.25, 9 active units'
     """
     likelihood, continuous = found["nll_iw"], found["continuous_units"].get("0.03")
+    information = found["mutual_information"]["value"]
     return (
         f"Penn Treebank test, {found['tokens_with_eos']:,} tokens, three passes - negative ELBO {-found['elbo']:.1f}, "
         f"nll_iw({likelihood['K']}) {likelihood['value']:.1f}, KL {found['kl']:.2f}, "
-        f"information {found['mutual_information']['value']:.2f}, {found['active_units']} active"
+        f"{'' if information is None else f'information {information:.2f}, '}{found['active_units']} active"
         f"{' units' if continuous is None else f' and {continuous} continuous units'}"
     )
 
