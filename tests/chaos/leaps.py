@@ -32,7 +32,12 @@ STEPS = 60
 POISONED = 50
 """Records of a run of so many steps in which a number is not finite."""
 
-STEADY = [("training.epochs", 40), ("training.max_steps", STEPS), ("training.optimizer.learning_rate", 1e-4)]
+STEADY = [
+    ("training.epochs", 40),
+    ("training.max_steps", STEPS),
+    ("training.optimizer.learning_rate", 1e-4),
+    ("training.stopping.patience", 0),
+]
 HIDING = ("kl", "reconstruction")
 """What every objective has beside its cost; it is recorded, and nothing is learnt from the record."""
 
