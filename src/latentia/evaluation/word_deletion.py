@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from latentia.data import Selection
 from latentia.evaluation.code_use import derangement
+from latentia.evaluation.estimates import NO_NUMBER, Estimate
 from latentia.evaluation.measure import Line, Measure, Result, line
-from latentia.evaluation.subject import Advance, Subject
+from latentia.evaluation.subject import ROWS_AT_A_TIME, Advance, Subject
 from latentia.functional.importance import ratio_and_standard_error
 from latentia.records import Batch
 from latentia.shapes import AtLeastTwo
-
-BATCH = 256
 
 
 class WordDeletion(Measure):
@@ -34,8 +34,9 @@ class WordDeletion(Measure):
     Args:
         sequences: Held-out sequences of two tokens and more, chosen by the seed.
 
-    Source: Shen, Mueller, Barzilay and Jaakkola, Educating Text Autoencoders: Latent Representation Guidance via
-    Denoising, 2020, section 5.1, which looks for the original among the nearest codes instead.
+    Source: ours; the question is that of Shen, Mueller, Barzilay and Jaakkola, Educating Text Autoencoders: Latent
+    Representation Guidance via Denoising, 2020, section 5.1, who count how many of the sequences with the nearest codes
+    are also the nearest by edits.
     """
 
     def __init__(self, sequences: AtLeastTwo = 1000) -> None:
@@ -54,38 +55,44 @@ class WordDeletion(Measure):
 
     def measure(self, subject: Subject, advance: Advance = lambda _: None) -> Result:
         """Encode each sequence with and without a word."""
-        whole = self._chosen(subject)
-        random = np.random.default_rng(subject.seed)
-        left_out = [int(random.integers(len(tokens))) for tokens in whole]
-        shorter = [[*tokens[:at], *tokens[at + 1 :]] for tokens, at in zip(whole, left_out, strict=True)]
+        chosen = self._chosen(subject)
+        codes = subject.centres(chosen)
+        shorter = _shorter(subject, chosen, advance)
         with torch.random.fork_rng():
             torch.manual_seed(subject.seed)
-            others = derangement(len(whole))
-        codes = _centres(subject, whole, advance)
-        moved, apart = (codes - _centres(subject, shorter)).norm(dim=1), (codes - codes[others]).norm(dim=1)
-        value, error = ratio_and_standard_error(moved, apart) if apart.sum() > 0 else (None, None)
-        return {"sequences": len(whole), "moved": {"value": value, "standard_error": error}}
+            others = codes[derangement(len(codes))]
+        return {"sequences": len(chosen), "moved": _share((codes - shorter).norm(dim=1), (codes - others).norm(dim=1))}
 
     def lines(self, result: Result) -> Sequence[Line]:
         """One line."""
         note = f" over {result['sequences']:,} sequences"
         return [line("a deleted word moves the code, over another sequence's", result["moved"], note)]
 
-    def _chosen(self, subject: Subject) -> list[list[int]]:
-        chosen = subject.held_out.shuffled(subject.seed)
-        long_enough = chosen.rows[chosen.corpus.lengths[chosen.rows] > 2]  # EOS is counted
-        return [chosen.corpus.tokens(row) for row in long_enough[: self.sequences]]
+    def _chosen(self, subject: Subject) -> Selection:
+        shuffled = subject.held_out.shuffled(subject.seed)
+        long_enough = shuffled.rows[shuffled.corpus.lengths[shuffled.rows] > 2]  # EOS is counted
+        return Selection(shuffled.corpus, long_enough).first(self.sequences)
 
 
-def _centres(
-    subject: Subject, sequences: Sequence[list[int]], advance: Advance = lambda _: None
-) -> Float[Tensor, "N D"]:
-    """The code that stands for each sequence, in their order."""
-    order = sorted(range(len(sequences)), key=lambda each: len(sequences[each]))
+def _shorter(subject: Subject, chosen: Selection, advance: Advance) -> Float[Tensor, "N D"]:
+    """Return the code of each sequence less one token, in the order of the selection."""
+    random = np.random.default_rng(subject.seed)
     parts = []
-    with torch.no_grad():
-        for start in range(0, len(order), BATCH):
-            batch = Batch.collate([sequences[each] for each in order[start : start + BATCH]])
+    for rows in np.array_split(chosen.rows, -(-len(chosen) // ROWS_AT_A_TIME)):
+        batch = Batch.collate([_without_one(chosen.corpus.tokens(row), random) for row in rows])
+        with torch.no_grad():
             parts.append(subject.model.centres(batch, subject.steps))
-            advance(len(batch))
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+        advance(len(batch))
+    return torch.cat(parts)
+
+
+def _without_one(tokens: list[int], random: np.random.Generator) -> list[int]:
+    left_out = int(random.integers(len(tokens)))
+    return tokens[:left_out] + tokens[left_out + 1 :]
+
+
+def _share(moved: Float[Tensor, " N"], apart: Float[Tensor, " N"]) -> Estimate:
+    if not apart.sum() > 0:
+        return NO_NUMBER
+    value, error = ratio_and_standard_error(moved, apart)
+    return {"value": value, "standard_error": error}

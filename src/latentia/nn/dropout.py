@@ -14,8 +14,9 @@ class SequenceDropout(nn.Module):
     """Word dropout on the tokens read, and dropout on their embeddings and on the recurrent states.
 
     Word dropout replaces a token by UNK before the embedding; embedding dropout zeroes features of the embedded token;
-    type dropout zeroes all of them wherever the batch has that token, which says less where UNK is a word that texts
-    hold. They are different things. Nothing is dropped in evaluation mode.
+    type dropout zeroes all of them wherever the batch has that token. They are different things: a zero says that
+    nothing is known, UNK says that a rare word was here, which is false and may be read as true. Nothing is dropped in
+    evaluation mode.
 
     Args:
         words: Share of decoder inputs replaced by UNK; BOS never is. At 1 the decoder is inputless.
