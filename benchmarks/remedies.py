@@ -278,4 +278,7 @@ def _steps(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # within an evaluation, or a step of training that does not end in time
+        sys.exit("interrupted; run the same command again to go on from what was last saved")
