@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from latentia.recipes import load_recipe
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "remedies"
 RECIPES = ROOT / "src" / "latentia" / "recipes" / "library" / "text"
@@ -25,11 +27,12 @@ def measured() -> Iterator[tuple[Path, str]]:
     for path in sorted(RECIPES.glob("*.yaml")):
         result = RESULTS / f"{path.stem}-3-1" / "evaluation.json"
         if result.exists():
-            yield path, sentence(json.loads(result.read_text(encoding="utf-8")))
+            steps = load_recipe(str(result.with_name("recipe.yaml"))).training().max_steps
+            yield path, sentence(json.loads(result.read_text(encoding="utf-8")), steps)
 
 
-def sentence(found: dict[str, Any]) -> str:
-    """Say what matters of an evaluation, in nats a sequence.
+def sentence(found: dict[str, Any], steps: int = 0) -> str:
+    """Say what matters of an evaluation, in nats a sequence; ``steps`` where fewer were given than three passes have.
 
     >>> units = {"active_units": 9, "continuous_units": {}}
     >>> bounds = {"elbo": -2, "nll_iw": {"K": 5, "value": 1.96}}
@@ -37,10 +40,11 @@ def sentence(found: dict[str, Any]) -> str:
     >>> sentence(found).partition(" - ")[2]
     'negative ELBO 2.0, nll_iw(5) 2.0, KL 0.50, information 0.25, 9 active units'
     """
+    budget = f"{steps:,} steps in place of three passes" if steps else "three passes"
     likelihood, continuous = found["nll_iw"], found["continuous_units"].get("0.03")
     information = found["mutual_information"]["value"]
     return (
-        f"Penn Treebank test, {found['tokens_with_eos']:,} tokens, three passes - negative ELBO {-found['elbo']:.1f}, "
+        f"Penn Treebank test, {found['tokens_with_eos']:,} tokens, {budget} - negative ELBO {-found['elbo']:.1f}, "
         f"nll_iw({likelihood['K']}) {likelihood['value']:.1f}, KL {found['kl']:.2f}, "
         f"{'' if information is None else f'information {information:.2f}, '}{found['active_units']} active"
         f"{' units' if continuous is None else f' and {continuous} continuous units'}"
