@@ -112,8 +112,7 @@ def main() -> None:
                 CONSOLE.print(f"{name}, seed {seed}, is left out: {error}")
                 continue
             if not done:
-                CONSOLE.print("interrupted; run the same command again to go on")
-                return
+                raise KeyboardInterrupt
             _write_table(protocol, names, table)
 
 
@@ -280,5 +279,5 @@ def _steps(folder: Path) -> int:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # within an evaluation, or a step of training that does not end in time
+    except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on from what was last saved")

@@ -9,15 +9,9 @@ import pytest
 import torch
 
 from latentia.evaluation import CodeUse, Dominance, Generalisation
-from latentia.evaluation.code_use import derangement
 from latentia.evaluation.dominance import epsilon_squared
 from latentia.nn import SequenceDropout
 from tests.laws.tables import subject
-
-
-def test_no_code_is_its_own_swap():
-    for count in (2, 3, 50):
-        assert not (derangement(count) == torch.arange(count)).any()
 
 
 def test_a_decoder_that_ignores_its_code_has_nothing_to_lose():

@@ -12,6 +12,7 @@ from latentia.decoding import Greedy
 from latentia.evaluation.estimates import average
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
+from latentia.functional.permutation import derangement
 from latentia.records import Batch
 from latentia.shapes import AtLeastTwo
 
@@ -102,11 +103,3 @@ def _scores(
     for batch, part in zip(batches, codes.split([len(batch) for batch in batches], dim=1), strict=True):
         yield subject.model.decoder(part).log_prob(batch)
         advance(len(batch))
-
-
-def derangement(count: int) -> Tensor:
-    """Return random places such that none is its own: along a random cycle, each takes the next."""
-    order = torch.randperm(count)
-    places = torch.empty_like(order)
-    places[order] = order.roll(1)
-    return places

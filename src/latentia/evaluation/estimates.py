@@ -20,6 +20,14 @@ def average(values: Tensor) -> Estimate:
     return {"value": value, "standard_error": error}
 
 
+def ratio(values: Tensor, counts: Tensor) -> Estimate:
+    """Sum of one number of each sequence over that of another; none where the latter is 0."""
+    if not counts.sum() > 0:
+        return NO_NUMBER
+    value, error = ratio_and_standard_error(values, counts)
+    return {"value": value, "standard_error": error}
+
+
 def perplexity(nats: Tensor, counts: Tensor) -> Estimate:
     """Exponentiate the nats an item; none where no float holds it, as for text whose words are whole pages."""
     rate, error = ratio_and_standard_error(nats, counts)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from latentia.data import Selection
-from latentia.evaluation.estimates import Estimate
+from latentia.evaluation.estimates import Estimate, ratio
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
-from latentia.functional.importance import ratio_and_standard_error
 from latentia.models import TextModel
 from latentia.objectives.base import sum_of_kl
 from latentia.shapes import AtLeastTwo
@@ -57,8 +56,8 @@ class Generalisation(Measure):
             seen, unseen = (_nats(subject.model, part, advance) for part in (training, held_out))
             regularised = _nats(noisy, training, advance)
         rates = {"training": seen, "held_out": unseen, "training_mode": regularised}
-        estimates = {name: _rate(*parts) for name, parts in rates.items()}
-        apart = _rate(regularised[0] - seen[0], seen[1])
+        estimates = {name: ratio(*parts) for name, parts in rates.items()}
+        apart = ratio(regularised[0] - seen[0], seen[1])
         return {"sequences": self.sequences, **estimates, "gap": _difference(estimates), "regularisation_cost": apart}
 
     def lines(self, result: Result) -> Sequence[Line]:
@@ -81,11 +80,6 @@ def _nats(model: TextModel, part: Selection, advance: Advance) -> Rates:
         tokens.append(batch.lengths)
         advance(len(batch))
     return torch.cat(nats), torch.cat(tokens)
-
-
-def _rate(nats: Tensor, tokens: Tensor) -> Estimate:
-    value, error = ratio_and_standard_error(nats, tokens)
-    return {"value": value, "standard_error": error}
 
 
 def _difference(estimates: dict[str, Estimate]) -> Estimate:

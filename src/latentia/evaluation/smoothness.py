@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentia.decoding import Greedy
-from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
+from latentia.evaluation.estimates import NO_NUMBER, average, ratio
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.functional.edits import edit_distances
-from latentia.functional.importance import ratio_and_standard_error
 from latentia.shapes import AtLeastTwo
 
 FEWEST = 4
@@ -102,7 +101,7 @@ def path_changes(paths: Sequence[Sequence[Sequence[str]]], lengths: Float[Tensor
     known = correlations[correlations.isfinite()]
     return {
         "change": average(steps.mean(dim=1)),
-        "change_per_length": _ratio(steps.sum(dim=1), lengths) if lengths.sum() > 0 else NO_NUMBER,
+        "change_per_length": ratio(steps.sum(dim=1), lengths),
         "unchanged": average((steps == 0).double().mean(dim=1)),
         "largest": average(steps.amax(dim=1)),
         "between_ends": average(from_start[:, -1]),
@@ -141,8 +140,3 @@ def rank_correlation(values: Float[Tensor, " N"]) -> Float[Tensor, ""]:
     ranks, places = ranks - ranks.mean(), places - places.mean()
     correlation: Tensor = (ranks @ places) / (ranks.norm() * places.norm())
     return correlation
-
-
-def _ratio(changes: Float[Tensor, " N"], lengths: Float[Tensor, " N"]) -> Estimate:
-    value, error = ratio_and_standard_error(changes, lengths)
-    return {"value": value, "standard_error": error}

@@ -10,11 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from latentia.data import Selection
-from latentia.evaluation.code_use import derangement
-from latentia.evaluation.estimates import NO_NUMBER, Estimate
+from latentia.evaluation.estimates import ratio
 from latentia.evaluation.measure import Line, Measure, Result, line
 from latentia.evaluation.subject import ROWS_AT_A_TIME, Advance, Subject
-from latentia.functional.importance import ratio_and_standard_error
+from latentia.functional.permutation import derangement
 from latentia.records import Batch
 from latentia.shapes import AtLeastTwo
 
@@ -61,7 +60,7 @@ class WordDeletion(Measure):
         with torch.random.fork_rng():
             torch.manual_seed(subject.seed)
             others = codes[derangement(len(codes))]
-        return {"sequences": len(chosen), "moved": _share((codes - shorter).norm(dim=1), (codes - others).norm(dim=1))}
+        return {"sequences": len(chosen), "moved": ratio((codes - shorter).norm(dim=1), (codes - others).norm(dim=1))}
 
     def lines(self, result: Result) -> Sequence[Line]:
         """One line."""
@@ -89,10 +88,3 @@ def _shorter(subject: Subject, chosen: Selection, advance: Advance) -> Float[Ten
 def _without_one(tokens: list[int], random: np.random.Generator) -> list[int]:
     left_out = int(random.integers(len(tokens)))
     return tokens[:left_out] + tokens[left_out + 1 :]
-
-
-def _share(moved: Float[Tensor, " N"], apart: Float[Tensor, " N"]) -> Estimate:
-    if not apart.sum() > 0:
-        return NO_NUMBER
-    value, error = ratio_and_standard_error(moved, apart)
-    return {"value": value, "standard_error": error}
