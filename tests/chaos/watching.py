@@ -52,7 +52,7 @@ class Note:
     def event(self, event: str, step: int, **more: object) -> None:
         """Note an event, and end the process if it is its place."""
         here = self.place == Place(event, step)
-        if more or event == "saved" or here:
+        if more or event in ("saving", "saved") or here:
             line = json.dumps({"event": event, "step": step, **more, "killed": here})
             os.write(self.descriptor, f"{line}\n".encode())
         if here:
@@ -73,8 +73,8 @@ class Note:
 
     def _hooked(self, real: Callable[..., Any], event: str, step_of: Callable[..., int]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            if event == "graded":
-                self.event(event, step_of(*arguments))
+            if event in _BEFORE:
+                self.event(_BEFORE[event], step_of(*arguments))
             result = real(*arguments, **options)
             if event != "graded":
                 self.event(event, step_of(*arguments))
@@ -121,6 +121,9 @@ _HOOKS: tuple[tuple[Any, str, str, Callable[..., int]], ...] = (
 )
 """Functions of the package, the event that each is, and its step."""
 
+_BEFORE = {"graded": "graded", "saved": "saving"}
+"""What is noted before a function is called: a kill can fall between what it does and a note after it."""
+
 
 @dataclass
 class Sitting:
@@ -129,11 +132,13 @@ class Sitting:
     Attributes:
         rows: Of each step that it began: the epoch, and the rows of its batch.
         saved: Steps after which it committed a checkpoint.
+        saving: Step whose checkpoint was begun, with nothing noted since: the kill fell before or after its commit.
         killed: Where it was killed; nothing if it was not, at a place that it knew.
     """
 
     rows: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
     saved: list[int] = field(default_factory=list)
+    saving: int | None = None
     killed: Place | None = None
 
     @classmethod
@@ -148,6 +153,7 @@ class Sitting:
     def _hear(self, noted: dict[str, Any]) -> None:
         if noted["event"] == "given":
             self.rows[noted["step"]] = noted["epoch"], noted["rows"]
+        self.saving = noted["step"] if noted["event"] == "saving" else None
         if noted["event"] == "saved":
             self.saved.append(noted["step"])
         if noted["killed"]:
@@ -158,18 +164,21 @@ def misread(sittings: list[Sitting], all_rows: list[int], epochs: int) -> str:
     """Say what is wrong with the batches of a run: each row has to be in each epoch once, whatever was done over.
 
     A sitting that is taken up goes on after the last step that was saved. What an earlier one did after that is done
-    over, and has to be the same.
+    over, and has to be the same. Where a kill fell into a save, the next steps tell whether it was committed.
     """
     rows: dict[int, tuple[int, list[int]]] = {}
-    saved = 0
+    saved, saving = 0, None
     for sitting in sittings:
         steps = list(sitting.rows)
+        if saving is not None and steps[:1] == [saving + 1]:
+            saved = saving
         if steps != list(range(saved + 1, saved + 1 + len(steps))):
             return f"after step {saved} was saved, steps {steps[:3]}... were taken"
         if other := [step for step in steps if rows.get(step, sitting.rows[step]) != sitting.rows[step]]:
             return f"step {other[0]} was done over with other rows"
         rows.update(sitting.rows)
         saved = max([saved, *sitting.saved])
+        saving = sitting.saving if steps else saving
     return _uneven(rows, all_rows, epochs)
 
 
