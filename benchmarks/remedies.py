@@ -35,10 +35,10 @@ import numpy as np
 from rich.console import Console
 
 from latentia.data import Columns, Corpus, Loader, build_corpus, read_texts
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, RunError
 from latentia.evaluation.comparison import as_markdown
 from latentia.recipes import Recipe, load_recipe
-from latentia.recipes.compare import compare_runs
+from latentia.recipes.compare import compare_rows
 from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch
@@ -65,6 +65,7 @@ ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SI
 SAMPLES, EVERY, DECODED = 500, 20, 500
 EXPENSIVE, LEAST = 2.0, 0.1
 """A step that costs more than so many plain ones has its budget of steps divided, down to a tenth."""
+UNLIMITED = ("training.max_steps", 0)
 TURNS, TURN = 7, 3
 BEGIN, END = "<!-- rows -->\n", "<!-- end -->"
 """Marks of a page between which the table stands."""
@@ -143,6 +144,7 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
     """Do what is left of a row; tell whether it is done."""
     folder, result = protocol.folder(name, seed), protocol.result(name, seed)
     if (result / "evaluation.json").exists():
+        _require_same_recipe(protocol, name, result)
         return True
     CONSOLE.rule(folder.name)
     finished = _finished(folder) or _trained(protocol, name, seed)
@@ -151,6 +153,19 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
         evaluate_run(folder, Texts([protocol.file("test")]), SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
         _keep(folder, result)
     return finished
+
+
+def _require_same_recipe(protocol: Protocol, name: str, result: Path) -> None:
+    """Take no row for that of a recipe which was changed since; how many steps it was given hung on its cost then."""
+    asked = _with_passes(_recipe(name), protocol).with_settings([UNLIMITED])
+    if _settings(asked) != _settings(load_recipe(str(result / "recipe.yaml")).with_settings([UNLIMITED])):
+        raise RunError(
+            f"{result} was made with other settings than {name} has now", "move it away to have the row made again"
+        )
+
+
+def _settings(recipe: Recipe) -> dict[str, object]:
+    return {key: value for key, value in recipe.settings.items() if key != "about"}
 
 
 def _keep(folder: Path, result: Path) -> None:
@@ -187,15 +202,17 @@ def _finished(folder: Path) -> bool:
 
 def _budgeted(recipe: Recipe, protocol: Protocol, cost: float) -> Recipe:
     """Return the recipe with the protocol's passes, and with fewer steps where one of them costs many."""
-    if protocol.passes == 0:
-        return recipe
-    recipe = recipe.with_settings([("training.epochs", protocol.passes)])
-    if cost <= EXPENSIVE:
+    recipe = _with_passes(recipe, protocol)
+    if protocol.passes == 0 or cost <= EXPENSIVE:
         return recipe
     with Path(protocol.file("train")).open(encoding="utf-8") as lines:
         sentences = sum(1 for _ in lines)
     steps = protocol.passes * sentences / recipe.training().batch_size
     return recipe.with_settings([("training.max_steps", round(steps * max(LEAST, 1 / cost)))])
+
+
+def _with_passes(recipe: Recipe, protocol: Protocol) -> Recipe:
+    return recipe.with_settings([("training.epochs", protocol.passes)] if protocol.passes else [])
 
 
 def _cost(protocol: Protocol, name: str) -> float:
@@ -252,11 +269,8 @@ def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
         for name in dict.fromkeys((*ROWS, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
-    header, *rows = compare_runs([folder for folders in done.values() for folder in folders])
-    named = [
-        [name, *row[1:], f"{_steps(done[name][0]):,}", f"{_cost(protocol, name):.2f}"]
-        for name, row in zip(done, rows, strict=True)
-    ]
+    header, *rows = compare_rows(done)
+    named = [[*row, f"{_steps(done[row[0]][0]):,}", f"{_cost(protocol, row[0]):.2f}"] for row in rows]
     columns = ["recipe", *header[1:], "steps", "time of a step, vae on the same batches = 1"]
     _put(as_markdown([columns, *named]), table)
 

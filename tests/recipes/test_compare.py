@@ -12,9 +12,9 @@ import yaml
 from rich.console import Console
 
 from latentia.errors import RunError
-from latentia.evaluation.comparison import as_csv, as_markdown, side_by_side
+from latentia.evaluation.comparison import as_csv, as_markdown, numbers, side_by_side
 from latentia.recipes import load_recipe
-from latentia.recipes.compare import compare_runs
+from latentia.recipes.compare import compare_rows, compare_runs
 from latentia.recipes.runs import _evaluation_of
 from latentia.reports.gather import _object
 
@@ -48,7 +48,8 @@ def test_runs_of_one_recipe_share_a_row_with_mean_and_deviation(tmp_path):
     other = evaluated(tmp_path / "beta", "beta", -90.0)
     header, vae, beta = compare_runs([*folders, other])
     assert header[1] == "-ELBO, nats"
-    assert vae[:2] == [str(folders[0]), "102.00 (sd 1.00, 3 runs)"]
+    assert vae[:2] == [f"{folders[0]} and 2 more", "102.00 (sd 1.00, 3 runs)"]
+    assert vae[header.index("active units (0.01)")] == "2.0 (sd 0.0, 3 runs)"
     assert beta[:3] == [str(other), "90.00 ± 0.50", "99.00 ± 0.40"]
 
 
@@ -109,7 +110,30 @@ def test_text_of_other_samples_or_another_language_model_is_refused(tmp_path, ch
         compare_runs([first, evaluated(tmp_path / "between", "vae", -1.0), other])
 
 
-def test_speed_is_the_median_of_the_records(tmp_path):
+def test_a_row_is_of_the_runs_that_its_name_is_given_whatever_their_recipes(tmp_path):
+    runs = [evaluated(tmp_path / "short", "vae", -100.0), evaluated(tmp_path / "long", "default", -102.0)]
+    (row,) = compare_rows({"both": runs})[1:]
+    assert row[:2] == ["both", "101.00 (sd 1.41, 2 runs)"]
+
+
+def test_a_bound_that_rounds_to_nothing_has_no_sign(tmp_path):
+    run = evaluated(tmp_path / "a", "vae", -1.0, aggregate_kl=-0.004, aggregate_kl_standard_error=0.01)
+    assert "0.00 ± 0.01" in compare_runs([run])[1]
+
+
+def test_numbers_for_a_program_are_one_a_cell(tmp_path):
+    folders = [evaluated(tmp_path / f"vae-{seed}", "vae", -100.0 - seed) for seed in (1, 2)]
+    grid = compare_runs([*folders, evaluated(tmp_path / "beta", "beta", -1 / 3)], numbers)
+    assert list(csv.reader(as_csv(grid).splitlines())) == grid
+    several, one = (dict(zip(grid[0], row, strict=True)) for row in grid[1:])
+    bound, error, spread = (f"-ELBO, nats{part}" for part in ("", ": standard error", ": standard deviation of runs"))
+    assert (several["runs"], several[bound], several[error]) == ("2", "101.5", "")
+    assert float(several[spread]) == pytest.approx(0.5**0.5)
+    assert (one["runs"], float(one[bound]), one[error], one[spread]) == ("1", 1 / 3, "0.5", "")
+    assert one["continuous units (0.03)"] == one["PPL with EOS, nll_iw(50)"] == ""
+
+
+def test_speed_is_that_of_the_fastest_epoch_and_the_median_of_the_records(tmp_path):
     folder = evaluated(tmp_path / "a", "vae", -1.0)
     records = [{"split": "train", "tokens_per_second": speed} for speed in (900.0, 1100.0, 1000.0)]
     records += [{"split": "validation", "seconds": seconds} for seconds in (61.0, 59.0, 90.0)]
@@ -117,8 +141,8 @@ def test_speed_is_the_median_of_the_records(tmp_path):
     (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records) + '{"split": "tr')
     header, row = compare_runs([folder])
     shown = dict(zip(header, row, strict=True))
-    assert shown["seconds an epoch, as trained, on whatever machine"] == "61.0"
-    assert shown["tokens/s, as trained, on whatever machine"] == "1000"
+    assert shown["seconds an epoch, the fastest, on whatever machine"] == "59.0"
+    assert shown["tokens/s, median, on whatever machine"] == "1000"
     (folder / "metrics.jsonl").unlink()
     assert compare_runs([folder])[1][-2:] == ["none", "none"]
 

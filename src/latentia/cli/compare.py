@@ -24,10 +24,10 @@ def compare(
     form: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TABLE,
 ) -> None:
     """Print evaluated runs side by side; runs of one recipe are one, with mean and standard deviation."""
-    from latentia.evaluation.comparison import as_csv, as_markdown, side_by_side
+    from latentia.evaluation.comparison import as_csv, as_markdown, comparison, numbers, side_by_side
     from latentia.recipes.compare import compare_runs
 
-    grid = compare_runs(runs)
+    grid = compare_runs(runs, numbers if form is Format.CSV else comparison)
     if form is Format.TABLE:
         results.print(*side_by_side(grid, results.width))
     else:

@@ -82,8 +82,8 @@ def _text(decoded: Sequence[Result]) -> list[Column]:
 def _training() -> list[Column]:
     """Columns about the training, which the numbers before do not depend on."""
     return [
-        _nested("seconds an epoch, as trained, on whatever machine", "training", "seconds_an_epoch", digits=1),
-        _nested("tokens/s, as trained, on whatever machine", "training", "tokens_per_second", digits=0),
+        _nested("seconds an epoch, the fastest, on whatever machine", "training", "seconds_an_epoch", digits=1),
+        _nested("tokens/s, median, on whatever machine", "training", "tokens_per_second", digits=0),
     ]
 
 
@@ -105,6 +105,18 @@ def comparison(results: Mapping[str, Sequence[Result]]) -> Grid:
     shown = columns([result for runs in results.values() for result in runs])
     header = ["", *(column.header for column in shown)]
     return [header, *([name, *(_cell(column, runs) for column in shown)] for name, runs in results.items())]
+
+
+def numbers(results: Mapping[str, Sequence[Result]]) -> Grid:
+    """Lay out the same for a program: of each column the value, its standard error and the spread of runs, one a cell.
+
+    Digits are not rounded, and what there is none of is empty. The second column has the number of runs.
+    """
+    shown = columns([result for runs in results.values() for result in runs])
+    parts = ("", ": standard error", ": standard deviation of runs")
+    header = ["run", "runs", *(column.header + part for column in shown for part in parts)]
+    rows = [[name, str(len(runs)), *_flat(shown, runs)] for name, runs in results.items()]
+    return [header, *rows]
 
 
 def as_table(grid: Grid) -> Table:
@@ -157,11 +169,25 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(column: Column, runs: Sequence[Result]) -> str:
-    values = [value for value in map(column.value, runs) if value is not None]
-    if not values:
+    value, error, spread, count = _summary(column, runs)
+    if value is None:
         return "none"
-    form = f".{column.digits}f"
-    if len(values) > 1:
-        return f"{statistics.mean(values):{form}} (sd {statistics.stdev(values):{form}}, {len(values)} runs)"
-    error = column.error(runs[0])
-    return f"{values[0]:{form}}" + (f" ± {error:{form}}" if error is not None else "")
+    if spread is not None:
+        form = f"z.{max(1, column.digits)}f"  # a mean of counts is no count
+        return f"{value:{form}} (sd {spread:{form}}, {count} runs)"
+    form = f"z.{column.digits}f"
+    return f"{value:{form}}" + (f" ± {error:{form}}" if error is not None else "")
+
+
+def _flat(shown: Sequence[Column], runs: Sequence[Result]) -> list[str]:
+    found = (_summary(column, runs)[:3] for column in shown)
+    return ["" if number is None else str(number) for summary in found for number in summary]
+
+
+def _summary(column: Column, runs: Sequence[Result]) -> tuple[float | None, float | None, float | None, int]:
+    """Return the mean, the standard error if it is of one run, the deviation if it is of more, and how many have it."""
+    found = [(value, column.error(run)) for run in runs if (value := column.value(run)) is not None]
+    values = [value for value, _ in found]
+    if len(values) < 2:
+        return (*found[0], None, 1) if found else (None, None, None, 0)
+    return statistics.mean(values), None, statistics.stdev(values), len(values)

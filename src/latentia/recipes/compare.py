@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from latentia.recipes.runs import records_of
 ALIKE = "compare runs of one training text, evaluated with the same --data, --samples, --every and --decode"
 
 Setting = Callable[[Result], str]
+Layout = Callable[[Mapping[str, Sequence[Result]]], Grid]
 SETTINGS: tuple[Setting, ...] = (
     lambda result: f"{result['sentences']:,} sequences",
     lambda result: f"{result['tokens_with_eos']:,} tokens",
@@ -30,18 +31,36 @@ OF_DECODED: tuple[Setting, ...] = (
 )
 
 
-def compare_runs(folders: Sequence[Path]) -> Grid:
+def compare_runs(folders: Sequence[Path], layout: Layout = comparison) -> Grid:
     """Return one row a recipe; runs of one recipe share a row, which is named by the first.
 
     Raises:
         RunError: If a run has no evaluation, or they are not of one corpus, one tokenizer and one number of samples.
     """
+    results, alike = _results(folders), dict[str, list[Path]]()
+    for folder in results:
+        alike.setdefault(recipe_key(folder), []).append(folder)
+    return layout({_named(runs): [results[run] for run in runs] for runs in alike.values()})
+
+
+def compare_rows(rows: Mapping[str, Sequence[Path]], layout: Layout = comparison) -> Grid:
+    """Return a row of each name, of the runs that it has.
+
+    Raises:
+        RunError: As ``compare_runs`` does.
+    """
+    results = _results([folder for runs in rows.values() for folder in runs])
+    return layout({name: [results[folder] for folder in runs] for name, runs in rows.items()})
+
+
+def _results(folders: Sequence[Path]) -> dict[Path, Result]:
     results = {folder: {**_evaluation(folder), "training": _training(folder)} for folder in folders}
     _require_alike(results)
-    rows: dict[str, tuple[str, list[Result]]] = {}
-    for folder, result in results.items():
-        rows.setdefault(_recipe_key(folder), (str(folder), []))[1].append(result)
-    return comparison(dict(rows.values()))
+    return results
+
+
+def _named(runs: Sequence[Path]) -> str:
+    return f"{runs[0]} and {len(runs) - 1} more" if len(runs) > 1 else str(runs[0])
 
 
 def _evaluation(folder: Path) -> Result:
@@ -58,13 +77,15 @@ def _evaluation(folder: Path) -> Result:
 
 
 def _training(folder: Path) -> Result:
-    """Medians over the records of a run; without those it does not have."""
+    """Return how fast a run was; without what its records do not have.
+
+    The fastest epoch is the one that waited least for whatever else its machine did.
+    """
     records = records_of(folder)
-    columns = {
-        "seconds_an_epoch": [record["seconds"] for record in records if "seconds" in record],
-        "tokens_per_second": [record["tokens_per_second"] for record in records if "tokens_per_second" in record],
-    }
-    return {name: {"value": statistics.median(values)} for name, values in columns.items() if values}
+    seconds = [record["seconds"] for record in records if "seconds" in record]
+    speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
+    columns = {"seconds_an_epoch": (min, seconds), "tokens_per_second": (statistics.median, speeds)}
+    return {name: {"value": summary(values)} for name, (summary, values) in columns.items() if values}
 
 
 def _require_alike(results: dict[Path, Result]) -> None:
@@ -82,6 +103,7 @@ def _require_same(results: dict[Path, Result], settings: Sequence[Setting]) -> N
                 raise RunError(f"{first} was evaluated with {ours} and {folder} with {theirs}", ALIKE)
 
 
-def _recipe_key(folder: Path) -> str:
+def recipe_key(folder: Path) -> str:
+    """Return the settings of a run's recipe: runs that share them are one recipe, whatever it is called."""
     settings = load_recipe(str(folder / "recipe.yaml")).settings
     return yaml.safe_dump({key: value for key, value in settings.items() if key != "about"})
