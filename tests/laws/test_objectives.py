@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -351,14 +352,15 @@ def test_schedules_settle_where_they_say(name):
     assert all(0 <= weight(step) <= 1 for step in range(100))
 
 
-def cyclical(step: int, period: int = 10, cycles: int = 3, ramp: float = 0.4, start: float = 0.1) -> float:
-    """Fu et al.: within each cycle a ramp over its share, then 1; after the last cycle 1."""
+def cyclical(step: int, period: int = 10, steps: int = 30, ramp: float = 0.4, start: float = 0.1) -> float:
+    """Fu et al.: within each cycle, a quotient rounded up, a ramp over its share, then 1; after the run 1."""
     position = (step % period) / period
-    return 1.0 if step >= cycles * period else min(1.0, start + (1 - start) * position / ramp)
+    return 1.0 if step >= steps else min(1.0, start + (1 - start) * position / ramp)
 
 
 TABLES = {
-    "Cyclical": (schedule.Cyclical(3, 0.4, 0.1, of_steps=30), cyclical),
+    "Cyclical": (schedule.Cyclical(4, 0.5, of_steps=22), partial(cyclical, period=6, ramp=0.5, start=0.0, steps=22)),
+    "Cyclical from above nothing": (schedule.Cyclical(3, 0.4, 0.1, of_steps=30), cyclical),
     "Linear": (schedule.Linear(20, 0.1, 0.9), lambda step: min(0.9, 0.1 + 0.04 * step)),
     "Ramp": (schedule.Ramp(0.8, after=0.2).over(20), lambda step: min(1.0, max(0.0, (step - 4) / 12))),
     "Sigmoid": (schedule.Sigmoid(20, 0.5), lambda step: 1 / (1 + math.exp(-0.5 * (step - 20)))),
@@ -369,6 +371,14 @@ TABLES = {
 def test_schedules_are_their_closed_forms(name):
     ours, closed = TABLES[name]
     assert [ours(step) for step in range(45)] == pytest.approx([closed(step) for step in range(45)])
+
+
+@pytest.mark.parametrize("total", range(1, 30))
+def test_cycles_settle_within_every_run(total):
+    """Weights are chosen among validations after that."""
+    weight = schedule.Cyclical().over(total)
+    assert weight.settled_at <= total
+    assert weight(weight.settled_at) == 1
 
 
 def test_a_ramp_fits_every_run():

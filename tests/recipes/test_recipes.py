@@ -104,6 +104,13 @@ def test_the_correlation_of_delta_ar1_is_that_of_five_nats_for_the_treebanks_mea
     assert model["prior"]["correlation"] == pytest.approx(needed, abs=0.005)
 
 
+@pytest.mark.parametrize("name", ["free-bits-dimension", "free-bits-example", "fbp"])
+def test_free_bits_a_dimension_are_eight_nats_together(name):
+    settings = load_recipe(name).settings
+    assert settings["objective"]["nats"] * settings["model"]["latent_dim"] == 8.0
+    assert load_recipe("free-bits-total").settings["objective"]["nats"] == 8.0
+
+
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vae\nobjective: {beta: 0.5, weight: {kind: Constant}}\n")

@@ -163,8 +163,8 @@ class Cyclical(Schedule):
 
     @property
     def settled_at(self) -> int:
-        """The end of the last ramp."""
-        return (self.cycles - 1) * self.period + math.ceil(self.ramp * self.period)
+        """The end of the last ramp; of a run too short for all cycles its own end."""
+        return min(self.of_steps, (self.cycles - 1) * self.period + math.ceil(self.ramp * self.period))
 
     def over(self, total_steps: int) -> Schedule:
         """Return the cycles of a run of so many steps."""

@@ -84,8 +84,9 @@ def _training(folder: Path) -> Result:
     records = records_of(folder)
     seconds = [record["seconds"] for record in records if "seconds" in record]
     speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
-    columns = {"seconds_an_epoch": (min, seconds), "tokens_per_second": (statistics.median, speeds)}
-    return {name: {"value": summary(values)} for name, (summary, values) in columns.items() if values}
+    fastest, median = min(seconds, default=None), statistics.median(speeds) if speeds else None
+    found = {"seconds_an_epoch": fastest, "tokens_per_second": median}
+    return {name: {"value": value} for name, value in found.items() if value is not None}
 
 
 def _require_alike(results: dict[Path, Result]) -> None:
