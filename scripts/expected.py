@@ -1,12 +1,11 @@
 """Write into each recipe what it measured under the protocol of docs/measured.md, if that has a row of it.
 
-usage: python scripts/expected.py
-
 A recipe that says what it measures when trained to its end keeps that.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Iterator
@@ -60,5 +59,6 @@ def with_expected(recipe: str, expected: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for path, expected in measured():
         path.write_text(with_expected(path.read_text(encoding="utf-8"), expected), encoding="utf-8")

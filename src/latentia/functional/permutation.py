@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def derangement(count: int) -> Int[Tensor, " count"]:
-    """Return random places such that none is its own: along a random cycle, each takes the next."""
+    """Return random places such that none of two or more is its own: along a random cycle, each takes the next."""
     order = torch.randperm(count)
     places = torch.empty_like(order)
     places[order] = order.roll(1)

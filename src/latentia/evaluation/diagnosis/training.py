@@ -56,7 +56,7 @@ def under_trained(evidence: Evidence) -> Verdict | None:
     facts = [
         ("steps taken of those planned", f"{history.steps:,} of {history.planned:,}"),
         ("passes over the training text", f"{history.passes:.1f}"),
-        ("improvement over the last quarter", f"{falling:.1%}"),
+        *((("improvement over the last quarter", f"{falling:.1%}"),) if falling else ()),
         *((("generalisation gap, nats a token", f"{gap}"),) if gap else ()),
     ]
     return _stopped(facts) if stopped else _could_go_on(facts, max(unseen, falling / (falling + STILL_FALLING)))
