@@ -11,7 +11,7 @@ there. Of each row that is done the recipe, the evaluation and the records of tr
 all that the table needs: rows made on several machines meet there. A FILE of --table that has the lines
 <!-- rows --> and <!-- end --> is kept, but for what is between them.
 
-A row is a recipe, or one with a setting changed, its value as in JSON:
+A row is a recipe, or one with a setting changed, its value as in a recipe:
 `--rows density-gap:objective.aggregation_size=4`; `--rows ablation` stands for the density gap with groups of 1 to the
 whole batch.
 
@@ -39,6 +39,7 @@ from latentia.errors import LatentiaError, RunError
 from latentia.evaluation.comparison import as_markdown
 from latentia.recipes import Recipe, load_recipe
 from latentia.recipes.compare import compare_rows
+from latentia.recipes.library import parse_yaml
 from latentia.recipes.measure import Texts, evaluate_run
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch
@@ -193,7 +194,7 @@ def _recipe(name: str) -> Recipe:
     """Return the recipe of a row, with the setting that its name may hold."""
     base, _, setting = name.partition(":")
     key, _, value = setting.partition("=")
-    return load_recipe(base).with_settings([(key, json.loads(value))] if setting else [])
+    return load_recipe(base).with_settings([(key, parse_yaml(value, name))] if setting else [])
 
 
 def _finished(folder: Path) -> bool:
