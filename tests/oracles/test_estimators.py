@@ -27,6 +27,7 @@ from latentia.evaluation import (
 )
 from latentia.evaluation.aggregate import active_units, continuous_units
 from latentia.evaluation.likelihood import importance_weights, two_phase
+from latentia.evaluation.suite import _marginals
 from latentia.functional.aggregate import marginal_log_density
 from latentia.functional.autoregression import committed_rate
 from latentia.functional.importance import log_mean_exp, mean_and_standard_error, ratio_and_standard_error
@@ -133,6 +134,21 @@ def test_collapsed_posteriors_carry_nothing_and_have_every_continuous_unit():
     assert joint_gap(aggregate, DiagonalGaussian(torch.zeros(4), torch.zeros(4)), 1000)["value"] == pytest.approx(
         0, abs=1e-6
     )
+
+
+def test_a_unit_is_continuous_whose_gap_is_below_the_threshold():
+    gaps = torch.tensor([0.005, 0.02, 0.04, 0.07, 0.2])
+    assert continuous_units(gaps) == {"0.01": 1, "0.03": 2, "0.05": 3, "0.1": 4}
+
+
+def test_continuity_is_of_the_gap_from_the_prior():
+    """Of an aggregate narrower than the prior the two directions differ: 0.81 nats and 0.32."""
+    narrow = DiagonalGaussian(torch.zeros(8, 2), torch.full((8, 2), math.log(0.25)))
+    told = _marginals(narrow, standard_normal(2))
+    exact = [0.5 * (4 - 1 + math.log(0.25)), 0.5 * (0.25 - 1 - math.log(0.25))]
+    assert told["marginal_gap_per_dimension"] == pytest.approx([exact[0]] * 2, rel=1e-4)
+    assert told["reverse_marginal_gap_per_dimension"] == pytest.approx([exact[1]] * 2, rel=1e-4)
+    assert told["continuous_units"]["0.1"] == 0
 
 
 def test_units_are_active_from_an_unbiased_variance_of_a_hundredth_on():

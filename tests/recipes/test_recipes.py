@@ -111,6 +111,12 @@ def test_free_bits_a_dimension_are_eight_nats_together(name):
     assert load_recipe("free-bits-total").settings["objective"]["nats"] == 8.0
 
 
+@pytest.mark.parametrize("name", recipe_names())
+def test_no_encoder_reads_unknown_words_for_known_ones(name):
+    """Word dropout is of what the decoder reads."""
+    assert load_recipe(name).settings["model"]["encoder"]["dropout"]["words"] == 0.0
+
+
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("extends: vae\nobjective: {beta: 0.5, weight: {kind: Constant}}\n")
