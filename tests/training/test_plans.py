@@ -197,6 +197,27 @@ def test_a_mask_learns_at_its_own_pace(sources, tmp_path, monkeypatch):
     assert moved[True] == pytest.approx(0.25 * moved[False], rel=0.05)
 
 
+@pytest.mark.parametrize("strength", [1.0, 1e6])
+def test_a_masks_gradient_is_clipped_apart(strength, sources, tmp_path, monkeypatch):
+    """In one norm a strong penalty of its scores would leave nothing of the model's gradient."""
+    norms = []
+
+    def watch(self: Joint, batch: Batch, stepper: Trainer) -> Terms:
+        monkeypatch.setattr(stepper.optimizer, "zero_grad", lambda **_: None)
+        terms = stepper.update(batch)
+        gradients = {name: each.grad for name, each in stepper.plain_model.named_parameters() if each.grad is not None}
+        norms.append(
+            torch.stack([each.norm() for name, each in gradients.items() if "mask." not in name]).norm().item()
+        )
+        return terms
+
+    monkeypatch.setattr(Joint, "step", watch)
+    recipe = load_recipe("adversarial-dropout").with_settings([*SETTINGS, ("training.max_steps", 1)])
+    settings = [("training.clip_norm", 0.01), ("model.mask.strength", strength)]
+    start_run(sources, recipe.with_settings(settings), tmp_path / "run", 1, QUIET)
+    assert norms == pytest.approx([0.01], rel=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_reset_gives_back_the_first_decoder_and_keeps_the_encoder(sources, tmp_path, monkeypatch):
     seen = []

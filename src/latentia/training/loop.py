@@ -83,11 +83,7 @@ class Trainer:
         optimizer = settings.optimizer.build(groups_of(model))
         self.plain_model = model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        # A critic's gradient may be a million times the model's, which would then stand still.
-        named = list(model.named_parameters())
-        apart = [weight for name, weight in named if name.startswith("auxiliary.")]
-        together = [weight for name, weight in named if not name.startswith("auxiliary.")]
-        self.clipped_together = [weights for weights in (together, apart) if weights]
+        self.clipped_together = _sides_of(model)
         self.checkpoints = Checkpoints(folder, longest(model.state_dict()))
         later = self.accelerator.device.type != "cpu"
         self.guard, self.alarm = Guard(folder, later), Alarm(later)
@@ -299,6 +295,19 @@ class Trainer:
             if weights:
                 save_weights(self.plain_model, self.folder)
             self.checkpoints.save(self.plain_model, optimizer, progress)
+
+
+ADVERSARIES = ("auxiliary", "mask")
+"""Parts whose gradient is clipped apart: a critic's may be a million times the model's, which would stand still."""
+
+
+def _sides_of(model: nn.Module) -> list[list[nn.Parameter]]:
+    """Return the weights of each side of the training."""
+    sides: dict[str, list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        part = name.partition(".")[0]
+        sides.setdefault(part if part in ADVERSARIES else "", []).append(weight)
+    return list(sides.values())
 
 
 class _Window:
