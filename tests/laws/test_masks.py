@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from latentia.auxiliaries import AdversarialMask, WordMask
 from latentia.functional.schedule import Constant
@@ -46,6 +47,16 @@ def test_the_penalty_counts_no_padding():
     mask, together = AdversarialMask(V, 0.4, features=8), Batch.collate(SEQUENCES)
     alone = torch.cat([mask(Batch.collate([sequence]))[1]["mask"] for sequence in SEQUENCES])
     torch.testing.assert_close(mask(together)[1]["mask"], alone)
+
+
+def test_the_penalty_is_the_kl_of_the_scores_from_scores_without_a_mean():
+    mask = AdversarialMask(V, 0.4, strength=3.0, deviation=0.5, features=8)
+    torch.nn.init.constant_(mask.score.weight, 0.0)
+    torch.nn.init.constant_(mask.score.bias, 0.7)
+    of_each = kl_divergence(Normal(0.7, 0.5), Normal(0.0, 0.5)).item()
+    batch = Batch.collate(SEQUENCES)
+    expected = 3.0 * of_each * (batch.lengths - 1)
+    torch.testing.assert_close(mask(batch)[1]["mask"], expected)
 
 
 class OnlyTheStart(WordMask):
