@@ -47,7 +47,7 @@ def sentences():
 def test_a_fresh_encoder_disperses_pooled_features_more_than_last_states(name, seed, sentences):
     """The last states of different sentences are nearly alike, which the paper holds a cause of collapse.
 
-    Of the built-in grammar; on the Penn Treebank mean states are closer together than last ones (docs/remedies/pooling).
+    Of the built-in grammar; on the Penn Treebank mean states are the closer ones (docs/remedies/pooling.md).
     """
     torch.manual_seed(seed)
     size = int(sentences.tokens.max()) + 1

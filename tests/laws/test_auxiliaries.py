@@ -44,6 +44,17 @@ def test_the_loss_has_the_costs_and_the_bound_does_not(vae):
     assert set(vae.auxiliary.own_costs) <= set(costs)
 
 
+def test_the_costs_escape_the_objectives_weight(vae):
+    """An adversary whose cost were annealed with the KL, or multiplied by a beta of 0, would leave an autoencoder."""
+    run = vae(Batch.collate(SEQUENCES), 2)
+    torch.manual_seed(0)
+    costs = run.auxiliary()
+    torch.manual_seed(0)
+    terms = ELBO(Constant(0.3), beta=0.0)(run, 0)
+    expected = sum(costs.values(), start=-run.log_likelihood)
+    torch.testing.assert_close(terms.loss + terms.apart, expected)
+
+
 def test_every_weight_gets_a_gradient(vae):
     terms = ELBO(Constant())(vae(Batch.collate(SEQUENCES)), 0)
     (terms.loss + terms.apart).mean().backward()

@@ -288,6 +288,11 @@ def test_the_discrepancy_has_the_weights_of_the_information_vae(information, of_
     torch.testing.assert_close(measured, of_kl * sum_of_kl(run) + of_gap * gap_to_prior)
 
 
+def test_a_discrepancy_that_would_be_rewarded_is_refused():
+    with pytest.raises(RecipeError, match="rewards a discrepancy"):
+        MaximumMeanDiscrepancy(Constant(), strength=0.4, information=0.5)
+
+
 def test_the_discrepancy_on_the_sphere_sees_more_than_means():
     """Two opposite clusters have the prior's mean; a kernel as wide as that of 32 Gaussian dimensions sees no more."""
     towards = torch.where(torch.rand(64, 1) < 0.5, 1.0, -1.0) * torch.eye(32)[0]

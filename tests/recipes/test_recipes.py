@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
@@ -115,6 +116,12 @@ def test_free_bits_a_dimension_are_eight_nats_together(name):
 def test_no_encoder_reads_unknown_words_for_known_ones(name):
     """Word dropout is of what the decoder reads."""
     assert load_recipe(name).settings["model"]["encoder"]["dropout"]["words"] == 0.0
+
+
+@pytest.mark.parametrize(("name", "betas"), [("vae", (0.9, 0.999)), ("aae", (0.5, 0.999)), ("daae", (0.5, 0.999))])
+def test_an_adversarys_optimiser_forgets_soon(name, betas):
+    optimizer = load_recipe(name).training().optimizer.build([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
+    assert optimizer.defaults["betas"] == betas
 
 
 def test_an_extending_recipe_is_its_base_with_its_changes(tmp_path):
