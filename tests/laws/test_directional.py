@@ -142,6 +142,24 @@ def test_as_many_proposals_are_accepted_as_the_envelope_lets(concentration, acce
     assert 600 / len(proposals) == pytest.approx(accepted, abs=4 * error)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dimension", [3, 32, 768])
+@pytest.mark.parametrize("concentration", [0.5, 13.0, 1e3])
+def test_the_gradient_of_the_divergence_is_that_of_finite_differences(kind, dimension, concentration):
+    """A learned concentration hangs on it."""
+    kappa = torch.tensor(concentration, dtype=torch.float64, requires_grad=True)
+    direction, uniform = pole(dimension, torch.float64), HypersphericalUniform(torch.zeros(dimension))
+
+    def divergence(concentration: torch.Tensor) -> torch.Tensor:
+        return kl_divergence(kind(direction, concentration), uniform)
+
+    (gradient,) = torch.autograd.grad(divergence(kappa), kappa)
+    step = 1e-3 * concentration
+    difference = (divergence(kappa.detach() + step) - divergence(kappa.detach() - step)) / (2 * step)
+    assert gradient.item() == pytest.approx(difference.item(), rel=1e-4)
+    assert gradient > 0
+
+
 def test_the_dimension_is_neither_one_less_nor_two_more():
     """The approximation in public code is the divergence of two more dimensions, 2.084 and 21.208."""
     for concentration, divergence in ((13.0, 2.1726), (100.0, 20.7585)):
