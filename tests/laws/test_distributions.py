@@ -164,6 +164,15 @@ def test_a_path_between_opposite_directions_stays_on_the_sphere():
     torch.testing.assert_close(path[-1], -start, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("apart", [1.0, 1e-2, 1e-3, 1e-4, 1e-5, 3e-6])
+def test_a_path_to_a_nearly_opposite_direction_stays_on_the_sphere(apart):
+    start, towards = torch.nn.functional.normalize(torch.randn(2, 32), dim=-1)
+    end = torch.nn.functional.normalize(apart * towards - start, dim=0)
+    path = HypersphericalUniform(torch.zeros(32)).path(start, end, torch.linspace(0, 1, 9))
+    torch.testing.assert_close(path.norm(dim=-1), torch.ones(9), atol=1e-6, rtol=0)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]), atol=2e-6, rtol=0)
+
+
 def mixture() -> GaussianMixture:
     return GaussianMixture(DiagonalGaussian(2 * torch.randn(5, D), 0.5 * torch.randn(5, D)))
 

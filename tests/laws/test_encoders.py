@@ -8,13 +8,15 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from latentia.distributions import DiagonalGaussian, information_of_each, kl_per_dimension
+from latentia.distributions import DiagonalGaussian, HypersphericalUniform, information_of_each, kl_per_dimension
 from latentia.encoders import lstm
+from latentia.errors import RecipeError
 from latentia.evaluation import active_units
 from latentia.nn import (
     AbsoluteMaxPooling,
     BatchNormalisedHead,
     CommittedRateHead,
+    DirectionalHead,
     LastState,
     MaxPooling,
     MeanPooling,
@@ -248,6 +250,25 @@ def test_the_absolute_maximum_is_the_maximum_of_values_of_one_sign():
     states, batch = torch.rand(2, 5, 3), Batch.collate([[4, 4, 4, 4], [4]])
     torch.testing.assert_close(AbsoluteMaxPooling()(states, batch), MaxPooling()(states, batch))
     torch.testing.assert_close(AbsoluteMaxPooling()(-states, batch), -MaxPooling()(states, batch))
+
+
+@pytest.mark.parametrize(("family", "divergence"), [("von-mises-fisher", 2.1726), ("power-spherical", 1.4658)])
+def test_a_fixed_concentration_is_a_fixed_rate(family, divergence):
+    posterior = DirectionalHead(4, 32, family=family)(10 * torch.randn(5, 4))
+    rate = kl_divergence(posterior, HypersphericalUniform(torch.zeros(32)))
+    torch.testing.assert_close(rate, torch.full((5,), divergence), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["von-mises-fisher", "power-spherical"])
+def test_a_learned_concentration_is_the_given_one_where_features_say_nothing(family):
+    head = DirectionalHead(4, 32, concentration=7.0, learned=True, family=family)
+    assert head(torch.zeros(2, 4)).concentration.tolist() == pytest.approx([7.0, 7.0])
+    assert len(set(head(torch.randn(3, 4)).concentration.tolist())) == 3
+
+
+def test_a_sphere_has_two_dimensions_or_more():
+    with pytest.raises(RecipeError, match="latent_dim is 1"):
+        DirectionalHead(4, 1)
 
 
 @pytest.mark.parametrize("delta", [1e-3, 0.1, 0.15, 0.25, 3.0, 20.0])  # at 20, rounding goes below the margin

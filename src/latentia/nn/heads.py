@@ -15,6 +15,7 @@ from latentia.distributions import (
     SharedNoiseGaussian,
     VonMisesFisher,
 )
+from latentia.errors import RecipeError
 from latentia.nn.normalisation import CorpusNormalisation, normalised_by_averages
 from latentia.shapes import PositiveFloat, PositiveInt
 
@@ -97,6 +98,9 @@ class DirectionalHead(PosteriorHead):
         learned: Let the concentration depend on the sequence.
         family: ``von-mises-fisher``, or the cheaper ``power-spherical``.
 
+    Raises:
+        RecipeError: For one dimension.
+
     Source: Davidson et al., Hyperspherical Variational Auto-Encoders, 2018; Xu and Durrett, Spherical Latent Spaces
     for Stable Variational Autoencoders, 2018, section 3 (fixed); De Cao and Aziz, The Power Spherical Distribution,
     2020.
@@ -112,6 +116,8 @@ class DirectionalHead(PosteriorHead):
     ) -> None:
         """Build the layers."""
         super().__init__()
+        if latent_dim < 2:
+            raise RecipeError("a line has no sphere, and model.latent_dim is 1", "set model.latent_dim to 2 or more")
         self.direction = nn.Linear(hidden_dim, latent_dim)
         self.spread = nn.Linear(hidden_dim, 1, bias=False) if learned else None
         self.kind = VonMisesFisher if family == "von-mises-fisher" else PowerSpherical
