@@ -141,9 +141,8 @@ def great_circle(
     across = end - (start @ end) * start
     if bool(across.norm() < 1e-6):
         across = torch.roll(start, 1) * torch.linspace(1, 2, len(start), dtype=start.dtype, device=start.device)
-        across = across - (start @ across) * start
-    across = torch.nn.functional.normalize(across, dim=0)
-    # Once more, because what is left of an end that is nearly opposite still leans to the start.
-    across = torch.nn.functional.normalize(across - (start @ across) * start, dim=0)
+    # Twice, because what is left of an end that is nearly opposite still leans to the start.
+    for _ in range(2):
+        across = torch.nn.functional.normalize(across - (start @ across) * start, dim=0)
     turned = (share * angle)[:, None]
     return start * turned.cos() + across * turned.sin()

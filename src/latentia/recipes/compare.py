@@ -39,7 +39,8 @@ def compare_runs(folders: Sequence[Path], layout: Layout = comparison) -> Grid:
     """
     results, alike = _results(folders), dict[str, list[Path]]()
     for folder in results:
-        alike.setdefault(recipe_key(folder), []).append(folder)
+        method = load_recipe(str(folder / "recipe.yaml")).method
+        alike.setdefault(yaml.safe_dump(method), []).append(folder)
     return layout({_named(runs): [results[run] for run in runs] for runs in alike.values()})
 
 
@@ -102,9 +103,3 @@ def _require_same(results: dict[Path, Result], settings: Sequence[Setting]) -> N
             ours, theirs = setting(reference), setting(result)
             if ours != theirs:
                 raise RunError(f"{first} was evaluated with {ours} and {folder} with {theirs}", ALIKE)
-
-
-def recipe_key(folder: Path) -> str:
-    """Return the settings of a run's recipe: runs that share them are one recipe, whatever it is called."""
-    settings = load_recipe(str(folder / "recipe.yaml")).settings
-    return yaml.safe_dump({key: value for key, value in settings.items() if key != "about"})

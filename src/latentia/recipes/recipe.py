@@ -67,6 +67,11 @@ class Recipe:
         """Validate every section."""
         self.settings = _validated({"about": {}, **settings})
 
+    @property
+    def method(self) -> Settings:
+        """What a run hangs on: the settings without what the recipe says of itself."""
+        return {section: value for section, value in self.settings.items() if section != "about"}
+
     def data(self) -> Data:
         """Build the data settings."""
         data: Data = build(Data, self.settings["data"], {})

@@ -297,8 +297,8 @@ class Trainer:
             self.checkpoints.save(self.plain_model, optimizer, progress)
 
 
-ADVERSARIES = ("auxiliary", "mask")
-"""Parts whose gradient is clipped apart: a critic's may be a million times the model's, which would stand still."""
+CLIPPED_APART = ("auxiliary", "mask")
+"""Parts of a model: the gradient of a critic may be a million times the model's, which would stand still."""
 
 
 def _sides_of(model: nn.Module) -> list[list[nn.Parameter]]:
@@ -306,7 +306,7 @@ def _sides_of(model: nn.Module) -> list[list[nn.Parameter]]:
     sides: dict[str, list[nn.Parameter]] = {}
     for name, weight in model.named_parameters():
         part = name.partition(".")[0]
-        sides.setdefault(part if part in ADVERSARIES else "", []).append(weight)
+        sides.setdefault(part if part in CLIPPED_APART else "", []).append(weight)
     return list(sides.values())
 
 
