@@ -40,7 +40,7 @@ from latentia.evaluation.comparison import as_markdown
 from latentia.recipes import Recipe, load_recipe
 from latentia.recipes.compare import compare_rows
 from latentia.recipes.library import parse_yaml
-from latentia.recipes.measure import Texts, evaluate_run
+from latentia.recipes.measure import Texts, evaluate_run, measures_of
 from latentia.recipes.runs import Sources, resume_run, start_run
 from latentia.records import Batch
 from latentia.training.loop import Trainer
@@ -64,6 +64,8 @@ ROWS = (
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
 SAMPLES, EVERY, DECODED = 500, 20, 500
+MEASURES = measures_of(("DiscriminatorAccuracy", "WordDeletion"), [("WordDeletion.sequences", 10_000)])
+"""What the table does not show and the pages quote."""
 EXPENSIVE, LEAST = 2.0, 0.1
 """A step that costs more than so many plain ones has its budget of steps divided, down to a tenth."""
 UNLIMITED = ("training.max_steps", 0)
@@ -151,7 +153,7 @@ def _row(protocol: Protocol, name: str, seed: int) -> bool:
     finished = _finished(folder) or _trained(protocol, name, seed)
     if finished:
         (folder / "finished").touch()
-        evaluate_run(folder, Texts([protocol.file("test")]), SAMPLES, 0, CONSOLE, every=EVERY, decode=DECODED)
+        evaluate_run(folder, Texts([protocol.file("test")]), SAMPLES, 0, CONSOLE, EVERY, DECODED, MEASURES)
         _keep(folder, result)
     return finished
 

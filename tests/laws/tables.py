@@ -29,6 +29,7 @@ from latentia.evaluation import (
     Calibration,
     CodeUse,
     DefensiveImportance,
+    DiscriminatorAccuracy,
     Dominance,
     FactorRecovery,
     Generalisation,
@@ -258,6 +259,13 @@ def mixture_model(size: int = V) -> TextVAE:
     return plain
 
 
+def adversarial_model(size: int = V) -> TextVAE:
+    """A small adversarial autoencoder."""
+    plain = model(size)
+    plain.auxiliary = Adversary(D, features=8)
+    return plain
+
+
 @cache
 def extractor() -> str:
     """The folder of a tiny language model with random weights, as transformers saves it."""
@@ -278,10 +286,12 @@ SUBJECTS = {
     **MODELS,
     "TextVAE-mixture": mixture_model,
     "TextVAE-sphere": spherical_model,
+    "TextVAE-adversary": adversarial_model,
     "TextVAE-grammar": model,
 }
 MEASURES: dict[str, Callable[[], Measure]] = {
     "CodeUse": lambda: CodeUse(sequences=10, decoded=4),
+    "DiscriminatorAccuracy": DiscriminatorAccuracy,
     "Dominance": Dominance,
     "Generalisation": lambda: Generalisation(sequences=10),
     "Holes": lambda: Holes(draws=12, decoded=6, kept=2),

@@ -12,6 +12,7 @@ from latentia.evaluation.annealed import AnnealedImportance
 from latentia.evaluation.calibration import Calibration
 from latentia.evaluation.code_use import CodeUse
 from latentia.evaluation.defensive import DefensiveImportance
+from latentia.evaluation.discriminator import DiscriminatorAccuracy
 from latentia.evaluation.dominance import Dominance
 from latentia.evaluation.factors import FactorRecovery
 from latentia.evaluation.generalisation import Generalisation
@@ -34,6 +35,7 @@ __all__ = [
     "Calibration",
     "CodeUse",
     "DefensiveImportance",
+    "DiscriminatorAccuracy",
     "Dominance",
     "FactorRecovery",
     "Generalisation",
