@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import pytest
 import torch
 from scipy.stats import ks_2samp, vonmises_fisher
@@ -11,6 +12,7 @@ from torch.distributions import kl_divergence
 from torch.nn.functional import normalize
 
 from latentia.distributions import HypersphericalUniform, PowerSpherical, VonMisesFisher
+from latentia.distributions.von_mises_fisher import _slope_of_angle
 from latentia.functional.sphere import log_area
 
 KINDS = [VonMisesFisher, PowerSpherical]
@@ -51,6 +53,45 @@ def test_the_gradient_of_draws_to_the_concentration_is_that_of_the_mean(kind, di
     kind(pole(dimension, torch.float64), exact_kappa).mean[0].backward()
     error = 4 * kappa.grad.std().item() / math.sqrt(len(kappa))
     assert kappa.grad.mean().item() == pytest.approx(exact_kappa.grad.item(), abs=error)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 32, 300, 1024])
+@pytest.mark.parametrize("concentration", [1e-3, 1.0, 13.0, 1e3])
+@pytest.mark.parametrize("place", [-2.5, -0.5, 0.0, 1.0, 3.0])
+def test_the_gradient_of_each_draw_is_that_of_its_quantile(dimension, concentration, place):
+    """Of all angles alike, at places about the mode: the mean of many draws would forgive errors that cancel."""
+    power = dimension - 2
+    mode = math.acos(2 * concentration / (power + math.hypot(2 * concentration, power)))
+    spread = min((power + concentration * math.cos(mode)) ** -0.5, 1.0)
+    angle = min(max(mode + place * spread, 0.1 * spread), 3.0)
+    with mpmath.workdps(30):
+
+        def density(s):
+            return (mpmath.sin(s) / mpmath.sin(angle)) ** power * mpmath.exp(
+                concentration * (mpmath.cos(s) - mpmath.cos(angle))
+            )
+
+        whole = [0, *sorted({max(mode - 9 * spread, 1e-9), angle, min(mode + 9 * spread, 3.14)}), mpmath.pi]
+        below = [place for place in whole if place <= angle]
+        mean = mpmath.quad(lambda s: mpmath.cos(s) * density(s), whole) / mpmath.quad(density, whole)
+        exact = -mpmath.quad(lambda s: (mpmath.cos(s) - mean) * density(s), below)
+    given = (torch.tensor(value, dtype=torch.float64) for value in (concentration, angle))
+    assert _slope_of_angle(*given, dimension).item() == pytest.approx(float(exact), rel=1e-6)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 32, 300, 1024])
+@pytest.mark.parametrize("concentration", [1e-6, 1e-2, 1.0, 13.0, 1e3, 1e6])
+def test_power_spherical_equals_arbitrary_precision(dimension, concentration):
+    """By the mean of a power of one more than the cosine, over the uniform sphere."""
+    with mpmath.workdps(40):
+        half, kappa = mpmath.mpf(dimension - 1) / 2, mpmath.mpf(concentration)
+        partition = kappa * mpmath.log(2) + mpmath.log(mpmath.beta(half + kappa, half) / mpmath.beta(half, half))
+        slope = mpmath.log(2) + mpmath.digamma(half + kappa) - mpmath.digamma(2 * half + kappa)
+        divergence, at_pole = kappa * slope - partition, kappa * mpmath.log(2) - partition
+    q = PowerSpherical(pole(dimension), torch.tensor(concentration))
+    assert q.divergence_from_uniform().item() == pytest.approx(float(divergence), rel=1e-6, abs=1e-9)
+    density = q.log_prob(q.direction).item() + log_area(dimension)
+    assert density == pytest.approx(float(at_pole), rel=2e-6, abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
