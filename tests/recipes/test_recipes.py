@@ -118,6 +118,19 @@ def test_no_encoder_reads_unknown_words_for_known_ones(name):
     assert load_recipe(name).settings["model"]["encoder"]["dropout"]["words"] == 0.0
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in recipe_names() if name.removeprefix("d").startswith(("aae", "laae"))]
+)
+def test_no_adversarial_autoencoder_changes_what_its_decoder_reads(name):
+    """Noise is of what the encoder reads (Shen et al., 2020); the decoder's inputs and targets are clean."""
+    assert load_recipe(name).settings["model"]["decoder"]["dropout"]["words"] == 0.0
+
+
+@pytest.mark.parametrize("name", ["adversarial-dropout", "adversarial-dropout-hard"])
+def test_what_hides_words_learns_more_slowly_than_the_model(name):
+    assert load_recipe(name).model(9).mask.pace < 1
+
+
 @pytest.mark.parametrize(("name", "betas"), [("vae", (0.9, 0.999)), ("aae", (0.5, 0.999)), ("daae", (0.5, 0.999))])
 def test_an_adversarys_optimiser_forgets_soon(name, betas):
     optimizer = load_recipe(name).training().optimizer.build([{"params": [torch.nn.Parameter(torch.zeros(1))]}])

@@ -23,6 +23,7 @@ from tests.training.test_resume import SETTINGS, interrupt_after
 
 QUIET = Console(quiet=True)
 BATCH = Batch.collate([[4, 5], [6]])
+TOGETHER = ("training.plan", {"kind": "Joint"})
 
 
 class Recorder:
@@ -179,7 +180,8 @@ def test_an_update_of_the_auxiliary_network_moves_it_alone(sources, tmp_path, mo
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_mask_learns_at_its_own_pace(sources, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("recipe", "part"), [("adversarial-dropout", "mask"), ("ivae", "auxiliary")])
+def test_an_opponent_learns_at_its_own_pace(recipe, part, sources, tmp_path, monkeypatch):
     """The first step of Adam is as long as the learning rate."""
     moved = {True: 0.0, False: 0.0}
 
@@ -187,35 +189,43 @@ def test_a_mask_learns_at_its_own_pace(sources, tmp_path, monkeypatch):
         before = {name: weight.clone() for name, weight in stepper.plain_model.named_parameters()}
         terms = stepper.update(batch)
         for name, weight in stepper.plain_model.named_parameters():
-            of_mask = name.startswith("mask.")
-            moved[of_mask] = max(moved[of_mask], (weight - before[name]).abs().max().item())
+            own = name.startswith(f"{part}.")
+            moved[own] = max(moved[own], (weight - before[name]).abs().max().item())
         return terms
 
     monkeypatch.setattr(Joint, "step", watch)
-    recipe = load_recipe("adversarial-dropout").with_settings([*SETTINGS, ("training.max_steps", 1)])
-    start_run(sources, recipe.with_settings([("model.mask.pace", 0.25)]), tmp_path / "run", 1, QUIET)
+    settings = [*SETTINGS, ("training.max_steps", 1), (f"model.{part}.pace", 0.25), TOGETHER]
+    start_run(sources, load_recipe(recipe).with_settings(settings), tmp_path / "run", 1, QUIET)
+    assert moved[False] > 0
     assert moved[True] == pytest.approx(0.25 * moved[False], rel=0.05)
 
 
-@pytest.mark.parametrize("strength", [1.0, 1e6])
-def test_a_masks_gradient_is_clipped_apart(strength, sources, tmp_path, monkeypatch):
-    """In one norm a strong penalty of its scores would leave nothing of the model's gradient."""
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("recipe", "part", "settings"),
+    [
+        ("adversarial-dropout", "mask", [("model.mask.strength", 1.0)]),
+        ("adversarial-dropout", "mask", [("model.mask.strength", 1e6)]),
+        ("ivae", "auxiliary", []),
+        ("aae", "auxiliary", []),
+    ],
+)
+def test_an_opponents_gradient_is_clipped_apart(recipe, part, settings, sources, tmp_path, monkeypatch):
+    """In one norm a strong penalty of a mask's scores would leave nothing of the model's gradient."""
     norms = []
 
     def watch(self: Joint, batch: Batch, stepper: Trainer) -> Terms:
         monkeypatch.setattr(stepper.optimizer, "zero_grad", lambda **_: None)
         terms = stepper.update(batch)
         gradients = {name: each.grad for name, each in stepper.plain_model.named_parameters() if each.grad is not None}
-        norms.append(
-            torch.stack([each.norm() for name, each in gradients.items() if "mask." not in name]).norm().item()
-        )
+        of = {own: [each for name, each in gradients.items() if name.startswith(part) == own] for own in (True, False)}
+        norms.extend(torch.stack([each.norm() for each in of[own]]).norm().item() for own in (True, False))
         return terms
 
     monkeypatch.setattr(Joint, "step", watch)
-    recipe = load_recipe("adversarial-dropout").with_settings([*SETTINGS, ("training.max_steps", 1)])
-    settings = [("training.clip_norm", 0.01), ("model.mask.strength", strength)]
-    start_run(sources, recipe.with_settings(settings), tmp_path / "run", 1, QUIET)
-    assert norms == pytest.approx([0.01], rel=1e-3)
+    given = [*SETTINGS, ("training.max_steps", 1), ("training.clip_norm", 0.005), TOGETHER, *settings]
+    start_run(sources, load_recipe(recipe).with_settings(given), tmp_path / "run", 1, QUIET)
+    assert norms == pytest.approx([0.005, 0.005], rel=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -67,7 +67,7 @@ class AdversarialMask(WordMask):
         self,
         vocabulary_size: PositiveInt,
         rate: ShareBelowOne = 0.3,
-        strength: NonNegativeFloat = 1.0,
+        strength: NonNegativeFloat = 0.02,
         selection: Literal["soft", "hard"] = "soft",
         deviation: PositiveFloat = 1.0,
         features: PositiveInt = 64,
