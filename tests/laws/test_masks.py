@@ -11,7 +11,9 @@ from torch.distributions import Normal, kl_divergence
 from latentia.auxiliaries import AdversarialMask, WordMask
 from latentia.functional.schedule import Constant
 from latentia.objectives import ELBO
+from latentia.recipes import load_recipe
 from latentia.records import Batch
+from latentia.training.optimizers import groups_of
 from tests.laws.tables import MASKS, V, model
 
 SEQUENCES = [[4, 5, 6, 5, 4, 6, 6], [6], [5, 4, 4]]
@@ -128,10 +130,11 @@ def telling(rows: int) -> Batch:
 
 def test_the_mask_learns_to_hide_what_tells_the_rest():
     """One of six words is hidden. The decoder reads them, the code is noise: hiding the second costs most."""
+    recipe = load_recipe("adversarial-dropout-hard").with_settings([("model.mask.rate", 1 / 6)])
     vae = model()
-    vae.mask = AdversarialMask(V, 1 / 6, strength=0.02, selection="hard", features=8)
-    optimizer = torch.optim.Adam(vae.parameters(), 3e-2)
-    for _ in range(120):
+    vae.mask = recipe.model(V).mask
+    optimizer = torch.optim.Adam([{**group, "lr": 3e-2 * group["pace"]} for group in groups_of(vae)])
+    for _ in range(200):
         optimizer.zero_grad()
         ELBO(Constant())(vae(telling(64)), 0).loss.mean().backward()
         optimizer.step()
