@@ -13,7 +13,7 @@ all that the table needs: rows made on several machines meet there. A FILE of --
 
 A row is a recipe, or one with a setting changed, its value as in a recipe:
 `--rows density-gap:objective.aggregation_size=4`; `--rows ablation` stands for the density gap with groups of 1 to the
-whole batch.
+whole batch, `--rows controls` for recipes beside which others are read.
 
 The cost of a step is a ratio of processor times, to the recipe `vae` on the same batches by turns, median of turns.
 """
@@ -63,6 +63,12 @@ ROWS = (
 # fmt: on
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ABLATION = tuple(f"density-gap:objective.aggregation_size={size}" for size in SIZES)
+CONTROLS = (
+    "vae:objective.weight.kind=Constant",
+    "word-dropout:model.decoder.dropout.words=0.6",
+    "adversarial-dropout-hard:model.mask.rate=0.6",
+)
+NAMED = {"ablation": ABLATION, "controls": CONTROLS}
 SAMPLES, EVERY, DECODED = 500, 20, 500
 MEASURES = measures_of(("DiscriminatorAccuracy", "WordDeletion"), [("WordDeletion.sequences", 10_000)])
 """What the table does not show and the pages quote."""
@@ -131,8 +137,7 @@ def _arguments() -> tuple[Protocol, list[str], Path]:
     parser.add_argument("--table", type=Path, default=Path("runs/remedies/table.md"))
     given = parser.parse_args()
     protocol = Protocol(given.data, given.runs, given.results, given.passes, range(1, given.seeds + 1))
-    rows = ABLATION if given.rows == "ablation" else given.rows.split(",")
-    return protocol, list(rows), given.table
+    return protocol, list(NAMED.get(given.rows) or given.rows.split(",")), given.table
 
 
 def _require_same_data(protocol: Protocol) -> None:
@@ -265,7 +270,7 @@ def _write_table(protocol: Protocol, names: Sequence[str], table: Path) -> None:
     """Write the table of all rows that are evaluated, in the order of ``ROWS``, with steps and the cost of one."""
     done = {
         name: [path for seed in protocol.seeds if (path := protocol.result(name, seed) / "evaluation.json").exists()]
-        for name in dict.fromkeys((*ROWS, *ABLATION, *names))
+        for name in dict.fromkeys((*ROWS, *CONTROLS, *ABLATION, *names))
     }
     done = {name: [path.parent for path in paths] for name, paths in done.items() if paths}
     header, *rows = compare_rows(done)

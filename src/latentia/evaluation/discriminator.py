@@ -57,9 +57,9 @@ class DiscriminatorAccuracy(Measure):
         lowest, highest = min(result["variances"]), max(result["variances"])
         note = f"; {result['sequences']:,} codes and as many draws, 0.5 tells nothing"
         return [
-            line("codes and draws of the prior that the discriminator tells", result["accuracy"], note),
+            line("codes and draws of the prior that the discriminator tells right", result["accuracy"], note),
             line("mean of the codes in the dimension where it is farthest from 0", farthest),
-            ("variance of the codes, of all dimensions", f"{lowest:.3f} to {highest:.3f}", "1 under the prior"),
+            ("variance of the codes, of all dimensions", f"{lowest:.3f} to {highest:.3f}", "1 under a standard normal prior"),
         ]
 
 
