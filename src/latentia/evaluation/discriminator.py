@@ -54,12 +54,12 @@ class DiscriminatorAccuracy(Measure):
     def lines(self, result: Result) -> Sequence[Line]:
         """What it tells, and the dimensions that are farthest from the prior."""
         farthest = max(result["means"], key=lambda mean: abs(mean["value"]))
-        lowest, highest = min(result["variances"]), max(result["variances"])
+        range_of_variances = f"{min(result['variances']):.3f} to {max(result['variances']):.3f}"
         note = f"; {result['sequences']:,} codes and as many draws, 0.5 tells nothing"
         return [
             line("codes and draws of the prior that the discriminator tells right", result["accuracy"], note),
             line("mean of the codes in the dimension where it is farthest from 0", farthest),
-            ("variance of the codes, of all dimensions", f"{lowest:.3f} to {highest:.3f}", "1 under a standard normal prior"),
+            ("variance of the codes, of all dimensions", range_of_variances, "1 under a standard normal prior"),
         ]
 
 
