@@ -67,6 +67,7 @@ CONTROLS = (
     "vae:objective.weight.kind=Constant",
     "word-dropout:model.decoder.dropout.words=0.6",
     "adversarial-dropout-hard:model.mask.rate=0.6",
+    "adversarial-dropout-hard:model.mask.strength=1000",
 )
 NAMED = {"ablation": ABLATION, "controls": CONTROLS}
 SAMPLES, EVERY, DECODED = 500, 20, 500

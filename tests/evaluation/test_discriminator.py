@@ -44,8 +44,14 @@ def test_the_accuracy_is_the_share_told_right_of_both(found):
 def test_the_moments_are_those_of_the_codes(found):
     for mean, expected in zip(found["means"], [-1.5, *[0.0] * (D - 1)], strict=True):
         assert mean["value"] == pytest.approx(expected, abs=4 * mean["standard_error"])
-    expected = np.array([0.25, *[1.0] * (D - 1)])
-    np.testing.assert_allclose(found["variances"], expected, rtol=4 * (2 / found["sequences"]) ** 0.5)
+    for variance, expected in zip(found["variances"], [0.25, *[1.0] * (D - 1)], strict=True):
+        assert variance["value"] == pytest.approx(expected, abs=4 * variance["standard_error"])
+
+
+def test_a_person_is_shown_the_dimension_farthest_from_the_prior(found):
+    _, mean, variance = DiscriminatorAccuracy().lines(found)
+    assert mean[1] == f"{found['means'][0]['value']:.3f}"
+    assert variance[1].startswith(f"{found['variances'][0]['value']:.3f} to ")
 
 
 def test_a_model_without_a_discriminator_is_told_so():

@@ -99,10 +99,6 @@ def test_the_adversary_cannot_tell_the_prior_from_itself():
         cost.backward()
         optimizer.step()
     assert cost.item() == pytest.approx(2 * 0.6931, abs=0.05)
-    with torch.no_grad():
-        kept, refused = (adversary.discriminator(torch.randn(4000, D)) > 0).float().mean(dim=1).split(2000)
-    accuracy = 0.5 * (kept.mean() + 1 - refused.mean()).item()
-    assert accuracy == pytest.approx(0.5, abs=4 * (0.25 / 4000) ** 0.5)
 
 
 def test_the_adversary_is_as_strong_as_codes_need_to_follow():

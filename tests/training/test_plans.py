@@ -218,7 +218,10 @@ def test_an_opponents_gradient_is_clipped_apart(recipe, part, settings, sources,
         monkeypatch.setattr(stepper.optimizer, "zero_grad", lambda **_: None)
         terms = stepper.update(batch)
         gradients = {name: each.grad for name, each in stepper.plain_model.named_parameters() if each.grad is not None}
-        of = {own: [each for name, each in gradients.items() if name.startswith(part) == own] for own in (True, False)}
+        of = {
+            own: [each for name, each in gradients.items() if name.startswith(f"{part}.") == own]
+            for own in (True, False)
+        }
         norms.extend(torch.stack([each.norm() for each in of[own]]).norm().item() for own in (True, False))
         return terms
 

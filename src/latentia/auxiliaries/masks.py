@@ -43,8 +43,8 @@ class AdversarialMask(WordMask):
     r"""A network that reads the sequence hides the inputs that the decoder misses most.
 
     .. math::
-        s_t \sim N(m_t(x), v), \qquad \text{visible} = \Pi_k(s), \quad k = \mathrm{round}((T - 1)(1 - R)), \qquad
-        \min_{\theta} \max_{\phi} \; \text{loss}(\theta, \phi) - \lambda \sum_t \mathrm{KL}(N(m_t, v) \| N(0, v))
+        s_t \sim N(a_t(x), v), \qquad \text{visible} = \Pi_k(s), \quad k = \mathrm{round}((T - 1)(1 - R)), \qquad
+        \min_{\theta} \max_{\phi} \; \text{loss}(\theta, \phi) - \lambda \sum_t \mathrm{KL}(N(a_t, v) \| N(0, v))
 
     with the projection onto ``k`` inputs, soft or of the largest. The network's gradient is reversed on the way through
     the mask, and not on that of its own penalty, which keeps the mask random: without it the decoder learns the
@@ -54,7 +54,7 @@ class AdversarialMask(WordMask):
     Args:
         vocabulary_size: Tokens, ``V``.
         rate: ``R``, the share of inputs hidden.
-        strength: ``lambda``.
+        strength: ``lambda``; for want of a published value, one at which words are not hidden at random.
         selection: ``soft`` visibilities between 0 and 1, or ``hard`` ones.
         deviation: Square root of ``v``.
         features: Size of the network's embeddings and states.

@@ -20,6 +20,13 @@ def average(values: Tensor) -> Estimate:
     return {"value": value, "standard_error": error}
 
 
+def variance(values: Tensor) -> Estimate:
+    r"""Unbiased variance; its error is :math:`\sqrt{(m_4 - s^4) / N}` with the fourth central moment."""
+    centred = (values - values.mean()).square()
+    error = (centred.square().mean() - centred.mean().square()).clamp(min=0.0).div(len(values)).sqrt().item()
+    return {"value": values.var().item(), "standard_error": error}
+
+
 def ratio(values: Tensor, counts: Tensor) -> Estimate:
     """Sum of one number of each sequence over that of another; none where the latter is 0."""
     if not counts.sum() > 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentia.distributions import CodeDistribution, DiagonalGaussian, information_of_each, kl_per_dimension
 from latentia.evaluation.aggregate import active_units, aggregate_of, variances_of_means
-from latentia.evaluation.estimates import NO_NUMBER, Estimate, average
+from latentia.evaluation.estimates import NO_NUMBER, Estimate, average, variance
 from latentia.evaluation.measure import Line, Measure, Result, counted, line
 from latentia.evaluation.subject import Advance, Subject
 from latentia.evaluation.surgery import surgery
@@ -167,10 +167,3 @@ def _by_kl(posteriors: CodeDistribution, prior: CodeDistribution) -> list[Result
 
 def _first_number(*estimates: Estimate) -> float:
     return next(each["value"] for each in estimates if each["value"] is not None)
-
-
-def variance(values: Tensor) -> Estimate:
-    r"""Unbiased variance; its error is :math:`\sqrt{(m_4 - s^4) / N}` with the fourth central moment."""
-    centred = (values - values.mean()).square()
-    error = (centred.square().mean() - centred.mean().square()).clamp(min=0.0).div(len(values)).sqrt().item()
-    return {"value": values.var().item(), "standard_error": error}
