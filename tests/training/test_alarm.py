@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,9 @@ def test_what_is_read_later_is_told_later_and_alike():
     assert alarm.look() == []
 
 
-def trained(home: Path, name: str, monkeypatch, factor: float = 1e3) -> tuple[list[dict], str, list[torch.Tensor]]:
+def trained(
+    home: Path, name: str, monkeypatch, factor: float = 1e3, recipe: str = "vae", settings: Sequence[tuple] = ()
+) -> tuple[list[dict], str, list[torch.Tensor]]:
     """Train a run whose encoder gives a thousand times its means at one step; return leaps, what was said, weights."""
     (home / "texts.txt").write_text("".join(f"a b {'c ' * (n % 4)}d{n % 5} e{n % 7}\n" for n in range(60)))
     infer, trainers, said = LSTMEncoder.forward, [], Console(file=io.StringIO(), width=1000)
@@ -93,8 +96,8 @@ def trained(home: Path, name: str, monkeypatch, factor: float = 1e3) -> tuple[li
     with monkeypatch.context() as patch:
         patch.setattr(loop.Trainer, "__init__", noted)
         patch.setattr(LSTMEncoder, "forward", multiplied)
-        recipe = load_recipe("vae").with_settings(SMALL)
-        start_run(Sources([str(home / "texts.txt")], [], Columns()), recipe, home / name, 1, said)
+        changed = load_recipe(recipe).with_settings([*SMALL, *settings])
+        start_run(Sources([str(home / "texts.txt")], [], Columns()), changed, home / name, 1, said)
     records = map(json.loads, (home / name / "metrics.jsonl").read_text().splitlines())
     weights = [weight.detach() for weight in trainers[0].plain_model.parameters()]
     return [record for record in records if record["split"] == "leap"], said.file.getvalue(), weights
@@ -123,3 +126,11 @@ def test_a_run_that_nobody_disturbs_has_no_leap(tmp_path, monkeypatch):
     leaps, said, _ = trained(tmp_path, "plain", monkeypatch, factor=1.0)
     assert not leaps
     assert "leaps" not in said
+
+
+@pytest.mark.parametrize("recipe", ["density-gap", "free-bits-total", "wae"])
+@pytest.mark.parametrize(("weight", "leaps"), [(1.0, 1), (1e-7, 0)])
+def test_what_stands_in_for_the_kl_is_weighed_as_the_kl(tmp_path, monkeypatch, recipe, weight, leaps):
+    constant = ("objective.weight", {"kind": "Constant", "value": weight})
+    told, _, _ = trained(tmp_path, "weighed", monkeypatch, recipe=recipe, settings=[constant])
+    assert len(told) == leaps

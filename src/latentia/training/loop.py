@@ -222,8 +222,8 @@ class Trainer:
     def _record(self, batch: Batch, terms: Terms, observer: Observer) -> None:
         """Keep the terms on the device; read them back once in a while."""
         self.window.add(batch, terms)
-        # Where a KL is never in the cost, as of an adversarial autoencoder, it is watched as if it were.
-        weight = terms.weights.get("kl", 1.0) if self.objective.beta else 1.0
+        # What stands in for the KL tells its weight; where nothing does, as beside an adversary, the KL counts whole.
+        weight = terms.weights[self.objective.name] if self.objective.beta else 1.0
         self._tell_leaps(self.alarm.after(self.progress.step, terms.parts["kl"].detach().mean(), weight), observer)
         observer.advance(self.progress)
         if self.progress.step % LOG_EVERY == 0 or self.progress.step == self.total:
