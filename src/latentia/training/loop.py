@@ -22,6 +22,7 @@ from latentia.training.alarm import Alarm, Leap
 from latentia.training.checkpoint import Checkpoints, Progress, with_a_way_on
 from latentia.training.finiteness import DIVERGED, Guard, require_finite
 from latentia.training.interruption import Interruption, interruption
+from latentia.training.memory import give_back_free_memory
 from latentia.training.optimizers import groups_of
 from latentia.training.settings import COSTS, Training
 from latentia.training.validation import validate
@@ -230,6 +231,8 @@ class Trainer:
             observer.step({"step": self.progress.step, "epoch": self.progress.epoch, **self.window.averages()})
             self.window = _Window()
             self._tell_leaps(self.alarm.look(), observer)
+            if self.accelerator.device.type == "cpu":
+                give_back_free_memory()
 
     def _tell_leaps(self, leaps: Iterable[Leap], observer: Observer) -> None:
         for leap in leaps:

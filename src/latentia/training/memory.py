@@ -1,7 +1,9 @@
-"""A memory that training does not fit in."""
+"""The memory of the machine: what training does not fit in, and what it gives back."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +28,13 @@ def within_memory() -> Iterator[None]:
         if not is_of_memory(error):
             raise
         raise StorageError(f"the memory does not take the training ({reason_of(error)})", _REMEDY) from None
+
+
+def give_back_free_memory() -> None:
+    """Return to the system what is free in the heap; nothing where the C library has no ``malloc_trim``.
+
+    Batches of many shapes leave holes in a heap that glibc keeps: a batch of 128 came to five times what it uses.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
