@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 MULTIPLE = 10.0
-"""Times the median of the steps before that a KL is a leap; runs of the recipes rise to five times it at the start."""
+"""Times the median of the steps before that a KL is a leap, where it costs ``MARGIN`` too."""
 
 MARGIN = 100.0
 """Nats of the cost of a sequence below which no rise above that median is a leap: while its weight is near 0, a KL
